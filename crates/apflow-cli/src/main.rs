@@ -1,0 +1,2 @@
+//! The `apflow` binary.
+fn main() {}

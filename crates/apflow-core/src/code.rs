@@ -1,0 +1,150 @@
+//! The error codes: each has a number, a JSON-RPC code, an HTTP status and a page in `docs/errors`.
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $number:literal, $rpc:literal, $http:literal, $title:literal;)*) => {
+        /// What sort of error it is; programs branch on it, people look it up.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Code {
+            /// Every code, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The code as it is printed.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!("AF", $number),)*
+                }
+            }
+
+            /// The code of the JSON-RPC error object (ruling 28).
+            pub const fn rpc(self) -> i64 {
+                match self {
+                    $(Self::$name => $rpc,)*
+                }
+            }
+
+            /// The HTTP status that goes with it.
+            pub const fn http(self) -> u16 {
+                match self {
+                    $(Self::$name => $http,)*
+                }
+            }
+
+            /// What happened, without the particulars.
+            pub const fn title(self) -> &'static str {
+                match self {
+                    $(Self::$name => $title,)*
+                }
+            }
+
+            /// The page that explains it, in Markdown; a code without a page does not compile.
+            pub const fn page(self) -> &'static str {
+                match self {
+                    $(Self::$name => include_str!(concat!("../../../docs/errors/AF", $number, ".md")),)*
+                }
+            }
+
+            /// The code that is printed like this.
+            pub fn parse(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.as_str().eq_ignore_ascii_case(text))
+            }
+        }
+    };
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+codes! {
+    /// A task says something it cannot say.
+    InvalidTask = "0001", -32005, 400, "a task says something it cannot say";
+    /// Tasks wait for one another.
+    Cycle = "0002", -32002, 400, "tasks wait for one another";
+    /// A dependency names a task that is not there.
+    UnknownReference = "0003", -32011, 400, "a dependency names a task that is not there";
+    /// A parent is missing, or tasks are one another's parents.
+    InvalidParent = "0004", -32010, 400, "a parent is missing, or tasks are one another's parents";
+    /// The submission as a whole cannot be stored.
+    InvalidTree = "0005", -32012, 400, "the submission as a whole cannot be stored";
+    /// There is no such task.
+    NotFound = "0006", -32001, 404, "there is no such task";
+    /// The task stands where this cannot be done.
+    IllegalTransition = "0007", -32006, 409, "the task stands where this cannot be done";
+    /// A run of this tree is going on.
+    AlreadyRunning = "0008", -32008, 409, "a run of this tree is going on";
+    /// The task cannot be deleted.
+    CannotDelete = "0009", -32009, 409, "the task cannot be deleted";
+    /// No executor of that name exists here.
+    UnknownExecutor = "0010", -32003, 400, "no executor of that name exists here";
+    /// The executor exists and is not allowed.
+    ExecutorNotAllowed = "0011", -32003, 403, "the executor exists and is not allowed";
+    /// The parameters do not fit the operation.
+    InvalidParams = "0012", -32602, 400, "the parameters do not fit the operation";
+    /// There is no such operation.
+    UnknownMethod = "0013", -32601, 400, "there is no such operation";
+    /// The body is not JSON.
+    NotJson = "0014", -32700, 400, "the body is not JSON";
+    /// The body is JSON and no JSON-RPC request.
+    InvalidRequest = "0015", -32600, 400, "the body is JSON and no JSON-RPC request";
+    /// The idempotency key belongs to another request.
+    KeyReused = "0016", -32602, 409, "the idempotency key belongs to another request";
+    /// A value is larger or deeper than may be stored.
+    TooLarge = "0017", -32602, 413, "a value is larger or deeper than may be stored";
+    /// The workflow file cannot be read.
+    WorkflowFile = "0018", -32602, 400, "the workflow file cannot be read";
+    /// Something went wrong inside apflow.
+    Internal = "0019", -32603, 500, "something went wrong inside apflow";
+    /// Another process has the database.
+    DatabaseLocked = "0020", -32603, 503, "another process has the database";
+    /// There is no room left to write.
+    DatabaseFull = "0021", -32603, 503, "there is no room left to write";
+    /// The file is not, or no longer, a sound database.
+    DatabaseDamaged = "0022", -32603, 500, "the file is not, or no longer, a sound database";
+    /// The database was made by a newer apflow.
+    DatabaseTooNew = "0023", -32603, 500, "the database was made by a newer apflow";
+    /// The address names no database apflow has.
+    DatabaseAddress = "0024", -32602, 400, "the address names no database apflow has";
+    /// The database does not answer.
+    DatabaseUnavailable = "0025", -32603, 503, "the database does not answer";
+    /// The address may not be called.
+    EgressRefused = "0026", -32603, 403, "the address may not be called";
+    /// The command may not be run.
+    CommandRefused = "0027", -32603, 403, "the command may not be run";
+    /// Apflow has as much work as it takes.
+    Overloaded = "0028", -32603, 503, "apflow has as much work as it takes";
+    /// The answer took longer than it may.
+    Timeout = "0029", -32603, 504, "the answer took longer than it may";
+    /// The process is shutting down.
+    Draining = "0030", -32603, 503, "the process is shutting down";
+    /// The configuration cannot be used.
+    Config = "0031", -32602, 400, "the configuration cannot be used";
+    /// The request carries no valid credential.
+    Unauthorized = "0032", -32004, 401, "the request carries no valid credential";
+    /// The inputs do not fit what the executor declares.
+    InvalidInputs = "0033", -32602, 400, "the inputs do not fit what the executor declares";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_page_says_what_to_do_and_carries_the_code_and_title() {
+        for code in Code::ALL {
+            let page = code.page();
+            assert!(page.starts_with(&format!("# {code}: {}", code.title())), "{code}");
+            assert!(page.contains("## What to do"), "{code}");
+            assert!(
+                page.contains(&format!("{}, HTTP status {}", code.rpc(), code.http())),
+                "{code}"
+            );
+            assert_eq!(Code::parse(code.as_str()), Some(*code));
+        }
+    }
+}

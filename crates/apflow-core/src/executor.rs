@@ -1,0 +1,174 @@
+//! What runs a task: the trait, what it is given, and what it may answer.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    id::{TaskId, TreeId},
+    task::{Failure, FailureKind},
+};
+
+/// Something that turns inputs into a result.
+#[async_trait]
+pub trait Executor: Send + Sync {
+    /// What it is called and what it takes; must not change while the process runs.
+    fn manifest(&self) -> &Manifest;
+
+    /// Runs one attempt.
+    ///
+    /// `inputs` are the resolved inputs. The future is dropped when the attempt's time is over or the
+    /// task was cancelled and `context.cancelled` was ignored for the grace period, so whatever must be
+    /// cleaned up belongs in a `Drop`.
+    async fn execute(
+        &self,
+        inputs: Map<String, Value>,
+        context: &Context,
+    ) -> Result<Value, ExecuteError>;
+}
+
+/// What an executor says of itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Manifest {
+    /// The id tasks name it by.
+    pub id: String,
+    /// A short title.
+    pub name: String,
+    /// One sentence.
+    pub description: String,
+    /// Words to find it by.
+    pub tags: Vec<String>,
+    /// The Python extension directory it came from (`stdio`, `http`, `core`), for `APFLOW_EXTENSIONS`.
+    pub family: String,
+    /// JSON Schema of its inputs, or `null` if it takes anything.
+    pub input_schema: Value,
+    /// JSON Schema of its result, or `null` if it returns anything.
+    pub output_schema: Value,
+    /// Attempts one worker runs at the same time; none: as many as the worker has slots.
+    pub max_parallel: Option<usize>,
+    /// It gathers the results of its dependencies under their ids instead of merging them.
+    pub aggregates: bool,
+    /// Why it cannot run here although it is compiled in, if it cannot.
+    pub unavailable: Option<String>,
+}
+
+impl Manifest {
+    /// A manifest that takes and returns anything.
+    pub fn new(id: impl Into<String>, description: impl Into<String>) -> Self {
+        let id = id.into();
+        Self {
+            name: id.clone(),
+            id,
+            description: description.into(),
+            tags: Vec::new(),
+            family: "core".to_owned(),
+            input_schema: Value::Null,
+            output_schema: Value::Null,
+            max_parallel: None,
+            aggregates: false,
+            unavailable: None,
+        }
+    }
+}
+
+/// What an attempt knows of itself and may say while it runs.
+#[derive(Clone)]
+pub struct Context {
+    /// The task.
+    pub task: TaskId,
+    /// Its tree.
+    pub tree: TreeId,
+    /// Display name.
+    pub name: String,
+    /// Owner.
+    pub user_id: Option<String>,
+    /// Which attempt this is, counted from 1.
+    pub attempt: u32,
+    /// Same for every retry of one attempt's effects: `<task>:<token>`.
+    pub idempotency_key: String,
+    /// The `params` of the task.
+    pub params: Map<String, Value>,
+    /// How long the attempt may take.
+    pub timeout: Option<Duration>,
+    /// Is cancelled when the task is.
+    pub cancelled: CancellationToken,
+    /// Where progress goes.
+    pub progress: Arc<dyn Progress>,
+}
+
+impl Context {
+    /// A context for calling an executor outside an engine, in tests for example.
+    pub fn detached(task: impl Into<TaskId>) -> Self {
+        struct Nowhere;
+        impl Progress for Nowhere {
+            fn report(&self, _: f64, _: Option<&str>) {}
+        }
+        let task = task.into();
+        Self {
+            tree: TreeId::new(task.as_str()),
+            name: task.as_str().to_owned(),
+            idempotency_key: format!("{task}:0"),
+            task,
+            user_id: None,
+            attempt: 1,
+            params: Map::new(),
+            timeout: None,
+            cancelled: CancellationToken::new(),
+            progress: Arc::new(Nowhere),
+        }
+    }
+}
+
+/// Where an attempt says how far it is.
+pub trait Progress: Send + Sync {
+    /// `fraction` from 0 to 1, and what it is doing.
+    fn report(&self, fraction: f64, message: Option<&str>);
+}
+
+/// Why an attempt did not return a result. The variant is the decision.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExecuteError {
+    /// Another attempt may do better.
+    #[error("{}", .failure.message)]
+    Transient {
+        /// What happened.
+        failure: Failure,
+        /// The other side asked to wait this long.
+        retry_after: Option<Duration>,
+    },
+    /// Another attempt would end the same way.
+    #[error("{}", .failure.message)]
+    Permanent {
+        /// What happened.
+        failure: Failure,
+        /// A result that legacy clients look for beside the error (ruling 8), or `null`.
+        result: Value,
+    },
+    /// It stopped because the task was cancelled.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl ExecuteError {
+    /// A failure that another attempt may cure.
+    pub fn transient(message: impl Into<String>) -> Self {
+        Self::Transient { failure: Failure::new(FailureKind::Executor, message), retry_after: None }
+    }
+
+    /// A failure that is final.
+    pub fn permanent(message: impl Into<String>) -> Self {
+        Self::of_kind(FailureKind::Executor, message)
+    }
+
+    /// The inputs are no good.
+    pub fn invalid_input(message: impl Into<String>) -> Self {
+        Self::of_kind(FailureKind::InvalidInput, message)
+    }
+
+    /// A final failure of another kind.
+    pub fn of_kind(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self::Permanent { failure: Failure::new(kind, message), result: Value::Null }
+    }
+}

@@ -1,0 +1,17 @@
+//! The model, the scheduler and the engine of apflow. No network, no files, no clock, no randomness.
+//!
+//! Inner crate: not covered by semver, depend on `apflow`.
+//!
+//! * [`task`] is what a task is; [`transition`] is the only place that moves it.
+//! * [`graph`] turns what authors write into an order; [`submit`] refuses what has none.
+//! * [`store`] is what a database must do; [`engine`] is the worker and the handle people hold.
+//! * [`api`] is the catalogue of operations and the one gateway every protocol goes through.
+
+pub mod code;
+pub mod executor;
+pub mod id;
+pub mod registry;
+pub mod store;
+pub mod task;
+pub mod time;
+pub mod transition;

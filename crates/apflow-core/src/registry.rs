@@ -1,0 +1,245 @@
+//! The executors a process has, and which of them it may use.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    marker::PhantomData,
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use crate::executor::{Context, ExecuteError, Executor, Manifest};
+
+/// Executors by id, with the allow-list that decides which may run.
+#[derive(Clone, Default)]
+pub struct Registry {
+    executors: BTreeMap<String, Arc<dyn Executor>>,
+    allowed: Option<Allowed>,
+}
+
+#[derive(Clone, Default)]
+struct Allowed {
+    families: BTreeSet<String>,
+    ids: BTreeSet<String>,
+}
+
+/// Why no executor can be had for a task.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoExecutor {
+    /// The task names none.
+    #[error("Executor ID not specified for task {task}")]
+    Unnamed {
+        /// The task.
+        task: String,
+    },
+    /// None of that name is compiled in or registered.
+    #[error("Unknown executor: {id}")]
+    Unknown {
+        /// The name.
+        id: String,
+        /// What is registered.
+        known: Vec<String>,
+    },
+    /// It exists, and the allow-list does not name it.
+    #[error("Executor '{id}' is not allowed by APFLOW_EXTENSIONS configuration for task {task}")]
+    NotAllowed {
+        /// The name.
+        id: String,
+        /// The task.
+        task: String,
+        /// What is allowed.
+        allowed: Vec<String>,
+    },
+}
+
+impl Registry {
+    /// A registry without executors and without restriction.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an executor; one of the same id is replaced.
+    pub fn register(&mut self, executor: impl Executor + 'static) -> &mut Self {
+        self.register_shared(Arc::new(executor))
+    }
+
+    /// Adds an executor that is shared with others.
+    pub fn register_shared(&mut self, executor: Arc<dyn Executor>) -> &mut Self {
+        self.executors.insert(executor.manifest().id.clone(), executor);
+        self
+    }
+
+    /// Adds an async function as an executor; its schemas come from its types.
+    ///
+    /// Inputs that do not fit `I` fail the task with the field that is wrong, before `function` runs.
+    pub fn function<I, O, F, R>(&mut self, id: &str, description: &str, function: F) -> &mut Self
+    where
+        I: DeserializeOwned + JsonSchema + Send + 'static,
+        O: Serialize + JsonSchema + 'static,
+        F: Fn(I, Context) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<O, ExecuteError>> + Send + 'static,
+    {
+        let mut manifest = Manifest::new(id, description);
+        manifest.tags = vec!["function".to_owned()];
+        manifest.input_schema = schemars::schema_for!(I).to_value();
+        manifest.output_schema = schemars::schema_for!(O).to_value();
+        self.register(Function { manifest, call: function, types: PhantomData })
+    }
+
+    /// Restricts the registry to executors of these families and ids, together.
+    ///
+    /// Two empty lists lift the restriction; names that match nothing allow nothing (fails closed).
+    pub fn allow_only(&mut self, families: &[String], ids: &[String]) -> &mut Self {
+        let clean = |list: &[String]| -> BTreeSet<String> {
+            list.iter().map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
+        };
+        let allowed = Allowed { families: clean(families), ids: clean(ids) };
+        self.allowed = (!allowed.families.is_empty() || !allowed.ids.is_empty()).then_some(allowed);
+        self
+    }
+
+    /// Whether there is an allow-list at all.
+    pub fn is_restricted(&self) -> bool {
+        self.allowed.is_some()
+    }
+
+    /// The executor a task asks for, if it exists and is allowed.
+    pub fn find(&self, id: Option<&str>, task: &str) -> Result<&Arc<dyn Executor>, NoExecutor> {
+        let Some(id) = id else { return Err(NoExecutor::Unnamed { task: task.to_owned() }) };
+        let Some(executor) = self.executors.get(id) else {
+            return Err(NoExecutor::Unknown {
+                id: id.to_owned(),
+                known: self.executors.keys().cloned().collect(),
+            });
+        };
+        if self.allows(executor.manifest()) {
+            return Ok(executor);
+        }
+        Err(NoExecutor::NotAllowed {
+            id: id.to_owned(),
+            task: task.to_owned(),
+            allowed: self.allowed_ids(),
+        })
+    }
+
+    /// What the executor of this id says of itself, allowed or not.
+    pub fn manifest(&self, id: &str) -> Option<&Manifest> {
+        self.executors.get(id).map(|executor| executor.manifest())
+    }
+
+    /// All manifests in order of id, each with whether it may run here.
+    pub fn manifests(&self) -> impl Iterator<Item = (&Manifest, bool)> {
+        self.executors.values().map(|executor| {
+            let manifest = executor.manifest();
+            (manifest, self.allows(manifest))
+        })
+    }
+
+    /// The ids that may run here.
+    pub fn allowed_ids(&self) -> Vec<String> {
+        self.manifests()
+            .filter(|(_, allowed)| *allowed)
+            .map(|(manifest, _)| manifest.id.clone())
+            .collect()
+    }
+
+    fn allows(&self, manifest: &Manifest) -> bool {
+        self.allowed.as_ref().is_none_or(|allowed| {
+            allowed.ids.contains(&manifest.id) || allowed.families.contains(&manifest.family)
+        })
+    }
+}
+
+struct Function<I, O, F> {
+    manifest: Manifest,
+    call: F,
+    types: PhantomData<fn(I) -> O>,
+}
+
+#[async_trait]
+impl<I, O, F, R> Executor for Function<I, O, F>
+where
+    I: DeserializeOwned + Send + 'static,
+    O: Serialize + 'static,
+    F: Fn(I, Context) -> R + Send + Sync,
+    R: Future<Output = Result<O, ExecuteError>> + Send + 'static,
+{
+    fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    async fn execute(
+        &self,
+        inputs: Map<String, Value>,
+        context: &Context,
+    ) -> Result<Value, ExecuteError> {
+        let typed = serde_json::from_value(Value::Object(inputs)).map_err(|error| {
+            ExecuteError::invalid_input(format!("[{}] {error}", self.manifest.id))
+        })?;
+        let output = (self.call)(typed, context.clone()).await?;
+        serde_json::to_value(output).map_err(|error| {
+            ExecuteError::permanent(format!(
+                "[{}] the result is not JSON: {error}",
+                self.manifest.id
+            ))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registry() -> Registry {
+        let mut registry = Registry::new();
+        registry.function("double", "Doubles n.", |n: Doubled, _| async move {
+            Ok(Doubled { n: n.n * 2 })
+        });
+        registry
+    }
+
+    #[derive(Debug, PartialEq, JsonSchema, serde::Serialize, serde::Deserialize)]
+    struct Doubled {
+        n: i64,
+    }
+
+    #[test]
+    fn an_allow_list_of_unknown_names_allows_nothing() {
+        let mut registry = registry();
+        assert!(registry.find(Some("double"), "t").is_ok());
+        registry.allow_only(&[], &["nothing_like_it".to_owned()]);
+        let refused = registry.find(Some("double"), "t").err();
+        assert!(matches!(refused, Some(NoExecutor::NotAllowed { .. })), "{refused:?}");
+        registry.allow_only(&["core".to_owned()], &[]);
+        assert!(registry.find(Some("double"), "t").is_ok());
+        registry.allow_only(&[" ".to_owned()], &[]);
+        assert!(!registry.is_restricted(), "a blank list is no list");
+    }
+
+    #[test]
+    fn an_unknown_executor_lists_what_there_is() {
+        let refused = registry().find(Some("tripple"), "t").err();
+        assert!(
+            matches!(&refused, Some(NoExecutor::Unknown { known, .. }) if known == &["double"]),
+            "{refused:?}"
+        );
+        assert!(matches!(registry().find(None, "t").err(), Some(NoExecutor::Unnamed { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_function_gets_typed_inputs_or_a_clear_refusal() {
+        let registry = registry();
+        let double = registry.find(Some("double"), "t").expect("registered");
+        let context = Context::detached("t");
+        let inputs = |value: Value| value.as_object().cloned().unwrap_or_default();
+        let ok = double.execute(inputs(serde_json::json!({"n": 21})), &context).await;
+        assert_eq!(ok, Ok(serde_json::json!({"n": 42})));
+        let bad = double.execute(inputs(serde_json::json!({"n": "x"})), &context).await;
+        let text = bad.expect_err("a text is no number").to_string();
+        assert!(text.contains("[double]") && text.contains("invalid type"), "{text}");
+    }
+}

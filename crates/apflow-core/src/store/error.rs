@@ -1,0 +1,127 @@
+//! What can go wrong below, sorted by what the caller can do about it.
+
+use crate::{
+    id::{TaskId, TreeId},
+    transition::Refused,
+};
+
+/// An error of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The state of the task forbids it.
+    #[error("task {id}: {refused}")]
+    Refused {
+        /// The task.
+        id: TaskId,
+        /// Why.
+        refused: Refused,
+    },
+    /// There is no such task.
+    #[error("Task {0} not found")]
+    NoSuchTask(TaskId),
+    /// The id is taken.
+    #[error("Task id already exists in database (id: {0}).")]
+    DuplicateTask(TaskId),
+    /// The tree id is taken.
+    #[error("Task tree id already exists in database (tree_id: {0}).")]
+    DuplicateTree(TreeId),
+    /// The idempotency key was used for something else.
+    #[error("the idempotency key `{key}` was used before with another request")]
+    KeyReused {
+        /// The key.
+        key: String,
+    },
+    /// A run of the tree is going on.
+    #[error(
+        "Task tree {root} is already running. Concurrent execution of the same task tree is not allowed."
+    )]
+    AlreadyRunning {
+        /// The root of the tree.
+        root: TaskId,
+    },
+    /// The request breaks a rule; each text is one reason.
+    #[error("{}", .0.join("; "))]
+    Rejected(Vec<String>),
+    /// A row cannot be read; it was set aside.
+    #[error("row {row} of {table} cannot be read: {what}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// Its key.
+        row: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Another process has the database.
+    #[error("{what}")]
+    Locked {
+        /// Who, as far as is known.
+        what: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// There is no room left to write.
+    #[error("the database is full: {what}")]
+    Full {
+        /// What the database said.
+        what: String,
+    },
+    /// The file is not, or no longer, a sound database.
+    #[error("the database is damaged: {what}")]
+    Damaged {
+        /// What the database said.
+        what: String,
+    },
+    /// The database was made by a newer apflow.
+    #[error("the database has migration {found}, and this apflow knows only up to {known}")]
+    TooNew {
+        /// The newest migration in the database.
+        found: i64,
+        /// The newest this binary has.
+        known: i64,
+    },
+    /// The address names no database we have.
+    #[error("{what}")]
+    Address {
+        /// What is wrong with it.
+        what: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// The database does not answer; trying again later may help.
+    #[error("the database is not available: {what}")]
+    Unavailable {
+        /// What was being done.
+        what: String,
+        /// What the database said.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+}
+
+impl StoreError {
+    /// What the person at the keyboard can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Locked { hint, .. } | Self::Address { hint, .. } => Some(hint.clone()),
+            Self::Full { .. } => {
+                Some("make room on the disk; nothing that was acknowledged is lost".to_owned())
+            }
+            Self::Damaged { .. } => Some(
+                "stop apflow, copy the file, and restore a backup or try `sqlite3 FILE .recover`"
+                    .to_owned(),
+            ),
+            Self::TooNew { .. } => {
+                Some("use the apflow that migrated it, or a newer one".to_owned())
+            }
+            Self::Unavailable { .. } => {
+                Some("see that the database runs and can be reached; apflow tries again".to_owned())
+            }
+            Self::KeyReused { .. } => {
+                Some("use a new key for a new request, or send the first request again".to_owned())
+            }
+            Self::AlreadyRunning { .. } => Some("wait for it, or cancel it first".to_owned()),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! What the engine asks of a database: one method, one meaning; batches go in, a refusal names its item.
+//!
+//! The traits are split by who needs them. `apflow-storage` implements all of them for SQLite and
+//! PostgreSQL and proves it with one conformance suite.
+
+mod control;
+mod error;
+mod filter;
+mod journal;
+mod tree;
+mod work;
+
+pub use control::{Cancel, CancelAnswer, ControlStore, Patch, Start, StartScope, Started};
+pub use error::StoreError;
+pub use filter::{Counts, Page, TaskFilter};
+pub use journal::{EventKind, JournalStore, TaskEvent};
+pub use tree::{Idempotency, Inserted, NeedKind, NewNeed, NewTask, NewTree, Submission, TreeStore};
+pub use work::{
+    Claim, Claimed, Ended, NeedResult, Refusal, Renewal, Settled, Settlement, Signal, Wake,
+    WorkStore,
+};
+
+/// Everything a database has to do.
+pub trait Store: TreeStore + WorkStore + ControlStore + JournalStore + Wake {}
+
+impl<T: TreeStore + WorkStore + ControlStore + JournalStore + Wake> Store for T {}

@@ -1,0 +1,46 @@
+//! A task: what its author said, what the engine knows of it now, and both together.
+
+mod definition;
+mod record;
+mod state;
+
+pub use definition::{
+    Definition, Dependency, Durability, Governance, Join, OnFailure, Origin, OriginType, Priority,
+    Schedule, StructureOrder, TreeOptions,
+};
+pub use record::{Outcome, Record, RunSummary, TreeRecord};
+pub use state::{Failure, FailureKind, State, StateName, Status, Wait, WaitFor};
+
+use crate::{
+    id::{LeaseToken, Seq},
+    time::Timestamp,
+};
+
+/// What the engine decides about: the small, changing part of a task.
+///
+/// [`Task::on`](crate::transition) is the only way from one state to the next.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Task {
+    /// Order of submission, and the row number in storage.
+    pub seq: Seq,
+    /// The tree, by its own row number.
+    pub tree: Seq,
+    /// The submission the tree came with; dependencies never leave it.
+    pub forest: Seq,
+    /// Where the task stands.
+    pub state: State,
+    /// The newest fencing token handed out for this task.
+    pub token: LeaseToken,
+    /// Attempts begun, crashes included.
+    pub attempts: u32,
+    /// Attempts allowed in total, if the author said.
+    pub max_attempts: Option<u32>,
+    /// 0 runs first.
+    pub priority: Priority,
+    /// Whether all needs must be met or one is enough.
+    pub join: Join,
+    /// When the first attempt of this run began.
+    pub started_at: Option<Timestamp>,
+    /// When it became terminal.
+    pub completed_at: Option<Timestamp>,
+}

@@ -1,0 +1,357 @@
+//! Every legal change of state. Nothing else in apflow makes a [`State`] but storage reading a row.
+//!
+//! [`Task::on`] takes the moment as an argument and touches nothing but the task, so each rule can be
+//! tested in a line and the table in `docs/STATES.md` can be generated from [`ARROWS`].
+
+use crate::{
+    id::{LeaseToken, NodeId},
+    task::{Failure, FailureKind, Join, State, StateName, Status, Task, Wait},
+    time::Timestamp,
+};
+
+/// How often a task whose author set no `max_attempts` is taken up again after its worker vanished.
+///
+/// Without a bound a task that kills its worker would be tried for ever; with 1, one crash of the
+/// process would fail every task that was running.
+pub const MAX_LOST_LEASES: u32 = 5;
+
+/// Something that happened to a task.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A run that includes the task began; it has this many unsettled needs.
+    Started {
+        /// Needs not settled yet.
+        waiting_for: u32,
+        /// Required needs that ended without completing.
+        failed: u32,
+    },
+    /// A need of the task ended.
+    NeedSettled {
+        /// It completed.
+        completed: bool,
+        /// It had to.
+        required: bool,
+    },
+    /// Only the order of structure held it back, and nothing it waits for can move any more.
+    Released,
+    /// A worker took it.
+    Claimed {
+        /// The worker.
+        worker: NodeId,
+        /// When the lease ends.
+        until: Timestamp,
+    },
+    /// The worker is still at it.
+    Renewed {
+        /// The worker's token.
+        lease: LeaseToken,
+        /// When the lease ends now.
+        until: Timestamp,
+    },
+    /// The executor returned a result.
+    Succeeded {
+        /// The worker's token.
+        lease: LeaseToken,
+    },
+    /// The executor failed.
+    Stumbled {
+        /// The worker's token.
+        lease: LeaseToken,
+        /// How.
+        failure: Failure,
+        /// When another attempt may begin; none if this failure is never retried.
+        retry_at: Option<Timestamp>,
+    },
+    /// The executor waits for somebody else.
+    Parked {
+        /// The worker's token.
+        lease: LeaseToken,
+        /// For whom.
+        wait: Wait,
+        /// Until when.
+        until: Option<Timestamp>,
+    },
+    /// What it waited for came.
+    Answered,
+    /// A worker that shuts down gives it back untried.
+    HandedBack {
+        /// The worker's token.
+        lease: LeaseToken,
+    },
+    /// The moment the state was good for has passed: lease, retry delay or wait.
+    TimePassed,
+    /// The worker is known to be dead.
+    Abandoned,
+    /// Somebody asked to stop it.
+    CancelRequested {
+        /// What they said.
+        reason: String,
+    },
+    /// It will not be tried.
+    Skipped {
+        /// Why.
+        why: String,
+    },
+    /// Somebody set a failed or cancelled task back by hand.
+    Reset,
+    /// Somebody took the task over by setting it `in_progress`.
+    TakenOver,
+    /// Whoever took it over reports how it ended.
+    Reported {
+        /// The failure, or none if it completed.
+        failure: Option<Failure>,
+    },
+}
+
+/// Why an event was refused; the task is unchanged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The report carries a token that is not the current one.
+    #[error("the lease {held} is no longer current; the task is at {current}")]
+    StaleLease {
+        /// The token the report carried.
+        held: LeaseToken,
+        /// The task's newest token.
+        current: LeaseToken,
+    },
+    /// The event makes no sense where the task stands.
+    #[error("the task is {state} ({})", .state.status())]
+    OutOfOrder {
+        /// Where it stands.
+        state: StateName,
+    },
+    /// There is no such task.
+    #[error("there is no such task")]
+    NoSuchTask,
+}
+
+impl Task {
+    /// Moves the task by `event` at the moment `now`, or leaves it as it was.
+    pub fn on(&mut self, event: Event, now: Timestamp) -> Result<(), Refused> {
+        let next = self.decide(event, now)?;
+        let (before, after) = (self.state.name(), next.name());
+        if matches!(next, State::Running { .. }) && self.started_at.is_none() {
+            self.started_at = Some(now);
+        }
+        if after.status() == Status::InProgress && self.started_at.is_none() {
+            self.started_at = Some(now);
+        }
+        if after.is_terminal() && !before.is_terminal() {
+            self.completed_at = Some(now);
+        }
+        self.state = next;
+        Ok(())
+    }
+
+    fn decide(&mut self, event: Event, now: Timestamp) -> Result<State, Refused> {
+        let out_of_order = Refused::OutOfOrder { state: self.state.name() };
+        match (&self.state, event) {
+            // ----- a run begins, or begins again
+            (
+                State::Created
+                | State::Completed
+                | State::Failed { .. }
+                | State::Skipped { .. }
+                | State::Blocked { .. },
+                Event::Started { waiting_for, failed },
+            ) => {
+                self.forget_the_last_run();
+                Ok(self.blocked_or_ready(waiting_for, failed, false))
+            }
+            (
+                State::Failed { .. }
+                | State::Cancelled { .. }
+                | State::Skipped { .. }
+                | State::Blocked { .. },
+                Event::Reset,
+            ) => {
+                self.forget_the_last_run();
+                Ok(State::Created)
+            }
+
+            // ----- needs settle
+            (
+                &State::Blocked { waiting_for, failed },
+                Event::NeedSettled { completed, required },
+            ) => {
+                let failed = failed + u32::from(required && !completed);
+                Ok(self.blocked_or_ready(waiting_for.saturating_sub(1), failed, completed))
+            }
+            (&State::Blocked { failed: 0, .. }, Event::Released) => Ok(State::Ready),
+            // A task that needs any one of several has gone on without the rest.
+            (_, Event::NeedSettled { .. }) => Ok(self.state.clone()),
+
+            // ----- a worker holds it
+            (State::Ready, Event::Claimed { worker, until }) => {
+                self.token = self.token.next();
+                self.attempts += 1;
+                Ok(State::Running { lease: self.token, until, attempt: self.attempts, worker })
+            }
+            (
+                State::Running { lease, attempt, worker, .. },
+                Event::Renewed { lease: held, until },
+            ) if *lease == held => {
+                Ok(State::Running { lease: held, until, attempt: *attempt, worker: worker.clone() })
+            }
+            (State::Running { lease, .. }, Event::Succeeded { lease: held }) if *lease == held => {
+                Ok(State::Completed)
+            }
+            (
+                &State::Running { lease, attempt, .. },
+                Event::Stumbled { lease: held, failure, retry_at },
+            ) if lease == held => Ok(match retry_at {
+                Some(at) if attempt < self.max_attempts.unwrap_or(1) => {
+                    State::Retrying { at, attempt }
+                }
+                _ => State::Failed { failure },
+            }),
+            (State::Running { lease, .. }, Event::Parked { lease: held, wait, until })
+                if *lease == held =>
+            {
+                Ok(State::Waiting { wait, until })
+            }
+            (State::Running { lease, .. }, Event::HandedBack { lease: held }) if *lease == held => {
+                self.token = self.token.next();
+                self.attempts = self.attempts.saturating_sub(1);
+                Ok(State::Ready)
+            }
+            (
+                _,
+                Event::Renewed { lease, .. }
+                | Event::Succeeded { lease }
+                | Event::Stumbled { lease, .. }
+                | Event::Parked { lease, .. }
+                | Event::HandedBack { lease },
+            ) => Err(Refused::StaleLease { held: lease, current: self.token }),
+
+            // ----- time, and workers that die
+            (&State::Running { until, .. }, Event::TimePassed) if until <= now => {
+                Ok(self.abandoned())
+            }
+            (State::Running { .. }, Event::Abandoned) => Ok(self.abandoned()),
+            (&State::Retrying { at, .. }, Event::TimePassed) if at <= now => Ok(State::Ready),
+            (&State::Waiting { until: Some(until), .. }, Event::TimePassed) if until <= now => {
+                Ok(State::Failed { failure: Failure::new(FailureKind::WaitExpired, "") })
+            }
+            (State::Waiting { .. }, Event::Answered) => Ok(State::Ready),
+
+            // ----- people
+            (state, Event::CancelRequested { reason }) if !state.is_terminal() => {
+                self.token = self.token.next();
+                Ok(State::Cancelled { reason })
+            }
+            (State::Created | State::Blocked { .. } | State::Ready, Event::Skipped { why }) => {
+                self.token = self.token.next();
+                Ok(State::Skipped { why })
+            }
+            (State::Created, Event::TakenOver) => {
+                let detail = serde_json::Value::Null;
+                let wait = Wait { what: crate::task::WaitFor::Report, detail };
+                Ok(State::Waiting { wait, until: None })
+            }
+            (State::Waiting { .. } | State::Running { .. }, Event::Reported { failure }) => {
+                self.token = self.token.next();
+                Ok(match failure {
+                    Some(failure) => State::Failed { failure },
+                    None => State::Completed,
+                })
+            }
+            _ => Err(out_of_order),
+        }
+    }
+
+    fn blocked_or_ready(&self, waiting_for: u32, failed: u32, just_completed: bool) -> State {
+        let ready = match self.join {
+            Join::All => waiting_for == 0 && failed == 0,
+            Join::Any => just_completed || (waiting_for == 0 && failed == 0),
+        };
+        if ready { State::Ready } else { State::Blocked { waiting_for, failed } }
+    }
+
+    fn abandoned(&mut self) -> State {
+        self.token = self.token.next();
+        if self.attempts < self.max_attempts.unwrap_or(MAX_LOST_LEASES) {
+            return State::Ready;
+        }
+        let message = format!(
+            "the worker that held the task vanished {} time{}; it is not tried again",
+            self.attempts,
+            if self.attempts == 1 { "" } else { "s" },
+        );
+        State::Failed { failure: Failure::new(FailureKind::LostLease, message) }
+    }
+
+    fn forget_the_last_run(&mut self) {
+        self.token = self.token.next();
+        self.attempts = 0;
+        self.started_at = None;
+        self.completed_at = None;
+    }
+}
+
+/// One line of the table of transitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrow {
+    /// Where the task stands.
+    pub from: StateName,
+    /// What happens.
+    pub event: &'static str,
+    /// Where it stands then.
+    pub to: StateName,
+}
+
+const fn arrow(from: StateName, event: &'static str, to: StateName) -> Arrow {
+    Arrow { from, event, to }
+}
+
+/// Every arrow there is; `docs/STATES.md` is made from it, and a test takes each one.
+pub const ARROWS: &[Arrow] = {
+    use StateName as S;
+    &[
+        arrow(S::Created, "Started", S::Blocked),
+        arrow(S::Created, "Started", S::Ready),
+        arrow(S::Created, "TakenOver", S::Waiting),
+        arrow(S::Created, "Skipped", S::Skipped),
+        arrow(S::Created, "CancelRequested", S::Cancelled),
+        arrow(S::Blocked, "NeedSettled", S::Blocked),
+        arrow(S::Blocked, "NeedSettled", S::Ready),
+        arrow(S::Blocked, "Released", S::Ready),
+        arrow(S::Blocked, "Started", S::Blocked),
+        arrow(S::Blocked, "Started", S::Ready),
+        arrow(S::Blocked, "Reset", S::Created),
+        arrow(S::Blocked, "Skipped", S::Skipped),
+        arrow(S::Blocked, "CancelRequested", S::Cancelled),
+        arrow(S::Ready, "Claimed", S::Running),
+        arrow(S::Ready, "Skipped", S::Skipped),
+        arrow(S::Ready, "CancelRequested", S::Cancelled),
+        arrow(S::Running, "Renewed", S::Running),
+        arrow(S::Running, "Succeeded", S::Completed),
+        arrow(S::Running, "Stumbled", S::Retrying),
+        arrow(S::Running, "Stumbled", S::Failed),
+        arrow(S::Running, "Parked", S::Waiting),
+        arrow(S::Running, "HandedBack", S::Ready),
+        arrow(S::Running, "TimePassed", S::Ready),
+        arrow(S::Running, "TimePassed", S::Failed),
+        arrow(S::Running, "Abandoned", S::Ready),
+        arrow(S::Running, "Abandoned", S::Failed),
+        arrow(S::Running, "Reported", S::Completed),
+        arrow(S::Running, "Reported", S::Failed),
+        arrow(S::Running, "CancelRequested", S::Cancelled),
+        arrow(S::Retrying, "TimePassed", S::Ready),
+        arrow(S::Retrying, "CancelRequested", S::Cancelled),
+        arrow(S::Waiting, "Answered", S::Ready),
+        arrow(S::Waiting, "TimePassed", S::Failed),
+        arrow(S::Waiting, "Reported", S::Completed),
+        arrow(S::Waiting, "Reported", S::Failed),
+        arrow(S::Waiting, "CancelRequested", S::Cancelled),
+        arrow(S::Completed, "Started", S::Blocked),
+        arrow(S::Completed, "Started", S::Ready),
+        arrow(S::Failed, "Started", S::Blocked),
+        arrow(S::Failed, "Started", S::Ready),
+        arrow(S::Failed, "Reset", S::Created),
+        arrow(S::Skipped, "Started", S::Blocked),
+        arrow(S::Skipped, "Started", S::Ready),
+        arrow(S::Skipped, "Reset", S::Created),
+        arrow(S::Cancelled, "Reset", S::Created),
+    ]
+};

@@ -1,0 +1,1 @@
+//! Inner crate of apflow.
