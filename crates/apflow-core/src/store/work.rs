@@ -172,6 +172,8 @@ pub enum Signal {
     Stopped(Arc<[Seq]>),
     /// Something happened in these trees.
     Changed(Arc<[Seq]>),
+    /// The runs of these trees ended.
+    Finished(Arc<[Seq]>),
 }
 
 /// Who tells the others.

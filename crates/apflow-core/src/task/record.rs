@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{Definition, Task, TreeOptions};
 use crate::{
-    id::{TaskId, TreeId},
+    id::{Seq, TaskId, TreeId},
     time::Timestamp,
 };
 
@@ -56,6 +56,8 @@ impl Record {
 /// A tree as such, apart from its tasks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TreeRecord {
+    /// Its row, which is also its root's; signals name it.
+    pub seq: Seq,
     /// Its id.
     pub id: TreeId,
     /// Its root task.
