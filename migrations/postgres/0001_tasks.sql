@@ -6,7 +6,8 @@ CREATE SEQUENCE af_seq;
 -- One submission: dependencies never leave it, so it is what a change locks.
 CREATE TABLE af_forests (
     seq BIGINT PRIMARY KEY,          -- the root of its first tree
-    live BIGINT NOT NULL DEFAULT 0   -- tasks that can still move by themselves
+    live BIGINT NOT NULL DEFAULT 0,  -- tasks that can still move by themselves
+    open BIGINT NOT NULL DEFAULT 0   -- tasks of running trees that have not ended
 );
 
 CREATE TABLE af_trees (

@@ -4,7 +4,8 @@
 -- One submission: dependencies never leave it, so it is what a change locks.
 CREATE TABLE af_forests (
     seq INTEGER PRIMARY KEY,          -- the root of its first tree
-    live INTEGER NOT NULL DEFAULT 0   -- tasks that can still move by themselves
+    live INTEGER NOT NULL DEFAULT 0,  -- tasks that can still move by themselves
+    open INTEGER NOT NULL DEFAULT 0   -- tasks of running trees that have not ended
 ) STRICT;
 
 CREATE TABLE af_trees (

@@ -4,8 +4,8 @@
 //! tested in a line and the table in `docs/STATES.md` can be generated from [`ARROWS`].
 
 use crate::{
-    id::{LeaseToken, NodeId},
-    task::{Failure, FailureKind, Join, State, StateName, Status, Task, Wait},
+    id::{LeaseToken, NodeId, Seq},
+    task::{Failure, FailureKind, Join, Priority, State, StateName, Status, Task, Wait},
     time::Timestamp,
 };
 
@@ -126,6 +126,23 @@ pub enum Refused {
 }
 
 impl Task {
+    /// A task that is stored and was never asked to run.
+    pub fn new(seq: Seq, tree: Seq, forest: Seq) -> Self {
+        Self {
+            seq,
+            tree,
+            forest,
+            state: State::Created,
+            token: LeaseToken(0),
+            attempts: 0,
+            max_attempts: None,
+            priority: Priority::NORMAL,
+            join: Join::All,
+            started_at: None,
+            completed_at: None,
+        }
+    }
+
     /// Moves the task by `event` at the moment `now`, or leaves it as it was.
     pub fn on(&mut self, event: Event, now: Timestamp) -> Result<(), Refused> {
         let next = self.decide(event, now)?;

@@ -1,1 +1,28 @@
-//! Inner crate of apflow.
+//! SQLite and PostgreSQL behind the traits of `apflow_core::store`. The only crate that names sqlx.
+//!
+//! Inner crate: not covered by semver, depend on `apflow`.
+//!
+//! * [`open`] takes an address and returns a store.
+//! * `committer.rs` gathers what waits into one transaction; `steps/` says what a transaction does,
+//!   once for both databases; `sqlite/` and `postgres/` each bring their own statements.
+//!
+//! To add a statement, write `sql/sqlite/NAME.sql` and `sql/postgres/NAME.sql`, name it in both
+//! `sql.rs`, give the [`rows::Rows`] trait a method that says what it means, and a rule to the
+//! conformance suite. A test prepares every statement on its database.
+
+mod committer;
+mod error;
+mod migration;
+mod open;
+mod read;
+mod row;
+mod rows;
+mod steps;
+mod store;
+
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+pub use open::{Durability, OpenOptions, open};

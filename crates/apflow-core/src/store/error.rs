@@ -88,6 +88,9 @@ pub enum StoreError {
         /// What to do about it.
         hint: String,
     },
+    /// Another transaction was in the way; the same one may succeed now.
+    #[error("another transaction was in the way")]
+    Conflict,
     /// The database does not answer; trying again later may help.
     #[error("the database is not available: {what}")]
     Unavailable {

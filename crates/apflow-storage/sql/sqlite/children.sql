@@ -7,6 +7,6 @@ FROM af_tasks t
 JOIN af_work w ON w.seq = t.seq
 JOIN af_trees r ON r.seq = t.tree
 LEFT JOIN af_tasks p ON p.seq = t.parent
-WHERE t.parent = (SELECT seq FROM af_tasks WHERE id = ?1)
+WHERE t.parent = (SELECT seq FROM af_tasks WHERE id = $1)
 ORDER BY w.priority, t.seq
-LIMIT ?2 OFFSET ?3
+LIMIT $2 OFFSET $3

@@ -1,4 +1,4 @@
 -- Submissions of which nothing is left.
 DELETE FROM af_forests
-WHERE seq IN (SELECT value FROM json_each(?1))
+WHERE seq IN (SELECT value FROM json_each($1))
     AND NOT EXISTS (SELECT 1 FROM af_trees WHERE af_trees.forest = af_forests.seq)

@@ -1,2 +1,2 @@
 -- Trees that go.
-DELETE FROM af_trees WHERE seq IN (SELECT value FROM json_each(?1))
+DELETE FROM af_trees WHERE seq IN (SELECT value FROM json_each($1))

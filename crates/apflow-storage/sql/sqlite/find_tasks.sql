@@ -3,4 +3,4 @@ SELECT t.seq, t.id, t.tree, t.forest, r.id, root.id
 FROM af_tasks t
 JOIN af_trees r ON r.seq = t.tree
 JOIN af_tasks root ON root.seq = t.tree
-WHERE t.id IN (SELECT value FROM json_each(?1))
+WHERE t.id IN (SELECT value FROM json_each($1))

@@ -1,3 +1,3 @@
 -- New submissions.
-INSERT INTO af_forests (seq, live)
-SELECT value ->> 0, value ->> 1 FROM json_each(?1)
+INSERT INTO af_forests (seq, live, open)
+SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1)

@@ -7,11 +7,11 @@ FROM af_tasks t
 JOIN af_work w ON w.seq = t.seq
 JOIN af_trees r ON r.seq = t.tree
 LEFT JOIN af_tasks p ON p.seq = t.parent
-WHERE (?1 IS NULL OR t.user_id = ?1)
-    AND (?2 IS NULL OR w.state IN (SELECT value FROM json_each(?2)))
-    AND (NOT ?3 OR t.parent IS NULL)
-    AND (?4 IS NULL OR t.parent = (SELECT seq FROM af_tasks WHERE id = ?4))
-    AND (?5 IS NULL OR t.tree = (SELECT seq FROM af_trees WHERE id = ?5))
-    AND (?6 IS NULL OR t.id IN (SELECT value FROM json_each(?6)))
+WHERE ($1 IS NULL OR t.user_id = $1)
+    AND ($2 IS NULL OR w.state IN (SELECT value FROM json_each($2)))
+    AND (NOT $3 OR t.parent IS NULL)
+    AND ($4 IS NULL OR t.parent = (SELECT seq FROM af_tasks WHERE id = $4))
+    AND ($5 IS NULL OR t.tree = (SELECT seq FROM af_trees WHERE id = $5))
+    AND ($6 IS NULL OR t.id IN (SELECT value FROM json_each($6)))
 ORDER BY t.seq DESC
-LIMIT ?7 OFFSET ?8
+LIMIT $7 OFFSET $8

@@ -2,4 +2,4 @@
 SELECT t.seq, t.id, r.id, r.deadline, t.definition
 FROM af_tasks t
 JOIN af_trees r ON r.seq = t.tree
-WHERE t.seq IN (SELECT value FROM json_each(?1))
+WHERE t.seq IN (SELECT value FROM json_each($1))

@@ -3,5 +3,5 @@ SELECT t.parent, t.needs, w.seq, w.tree, w.forest, w.state, w.priority, w.join_a
     w.waiting_for, w.failed_needs, w.wake_at, w.worker, w.detail, w.error, w.started_at, w.completed_at
 FROM af_tasks t
 JOIN af_work w ON w.seq = t.seq
-WHERE t.forest IN (SELECT value FROM json_each(?1))
+WHERE t.forest IN (SELECT value FROM json_each($1))
 ORDER BY w.seq

@@ -4,7 +4,7 @@ FROM af_tasks t
 JOIN json_each(t.needs) e
 JOIN af_tasks n ON n.seq = e.value ->> 0
 JOIN af_work w ON w.seq = n.seq
-WHERE t.seq IN (SELECT value FROM json_each(?1))
+WHERE t.seq IN (SELECT value FROM json_each($1))
     AND t.needs IS NOT NULL
     AND e.value ->> 1 <> 2
 ORDER BY t.seq, e.key

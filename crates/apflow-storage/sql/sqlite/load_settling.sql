@@ -3,10 +3,10 @@ SELECT w.seq, w.tree, w.forest, w.state, w.priority, w.join_any, w.token, w.atte
     w.waiting_for, w.failed_needs, w.wake_at, w.worker, w.detail, w.error, w.started_at, w.completed_at
 FROM af_work w
 WHERE w.seq IN (
-    SELECT value FROM json_each(?1)
+    SELECT value FROM json_each($1)
     UNION
     SELECT e.value ->> 0
-    FROM json_each(?1) s
+    FROM json_each($1) s
     JOIN af_tasks t ON t.seq = s.value
     JOIN json_each(t.dependents) e
 )

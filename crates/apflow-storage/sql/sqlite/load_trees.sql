@@ -2,4 +2,4 @@
 SELECT seq, forest, run, options, total, open, completed, failed, cancelled, outcome, deadline,
     started_at, finished_at
 FROM af_trees
-WHERE seq IN (SELECT tree FROM af_work WHERE seq IN (SELECT value FROM json_each(?1)))
+WHERE seq IN (SELECT tree FROM af_work WHERE seq IN (SELECT value FROM json_each($1)))

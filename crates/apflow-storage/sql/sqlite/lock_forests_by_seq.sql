@@ -1,2 +1,2 @@
 -- The same as lock_forests, where the submissions are known.
-SELECT seq, live FROM af_forests WHERE seq IN (SELECT value FROM json_each(?1))
+SELECT seq, live, open FROM af_forests WHERE seq IN (SELECT value FROM json_each($1))

@@ -3,9 +3,9 @@ SELECT t.forest, max(t.finished_at), sum(t.total)
 FROM af_trees t
 JOIN af_forests f ON f.seq = t.forest
 WHERE t.forest IN (
-        SELECT forest FROM af_trees WHERE finished_at < ?1 ORDER BY finished_at LIMIT ?2
+        SELECT forest FROM af_trees WHERE finished_at < $1 ORDER BY finished_at LIMIT $2
     )
     AND f.live = 0
 GROUP BY t.forest
-HAVING max(t.finished_at) < ?1 AND count(*) = count(t.finished_at)
+HAVING max(t.finished_at) < $1 AND count(*) = count(t.finished_at)
 ORDER BY max(t.finished_at)

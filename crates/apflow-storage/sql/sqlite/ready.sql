@@ -4,4 +4,4 @@ SELECT w.seq, w.tree, w.forest, w.state, w.priority, w.join_any, w.token, w.atte
 FROM af_work w
 WHERE w.state = 'ready'
 ORDER BY w.priority, w.seq
-LIMIT ?2
+LIMIT $2

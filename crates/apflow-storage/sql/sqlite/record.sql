@@ -7,4 +7,4 @@ FROM af_tasks t
 JOIN af_work w ON w.seq = t.seq
 JOIN af_trees r ON r.seq = t.tree
 LEFT JOIN af_tasks p ON p.seq = t.parent
-WHERE t.id = ?1
+WHERE t.id = $1

@@ -15,7 +15,7 @@ SET state = v.state,
     output_parts = CASE WHEN v.wipe THEN 0 ELSE coalesce(v.output_parts, af_work.output_parts) END,
     started_at = v.started_at,
     completed_at = v.completed_at,
-    updated_at = ?5
+    updated_at = $5
 FROM (
     SELECT value ->> 0 AS seq, value ->> 1 AS state, value ->> 2 AS token, value ->> 3 AS attempts,
         value ->> 4 AS waiting_for, value ->> 5 AS failed_needs, value ->> 6 AS wake_at,
@@ -23,6 +23,6 @@ FROM (
         value ->> 10 AS progress, value ->> 11 AS resolved, value ->> 12 AS output,
         value ->> 13 AS output_parts, value ->> 14 AS started_at, value ->> 15 AS completed_at,
         value ->> 16 AS wipe
-    FROM json_each(?1)
+    FROM json_each($1)
 ) AS v
 WHERE af_work.seq = v.seq

@@ -1,6 +1,6 @@
 -- A task and everything below it.
 WITH RECURSIVE below (seq) AS (
-    SELECT seq FROM af_tasks WHERE id = ?1
+    SELECT seq FROM af_tasks WHERE id = $1
     UNION ALL
     SELECT c.seq FROM af_tasks c JOIN below b ON c.parent = b.seq
 )

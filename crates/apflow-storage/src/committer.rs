@@ -1,0 +1,386 @@
+//! Group commit: whatever waits goes into one transaction, and each caller is answered once it is
+//! durable. An idle committer commits at once, a busy one batches by itself; nobody waits for a timer.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use apflow_core::{
+    id::{Seq, TaskId},
+    store::{
+        Cancel, CancelAnswer, Claim, Inserted, Patch, Refusal, Renewal, Settled, Settlement,
+        Signal, Start, Started, StoreError, Submission,
+    },
+    time::Timestamp,
+};
+use async_trait::async_trait;
+use tokio::sync::{Notify, broadcast, oneshot};
+
+use crate::{
+    rows::Rows,
+    steps::{self, Effects},
+};
+
+/// How many tasks one transaction stores, and how many jobs it takes up, at the most.
+const MAX_TASKS: usize = 5_000;
+const MAX_JOBS: usize = 512;
+
+/// Whether a worker is known to be dead.
+pub(crate) type IsDead = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
+/// What a caller wants done, and where to send the answer.
+pub(crate) enum Job {
+    Insert(Box<Submission>, Answer<Inserted>),
+    Settle(Vec<Settlement>, Option<Claim>, Answer<Settled>),
+    Renew(Vec<Renewal>, Duration, Answer<Vec<Refusal>>),
+    Lapse(u32, Answer<u32>),
+    Recover(IsDead, Answer<u32>),
+    Start(Start, Answer<Started>),
+    Cancel(Vec<Cancel>, Answer<Vec<CancelAnswer>>),
+    Update(TaskId, Box<Patch>, Answer<()>),
+    Delete(TaskId, Answer<u32>),
+    Prune(Timestamp, u32, Answer<u64>),
+}
+
+/// Where an answer goes.
+pub(crate) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+
+impl Job {
+    fn tasks(&self) -> usize {
+        match self {
+            Self::Insert(submission, _) => submission.tasks.len(),
+            Self::Settle(batch, next, _) => {
+                batch.len() + next.as_ref().map_or(0, |claim| claim.limit as usize)
+            }
+            _ => 1,
+        }
+    }
+
+    fn fail(self, error: StoreError) {
+        // A caller that went away needs no answer.
+        match self {
+            Self::Insert(_, to) => drop(to.send(Err(error))),
+            Self::Settle(_, _, to) => drop(to.send(Err(error))),
+            Self::Renew(_, _, to) => drop(to.send(Err(error))),
+            Self::Lapse(_, to) | Self::Recover(_, to) | Self::Delete(_, to) => {
+                drop(to.send(Err(error)));
+            }
+            Self::Start(_, to) => drop(to.send(Err(error))),
+            Self::Cancel(_, to) => drop(to.send(Err(error))),
+            Self::Update(_, _, to) => drop(to.send(Err(error))),
+            Self::Prune(_, _, to) => drop(to.send(Err(error))),
+        }
+    }
+}
+
+/// Jobs that wait for a transaction.
+#[derive(Default)]
+pub(crate) struct Queue {
+    jobs: std::sync::Mutex<Waiting>,
+    came: Notify,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    closed: bool,
+}
+
+impl Queue {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
+        // A panic while it is held leaves a queue that is whole: each change is one call.
+        self.jobs.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Puts a job in and waits for its answer.
+    pub(crate) async fn ask<T>(&self, job: impl FnOnce(Answer<T>) -> Job) -> Result<T, StoreError> {
+        let (to, answer) = oneshot::channel();
+        let closed = {
+            let mut waiting = self.lock();
+            if !waiting.closed {
+                waiting.jobs.push_back(job(to));
+            }
+            waiting.closed
+        };
+        if closed {
+            return Err(stopped());
+        }
+        self.came.notify_one();
+        answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Takes no more jobs; those that wait are still done.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.came.notify_waiters();
+        self.came.notify_one();
+    }
+
+    /// The next batch, or none once the queue is closed and empty.
+    async fn take(&self) -> Option<Vec<Job>> {
+        loop {
+            let came = self.came.notified();
+            {
+                let mut waiting = self.lock();
+                if !waiting.jobs.is_empty() {
+                    let batch = take_batch(&mut waiting.jobs);
+                    if !waiting.jobs.is_empty() {
+                        self.came.notify_one();
+                    }
+                    return Some(batch);
+                }
+                if waiting.closed {
+                    self.came.notify_one();
+                    return None;
+                }
+            }
+            came.await;
+        }
+    }
+}
+
+fn stopped() -> StoreError {
+    StoreError::Unavailable { what: "the store is closed".to_owned(), source: None }
+}
+
+fn take_batch(jobs: &mut VecDeque<Job>) -> Vec<Job> {
+    let mut batch = Vec::new();
+    let mut tasks = 0;
+    while let Some(job) = jobs.front() {
+        tasks += job.tasks();
+        if !batch.is_empty() && (tasks > MAX_TASKS || batch.len() >= MAX_JOBS) {
+            break;
+        }
+        batch.extend(jobs.pop_front());
+    }
+    batch
+}
+
+/// A connection that transactions run on.
+#[async_trait]
+pub(crate) trait Transact: Send {
+    /// Begins a transaction, on a new connection if the old one is broken.
+    async fn begin(&mut self) -> Result<Box<dyn Rows + '_>, StoreError>;
+}
+
+/// Where signals go, once a transaction is durable.
+pub(crate) type Signals = broadcast::Sender<Signal>;
+
+/// Runs transactions until the queue is closed.
+pub(crate) async fn run(
+    queue: Arc<Queue>,
+    mut connection: impl Transact,
+    signals: Signals,
+    limits: Limits,
+) {
+    while let Some(batch) = queue.take().await {
+        let mut groups = VecDeque::from([batch]);
+        while let Some(group) = groups.pop_front() {
+            if let Err((group, error)) = commit(&mut connection, group, &signals, limits).await {
+                // One bad item never fails its batch: alone, each shows which it is.
+                if group.len() > 1 && is_of_the_item(&error) {
+                    groups.extend(group.into_iter().map(|job| vec![job]));
+                } else {
+                    fail_all(group, error);
+                }
+            }
+        }
+    }
+}
+
+/// How one transaction may be tried again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Times a transaction is tried again that lost against another one.
+    pub(crate) conflicts: u32,
+}
+
+fn is_of_the_item(error: &StoreError) -> bool {
+    !matches!(error, StoreError::Full { .. } | StoreError::Damaged { .. })
+}
+
+fn fail_all(group: Vec<Job>, error: StoreError) {
+    let mut error = Some(error);
+    let last = group.len().saturating_sub(1);
+    for (index, job) in group.into_iter().enumerate() {
+        let each = match &error {
+            Some(known) if index < last => again(known),
+            _ => error.take().unwrap_or_else(stopped),
+        };
+        job.fail(each);
+    }
+}
+
+/// The same error for one more caller.
+fn again(error: &StoreError) -> StoreError {
+    match error {
+        StoreError::Full { what } => StoreError::Full { what: what.clone() },
+        StoreError::Damaged { what } => StoreError::Damaged { what: what.clone() },
+        other => StoreError::Unavailable { what: other.to_string(), source: None },
+    }
+}
+
+/// Commits a group, or gives it back with the error that undid it.
+async fn commit(
+    connection: &mut impl Transact,
+    group: Vec<Job>,
+    signals: &Signals,
+    limits: Limits,
+) -> Result<(), (Vec<Job>, StoreError)> {
+    let mut tries = 0;
+    let outcome = loop {
+        match transaction(connection, &group).await {
+            Err(StoreError::Conflict) if tries < limits.conflicts => tries += 1,
+            outcome => break outcome,
+        }
+    };
+    match outcome {
+        Ok((answers, effects)) => {
+            // Wake first: answering runs the callers.
+            tell(signals, effects);
+            for (job, answer) in group.into_iter().zip(answers) {
+                answer.send(job);
+            }
+            Ok(())
+        }
+        Err(error) => Err((group, error)),
+    }
+}
+
+/// One transaction: all of it, or nothing.
+async fn transaction(
+    connection: &mut impl Transact,
+    jobs: &[Job],
+) -> Result<(Vec<Came>, Effects), StoreError> {
+    let mut rows = connection.begin().await?;
+    match carry_out(rows.as_mut(), jobs).await {
+        Ok(done) => rows.commit().await.map(|()| done),
+        Err(error) => {
+            rows.rollback().await;
+            Err(error)
+        }
+    }
+}
+
+/// What came of one job.
+pub(crate) enum Came {
+    Insert(Result<Inserted, StoreError>),
+    Settle(Settled),
+    Renew(Vec<Refusal>),
+    Number(u32),
+    Start(Started),
+    Cancel(Vec<CancelAnswer>),
+    Done,
+    Pruned(u64),
+}
+
+impl Came {
+    fn send(self, job: Job) {
+        // A caller that went away needs no answer.
+        match (job, self) {
+            (Job::Insert(_, to), Self::Insert(came)) => drop(to.send(came)),
+            (Job::Settle(_, _, to), Self::Settle(came)) => drop(to.send(Ok(came))),
+            (Job::Renew(_, _, to), Self::Renew(came)) => drop(to.send(Ok(came))),
+            (Job::Lapse(_, to) | Job::Recover(_, to) | Job::Delete(_, to), Self::Number(came)) => {
+                drop(to.send(Ok(came)))
+            }
+            (Job::Start(_, to), Self::Start(came)) => drop(to.send(Ok(came))),
+            (Job::Cancel(_, to), Self::Cancel(came)) => drop(to.send(Ok(came))),
+            (Job::Update(_, _, to), Self::Done) => drop(to.send(Ok(()))),
+            (Job::Prune(_, _, to), Self::Pruned(came)) => drop(to.send(Ok(came))),
+            (job, _) => job.fail(stopped()),
+        }
+    }
+}
+
+/// Does all jobs of a group in the open transaction: inserts first, then settles, then the rest.
+async fn carry_out(rows: &mut dyn Rows, jobs: &[Job]) -> Result<(Vec<Came>, Effects), StoreError> {
+    let mut came: Vec<Option<Came>> = jobs.iter().map(|_| None).collect();
+    let mut effects = Effects::default();
+
+    let (places, submissions): (Vec<usize>, Vec<&Submission>) = jobs
+        .iter()
+        .enumerate()
+        .filter_map(|(at, job)| match job {
+            Job::Insert(submission, _) => Some((at, submission.as_ref())),
+            _ => None,
+        })
+        .unzip();
+    if !submissions.is_empty() {
+        let (answers, more) = steps::insert(rows, &submissions).await?;
+        effects.add(more);
+        for (at, answer) in places.into_iter().zip(answers) {
+            came[at] = Some(Came::Insert(answer));
+        }
+    }
+
+    let (places, parts): (Vec<usize>, Vec<steps::Part<'_>>) = jobs
+        .iter()
+        .enumerate()
+        .filter_map(|(at, job)| match job {
+            Job::Settle(batch, next, _) => Some((at, (batch.as_slice(), next.as_ref()))),
+            _ => None,
+        })
+        .unzip();
+    if !parts.is_empty() {
+        let (answers, more) = steps::settle(rows, &parts).await?;
+        effects.add(more);
+        for (at, answer) in places.into_iter().zip(answers) {
+            came[at] = Some(Came::Settle(answer));
+        }
+    }
+
+    for (at, job) in jobs.iter().enumerate() {
+        let (answer, more) = match job {
+            Job::Insert(..) | Job::Settle(..) => continue,
+            Job::Renew(batch, lease, _) => {
+                (Came::Renew(steps::renew(rows, batch, *lease).await?), Effects::default())
+            }
+            Job::Lapse(limit, _) => {
+                let (count, more) = steps::lapse(rows, *limit).await?;
+                (Came::Number(count), more)
+            }
+            Job::Recover(is_dead, _) => {
+                let (count, more) = steps::recover(rows, is_dead.as_ref()).await?;
+                (Came::Number(count), more)
+            }
+            Job::Start(start, _) => {
+                let (started, more) = steps::start(rows, start).await?;
+                (Came::Start(started), more)
+            }
+            Job::Cancel(batch, _) => {
+                let (answers, more) = steps::cancel(rows, batch).await?;
+                (Came::Cancel(answers), more)
+            }
+            Job::Update(id, patch, _) => (Came::Done, steps::update(rows, id, patch).await?),
+            Job::Delete(id, _) => {
+                (Came::Number(steps::delete(rows, id).await?), Effects::default())
+            }
+            Job::Prune(before, limit, _) => {
+                (Came::Pruned(steps::prune(rows, *before, *limit).await?), Effects::default())
+            }
+        };
+        effects.add(more);
+        came[at] = Some(answer);
+    }
+    if let Some(payload) = effects.payload() {
+        rows.notify(&payload).await?;
+    }
+    Ok((came.into_iter().flatten().collect(), effects))
+}
+
+/// Sends the signals of a durable transaction.
+pub(crate) fn tell(signals: &Signals, effects: Effects) {
+    let shared = |seqs: Vec<Seq>| -> Arc<[Seq]> { seqs.into() };
+    // Nobody may be listening.
+    if effects.readied {
+        let _ = signals.send(Signal::Ready);
+    }
+    if !effects.stopped.is_empty() {
+        let _ = signals.send(Signal::Stopped(shared(effects.stopped)));
+    }
+    if !effects.changed.is_empty() {
+        let _ = signals.send(Signal::Changed(shared(effects.changed)));
+    }
+    if !effects.finished.is_empty() {
+        let _ = signals.send(Signal::Finished(shared(effects.finished)));
+    }
+}

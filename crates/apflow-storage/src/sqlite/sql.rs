@@ -1,0 +1,144 @@
+//! The statements of SQLite, each from its file. Those that are always run together are sent together:
+//! a round trip to the connection's thread costs more than a small statement.
+
+macro_rules! file {
+    ($name:literal) => {
+        include_str!(concat!("../../sql/sqlite/", $name, ".sql"))
+    };
+}
+
+macro_rules! statements {
+    ($($name:ident = $file:literal;)*) => {
+        $(pub(super) const $name: &str = file!($file);)*
+
+        /// Every statement that is sent alone, with its name, for the test that prepares them.
+        #[cfg(test)]
+        pub(super) const ALONE: &[(&str, &str)] = &[$(($file, $name),)*];
+    };
+}
+
+statements! {
+    LOCK_FORESTS_BY_SEQ = "lock_forests_by_seq";
+    LOAD_FOREST = "load_forest";
+    LOAD_FOREST_TREES = "load_forest_trees";
+    INSERT_PARTS = "insert_parts";
+    LOAD_PARTS = "load_parts";
+    DELETE_PARTS = "delete_parts";
+    FIND_TASKS = "find_tasks";
+    TAKEN_TASKS = "taken_tasks";
+    TAKEN_TREES = "taken_trees";
+    FIND_KEY = "find_key";
+    INSERT_KEY = "insert_key";
+    NEXT_SEQ = "next_seq";
+    RENEW = "renew";
+    TOKENS = "tokens";
+    LAPSE_TASKS = "lapse_tasks";
+    LAPSE_TREES = "lapse_trees";
+    RUNNING = "running";
+    LOAD_DEFINITION = "load_definition";
+    SAVE_DEFINITION = "save_definition";
+    SAVE_DEPENDENTS = "save_dependents";
+    SAVE_VALUES = "save_values";
+    DELETE_TASKS = "delete_tasks";
+    DELETE_WORK = "delete_work";
+    DELETE_TREES = "delete_trees";
+    DELETE_EVENTS = "delete_events";
+    DELETE_FORESTS = "delete_forests";
+    SHRINK_TREE = "shrink_tree";
+    CHILDLESS = "childless";
+    PRUNE_TREES = "prune_trees";
+    INSERT_SET_ASIDE = "insert_set_aside";
+    SET_ASIDE = "set_aside";
+    RECORD = "record";
+    SUBTREE = "subtree";
+    LIST_TASKS = "list_tasks";
+    CHILDREN = "children";
+    COUNT_TASKS = "count_tasks";
+    NEEDS_OF = "needs_of";
+    RUN_OF_TASK = "run_of_task";
+    RUN_OF_TREE = "run_of_tree";
+    TROUBLED = "troubled";
+    EVENTS = "events";
+    EVENTS_OF_TREE = "events_of_tree";
+}
+
+/// Every statement that is only sent joined to others, for the test that prepares them.
+#[cfg(test)]
+pub(super) const JOINED: &[(&str, &str)] = &[
+    ("lock_forests", file!("lock_forests")),
+    ("load_trees", file!("load_trees")),
+    ("load_edges", file!("load_edges")),
+    ("load_settling", file!("load_settling")),
+    ("ready", file!("ready")),
+    ("next_wake", file!("next_wake")),
+    ("load_claimed", file!("load_claimed")),
+    ("load_needs", file!("load_needs")),
+    ("save_work", file!("save_work")),
+    ("save_trees", file!("save_trees")),
+    ("save_forests", file!("save_forests")),
+    ("append_events", file!("append_events")),
+    ("insert_forests", file!("insert_forests")),
+    ("insert_trees", file!("insert_trees")),
+    ("insert_tasks", file!("insert_tasks")),
+    ("insert_work", file!("insert_work")),
+];
+
+/// Begins the transaction and reads what settling and claiming needs: `$1` tasks, `$2` how many more.
+pub(super) const OPEN: &str = concat!(
+    "BEGIN IMMEDIATE;",
+    file!("lock_forests"),
+    ";",
+    file!("load_trees"),
+    ";",
+    file!("load_edges"),
+    ";",
+    file!("load_settling"),
+    ";",
+    file!("ready"),
+    ";",
+    file!("next_wake"),
+); // tidy: sql because only the files' contents are joined
+
+/// The same where the transaction is open already.
+pub(super) const OPEN_AGAIN: &str = concat!(
+    file!("lock_forests"),
+    ";",
+    file!("load_trees"),
+    ";",
+    file!("load_edges"),
+    ";",
+    file!("load_settling"),
+    ";",
+    file!("ready"),
+    ";",
+    file!("next_wake"),
+);
+
+/// Writes what moved: `$1` tasks, `$2` trees, `$3` submissions, `$4` events, `$5` the moment.
+pub(super) const SAVE: &str = concat!(
+    file!("save_work"),
+    ";",
+    file!("save_trees"),
+    ";",
+    file!("save_forests"),
+    ";",
+    file!("append_events"),
+);
+
+/// The same where only tasks moved.
+pub(super) const SAVE_WORK_AND_EVENTS: &str =
+    concat!(file!("save_work"), ";", file!("append_events"));
+
+/// Adds submissions: `$1` submissions, `$2` trees, `$3` tasks, `$4` where they stand, `$5` the moment.
+pub(super) const INSERT: &str = concat!(
+    file!("insert_forests"),
+    ";",
+    file!("insert_trees"),
+    ";",
+    file!("insert_tasks"),
+    ";",
+    file!("insert_work"),
+);
+
+/// What a worker has to know: needs, then definitions, of the tasks in `$1`.
+pub(super) const CLAIMED: &str = concat!(file!("load_needs"), ";", file!("load_claimed"));

@@ -1,0 +1,141 @@
+//! Taking tasks for a worker, in the transaction that is open anyway.
+
+use std::{collections::HashMap, sync::Arc};
+
+use apflow_core::{
+    id::{LeaseToken, Seq, TaskId, TreeId},
+    store::{Claim, Claimed, NeedResult, StoreError},
+    task::{Definition, Failure, FailureKind, State, StateName},
+    time::Timestamp,
+    transition::Event,
+};
+use serde_json::Value;
+
+use super::Working;
+use crate::rows::{ClaimedRow, NeedRow, Rows};
+
+/// Tasks in the order they are to be taken: most urgent first, then as they were submitted.
+pub(crate) fn in_order(work: &Working, ready: Vec<i64>) -> Vec<i64> {
+    let mut candidates: Vec<i64> = ready.into_iter().chain(work.readied()).collect();
+    candidates
+        .retain(|seq| work.task(*seq).is_some_and(|task| task.state.name() == StateName::Ready));
+    candidates.sort_unstable_by_key(|seq| (work.task(*seq).map(|task| task.priority), *seq));
+    candidates.dedup();
+    candidates
+}
+
+/// Results that were reported in this very transaction, by task; the rows do not have them yet.
+pub(crate) type Fresh<'a> = HashMap<i64, &'a Value>;
+
+/// Takes as many of `candidates` as `claim` wants, and removes them from the front.
+pub(crate) async fn claim<R: Rows + ?Sized>(
+    rows: &mut R,
+    work: &mut Working,
+    candidates: &mut Vec<i64>,
+    claim: &Claim,
+    fresh: &Fresh<'_>,
+) -> Result<Vec<Claimed>, StoreError> {
+    let until = work.now.after(claim.lease);
+    let wanted = candidates.len().min(usize::try_from(claim.limit).unwrap_or(usize::MAX));
+    let mut taken = Vec::with_capacity(wanted);
+    for seq in candidates.drain(..wanted) {
+        let event = Event::Claimed { worker: claim.worker.clone(), until };
+        if work.apply(seq, event).is_ok() {
+            taken.push(seq);
+        }
+    }
+    if taken.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (found, needs) = rows.claimed(&taken).await?;
+    let needs = needs_by_task(needs, work, fresh);
+    let mut claimed: Vec<Claimed> = Vec::with_capacity(taken.len());
+    for row in found {
+        let seq = row.seq;
+        match describe(row, work, &needs) {
+            Ok(described) => claimed.extend(described),
+            Err(error) => give_up(rows, work, seq, &error).await?,
+        }
+    }
+    claimed.sort_by_key(|task| work.task(task.seq.0).map(|held| (held.priority, held.seq)));
+    Ok(claimed)
+}
+
+fn describe(
+    row: ClaimedRow,
+    work: &Working,
+    needs: &HashMap<i64, Vec<NeedResult>>,
+) -> Result<Option<Claimed>, StoreError> {
+    let Some(task) = work.task(row.seq) else { return Ok(None) };
+    let State::Running { lease, attempt, .. } = task.state else { return Ok(None) };
+    let definition: Definition =
+        serde_json::from_str(&row.definition).map_err(|error| StoreError::Corrupt {
+            table: "af_tasks",
+            row: row.id.clone(),
+            what: format!("definition: {error}"),
+        })?;
+    Ok(Some(Claimed {
+        seq: Seq(row.seq),
+        id: TaskId::new(row.id),
+        tree_id: TreeId::new(row.tree_id),
+        tree: task.tree,
+        lease,
+        attempt,
+        definition: Arc::new(definition),
+        needs: needs.get(&row.seq).cloned().unwrap_or_default(),
+        tree_deadline: row.deadline.map(Timestamp),
+        now: work.now,
+    }))
+}
+
+/// A task whose row cannot be read fails; the others go on.
+async fn give_up<R: Rows + ?Sized>(
+    rows: &mut R,
+    work: &mut Working,
+    seq: i64,
+    error: &StoreError,
+) -> Result<(), StoreError> {
+    tracing::error!(%error, "a row was set aside");
+    if let StoreError::Corrupt { table, row, what } = error {
+        rows.set_aside(table, row, what).await?;
+    }
+    let lease = work.task(seq).map_or(LeaseToken(0), |task| task.token);
+    let failure = Failure::new(FailureKind::InvalidInput, error.to_string());
+    // It was claimed a moment ago under this very lease.
+    let _ = work.apply(seq, Event::Stumbled { lease, failure, retry_at: None });
+    Ok(())
+}
+
+fn needs_by_task(
+    rows: Vec<NeedRow>,
+    work: &Working,
+    fresh: &Fresh<'_>,
+) -> HashMap<i64, Vec<NeedResult>> {
+    let mut results: HashMap<i64, Option<Arc<Value>>> = HashMap::new();
+    let mut needs: HashMap<i64, Vec<NeedResult>> = HashMap::new();
+    for row in rows {
+        let completed = match work.task(row.need) {
+            Some(task) => task.state.name() == StateName::Completed,
+            None => row.state == StateName::Completed.as_str(),
+        };
+        let result = results
+            .entry(row.need)
+            .or_insert_with(|| match fresh.get(&row.need) {
+                Some(value) => Some(Arc::new(Value::clone(value))),
+                None => serde_json::from_str(row.output.as_deref()?).ok().map(Arc::new),
+            })
+            .clone();
+        needs.entry(row.task).or_default().push(NeedResult {
+            id: TaskId::new(row.id),
+            executor: row.executor,
+            completed,
+            result,
+        });
+    }
+    needs
+}
+
+/// Shares of one batch for several workers that ask at once.
+pub(crate) fn wanted<'a>(claims: impl Iterator<Item = &'a Claim>) -> u32 {
+    claims.fold(0_u32, |sum, claim| sum.saturating_add(claim.limit))
+}

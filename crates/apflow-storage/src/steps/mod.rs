@@ -1,0 +1,18 @@
+//! What each operation does, whatever the database: load a set, let the core decide, save a set.
+
+mod claim;
+mod control;
+mod insert;
+mod prune;
+mod settle;
+mod time;
+mod update;
+mod working;
+
+pub(crate) use control::{cancel, start};
+pub(crate) use insert::insert;
+pub(crate) use prune::prune;
+pub(crate) use settle::{Part, settle};
+pub(crate) use time::{lapse, recover, renew};
+pub(crate) use update::{delete, update};
+pub(crate) use working::{Effects, Working};

@@ -1,0 +1,34 @@
+//! Forgetting what ended long ago, a bounded number of tasks at a time.
+
+use apflow_core::{store::StoreError, time::Timestamp};
+
+use crate::rows::Rows;
+
+/// Removes submissions that ended before a moment, oldest first, at most `limit` tasks.
+///
+/// A submission that is larger than what is left of the limit goes in several calls, its trees last.
+pub(crate) async fn prune<R: Rows + ?Sized>(
+    rows: &mut R,
+    before: Timestamp,
+    limit: u32,
+) -> Result<u64, StoreError> {
+    let mut left = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut gone = 0_u64;
+    for (forest, _) in rows.prunable(before, limit).await? {
+        if left == 0 {
+            break;
+        }
+        let (_, trees, tasks) = rows.forests(&[forest]).await?;
+        // The roots have the smallest numbers of their trees, so they go last.
+        let seqs: Vec<i64> = tasks.iter().rev().map(|task| task.hot.seq).take(left).collect();
+        left -= seqs.len();
+        gone += seqs.len() as u64;
+        if seqs.len() == tasks.len() {
+            let trees: Vec<i64> = trees.iter().map(|tree| tree.seq).collect();
+            rows.delete_trees(&trees, &seqs, &[forest]).await?;
+        } else {
+            rows.delete_trees(&[], &seqs, &[]).await?;
+        }
+    }
+    Ok(gone)
+}

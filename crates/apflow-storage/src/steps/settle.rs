@@ -1,0 +1,100 @@
+//! Settling a batch and claiming the next one in the same transaction.
+
+use apflow_core::{
+    store::{Claim, Ended, Refusal, Settled, Settlement, StoreError},
+    time::Timestamp,
+    transition::Event,
+};
+
+use super::{Effects, Working, claim};
+use crate::rows::Rows;
+
+/// One caller's part of a batch.
+pub(crate) type Part<'a> = (&'a [Settlement], Option<&'a Claim>);
+
+/// Settles what several callers report, and gives each the tasks it asks for.
+pub(crate) async fn settle<R: Rows + ?Sized>(
+    rows: &mut R,
+    parts: &[Part<'_>],
+) -> Result<(Vec<Settled>, Effects), StoreError> {
+    let settling: Vec<i64> =
+        parts.iter().flat_map(|(batch, _)| *batch).map(|item| item.seq.0).collect();
+    let wanted = claim::wanted(parts.iter().filter_map(|(_, next)| *next));
+    // One more than wanted tells whether asking again is worth while.
+    let opening =
+        rows.open(&settling, if wanted == 0 { 0 } else { wanted.saturating_add(1) }).await?;
+    let next_wake = opening.next_wake.map(Timestamp);
+    let mut work = Working::new(opening.now);
+    let ready = work.take_in(opening);
+
+    let mut answers = Vec::with_capacity(parts.len());
+    for (batch, _) in parts {
+        let mut answer = Settled { next_wake, now: work.now, ..Settled::default() };
+        for item in *batch {
+            if let Err(why) = settle_one(&mut work, item) {
+                answer.refused.push(Refusal { seq: item.seq, why });
+            }
+        }
+        answers.push(answer);
+    }
+    work.carry_through(rows).await?;
+
+    let fresh: claim::Fresh<'_> = parts
+        .iter()
+        .flat_map(|(batch, _)| *batch)
+        .filter_map(|item| match &item.outcome {
+            Ended::Completed { result } => Some((item.seq.0, result)),
+            _ => None,
+        })
+        .collect();
+    let mut candidates = claim::in_order(&work, ready);
+    for (answer, (_, ask)) in answers.iter_mut().zip(parts) {
+        if let Some(ask) = ask {
+            answer.claimed = claim::claim(rows, &mut work, &mut candidates, ask, &fresh).await?;
+            answer.next_wake = earliest(answer.next_wake, &answer.claimed, ask, work.now);
+        }
+    }
+    // A task whose row could not be read has failed meanwhile.
+    work.carry_through(rows).await?;
+    for answer in &mut answers {
+        answer.more = !candidates.is_empty();
+    }
+    let effects = work.finish_with(rows).await?;
+    Ok((answers, effects))
+}
+
+fn earliest(
+    known: Option<Timestamp>,
+    claimed: &[apflow_core::store::Claimed],
+    ask: &Claim,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let lease = (!claimed.is_empty()).then(|| now.after(ask.lease));
+    known.into_iter().chain(lease).min()
+}
+
+fn settle_one(
+    work: &mut Working,
+    item: &Settlement,
+) -> Result<(), apflow_core::transition::Refused> {
+    let now = work.now;
+    let lease = item.lease;
+    let (event, output) = match &item.outcome {
+        Ended::Completed { result } => (Event::Succeeded { lease }, Some(result)),
+        Ended::Failed { failure, retry_after, result } => {
+            let retry_at = retry_after.map(|delay| now.after(delay));
+            let output = Some(result).filter(|value| !value.is_null());
+            (Event::Stumbled { lease, failure: failure.clone(), retry_at }, output)
+        }
+        Ended::Parked { wait, at_most } => {
+            let until = at_most.map(|delay| now.after(delay));
+            (Event::Parked { lease, wait: wait.clone(), until }, None)
+        }
+        Ended::HandedBack => (Event::HandedBack { lease }, None),
+    };
+    work.apply(item.seq.0, event)?;
+    // Maps of JSON always have a JSON form.
+    let resolved = item.resolved_inputs.as_ref().and_then(|map| serde_json::to_string(map).ok());
+    work.keep(item.seq.0, resolved, output.map(ToString::to_string));
+    Ok(())
+}

@@ -1,0 +1,363 @@
+//! Changing and deleting single tasks.
+
+use std::collections::{HashMap, HashSet};
+
+use apflow_core::{
+    id::TaskId,
+    store::{NeedKind, Patch, StoreError},
+    task::{Definition, Dependency, Failure, FailureKind, Join, StateName, Status},
+    transition::{Event, Refused},
+};
+use serde_json::Value;
+
+use super::{Effects, Working, control::find, insert::edges_text};
+use crate::rows::{ForestTask, Found, Rows, Values};
+
+/// Changes one task, all of the patch or nothing.
+pub(crate) async fn update<R: Rows + ?Sized>(
+    rows: &mut R,
+    id: &TaskId,
+    patch: &Patch,
+) -> Result<Effects, StoreError> {
+    let found = find(rows, id).await?;
+    let opening = rows.open(&[found.seq], 0).await?;
+    let mut work = Working::new(opening.now);
+    work.take_in(opening);
+
+    let authored = rows.authored(found.seq).await?;
+    let mut definition: Definition =
+        serde_json::from_str(&authored.definition).map_err(|error| StoreError::Corrupt {
+            table: "af_tasks",
+            row: found.id.clone(),
+            what: format!("definition: {error}"),
+        })?;
+    let mut needs = authored.needs.clone();
+    if let Some(dependencies) = &patch.dependencies {
+        needs = rewire(rows, &mut work, &found, dependencies).await?;
+        definition.dependencies.clone_from(dependencies);
+    }
+    merge(&mut definition, patch, &found)?;
+    if let Some(status) = patch.status {
+        change_status(&mut work, &found, status, patch)?;
+    }
+    work.carry_through(rows).await?;
+    let text = serde_json::to_string(&definition).unwrap_or_default();
+    rows.save_authored(
+        found.seq,
+        &text,
+        definition.executor(),
+        needs.as_deref(),
+        definition.user_id.as_deref(),
+    )
+    .await?;
+    let values = Values {
+        seq: found.seq,
+        output: patch.result.as_ref().map(|value| value.as_ref().map(Value::to_string)),
+        error: patch.error.clone(),
+        progress: patch.progress,
+        priority: i64::from(definition.priority.get()),
+        join_any: definition.join == Join::Any,
+        max_attempts: definition.durability.max_attempts.map(i64::from),
+    };
+    let now = work.now;
+    let effects = work.finish_with(rows).await?;
+    rows.save_values(&values, now).await?;
+    Ok(effects)
+}
+
+fn merge(definition: &mut Definition, patch: &Patch, found: &Found) -> Result<(), StoreError> {
+    if let Some(name) = &patch.name {
+        definition.name.clone_from(name);
+    }
+    if let Some(priority) = patch.priority {
+        definition.priority = priority;
+    }
+    for (field, value) in [
+        (&mut definition.inputs, &patch.inputs),
+        (&mut definition.params, &patch.params),
+        (&mut definition.schemas, &patch.schemas),
+    ] {
+        if let Some(value) = value {
+            field.clone_from(value);
+        }
+    }
+    if patch.definition.is_empty() {
+        return Ok(());
+    }
+    let unreadable = |error: serde_json::Error| {
+        StoreError::Rejected(vec![format!("task {}: {error}", found.id)])
+    };
+    let mut whole = serde_json::to_value(&*definition).map_err(unreadable)?;
+    if let Value::Object(map) = &mut whole {
+        for (field, value) in &patch.definition {
+            match (map.get_mut(field), value) {
+                // Groups such as `schedule` are merged field by field.
+                (Some(Value::Object(old)), Value::Object(new)) => {
+                    old.extend(new.iter().map(|(key, value)| (key.clone(), value.clone())));
+                }
+                _ => {
+                    map.insert(field.clone(), value.clone());
+                }
+            }
+        }
+    }
+    *definition = serde_json::from_value(whole).map_err(unreadable)?;
+    Ok(())
+}
+
+fn change_status(
+    work: &mut Working,
+    found: &Found,
+    status: Status,
+    patch: &Patch,
+) -> Result<(), StoreError> {
+    let Some(state) = work.task(found.seq).map(|task| task.state.name()) else {
+        return Err(StoreError::NoSuchTask(TaskId::new(found.id.clone())));
+    };
+    if state.status() == status {
+        return Ok(());
+    }
+    let said = patch.error.clone().flatten();
+    let event = match (state.status(), status) {
+        (Status::Failed | Status::Cancelled, Status::Pending) => Event::Reset,
+        (Status::Pending, Status::InProgress) => Event::TakenOver,
+        (Status::InProgress, Status::Completed) => Event::Reported { failure: None },
+        (Status::InProgress, Status::Failed) => {
+            let message = said.unwrap_or_default();
+            Event::Reported { failure: Some(Failure::new(FailureKind::Reported, message)) }
+        }
+        (Status::Pending | Status::InProgress, Status::Cancelled) => Event::CancelRequested {
+            reason: said.unwrap_or_else(|| "Cancelled by user".to_owned()),
+        },
+        _ => return Err(refused(found, state)),
+    };
+    work.apply(found.seq, event)
+        .map_err(|refused| StoreError::Refused { id: TaskId::new(found.id.clone()), refused })
+}
+
+fn refused(found: &Found, state: StateName) -> StoreError {
+    StoreError::Refused {
+        id: TaskId::new(found.id.clone()),
+        refused: Refused::OutOfOrder { state },
+    }
+}
+
+/// Gives a task other dependencies. Order by structure yields where it would close a loop.
+async fn rewire<R: Rows + ?Sized>(
+    rows: &mut R,
+    work: &mut Working,
+    found: &Found,
+    dependencies: &[Dependency],
+) -> Result<Option<String>, StoreError> {
+    let (forests, trees, tasks) = rows.forests(&[found.forest]).await?;
+    let running = trees.iter().any(|tree| tree.seq == found.tree && tree.is_running());
+    work.take_in_forests(forests, trees, &tasks);
+    let status = work.task(found.seq).map_or(Status::Pending, |task| task.state.status());
+    if status != Status::Pending || running {
+        let state = if running { "running" } else { status.as_str() };
+        return Err(StoreError::Rejected(vec![format!(
+            "Cannot update 'dependencies': task status is '{state}' (must be 'pending')"
+        )]));
+    }
+    let ids: Vec<&str> = dependencies.iter().map(|each| each.id.as_str()).collect();
+    let known: HashMap<String, i64> = rows
+        .find(&ids)
+        .await?
+        .into_iter()
+        .filter(|each| each.forest == found.forest)
+        .map(|each| (each.id, each.seq))
+        .collect();
+    let mut wanted: Vec<(i64, i64)> = Vec::with_capacity(dependencies.len());
+    let mut missing = Vec::new();
+    for each in dependencies {
+        let kind = if each.required { NeedKind::Required } else { NeedKind::Optional };
+        match known.get(each.id.as_str()) {
+            Some(seq) => wanted.push((*seq, kind.code())),
+            None => missing.push(format!(
+                "Dependency reference '{}' not found in the submission of task '{}'",
+                each.id, found.id
+            )),
+        }
+    }
+    if !missing.is_empty() {
+        return Err(StoreError::Rejected(missing));
+    }
+    let mut edges: HashMap<i64, Vec<(i64, i64)>> =
+        tasks.iter().map(|task| (task.hot.seq, task.needs.clone())).collect();
+    let before = edges.clone();
+    let own = edges.entry(found.seq).or_default();
+    own.retain(|(_, kind)| *kind == NeedKind::Structure.code());
+    let by_structure = std::mem::take(own);
+    own.extend(wanted);
+    own.extend(by_structure);
+    while let Some(path) = loop_through(&edges, found.seq) {
+        let yields = path
+            .windows(2)
+            .find(|pair| edges[&pair[0]].contains(&(pair[1], NeedKind::Structure.code())));
+        let Some(&[task, need]) = yields else {
+            return Err(StoreError::Rejected(vec![format!(
+                "Circular dependency detected involving task '{}'. Tasks cannot have circular \
+                 dependencies as this would cause infinite loops.",
+                found.id
+            )]));
+        };
+        if let Some(needs) = edges.get_mut(&task) {
+            needs.retain(|edge| *edge != (need, NeedKind::Structure.code()));
+        }
+    }
+    save_edges(rows, found.seq, &before, &edges).await?;
+    Ok(edges_text(&edges[&found.seq]))
+}
+
+/// A way from `start` over needs back to `start`, if there is one.
+fn loop_through(edges: &HashMap<i64, Vec<(i64, i64)>>, start: i64) -> Option<Vec<i64>> {
+    let mut seen: HashSet<i64> = HashSet::new();
+    let mut path = vec![(start, 0_usize)];
+    while let Some((task, next)) = path.last_mut() {
+        let Some((need, _)) = edges.get(task).and_then(|needs| needs.get(*next)).copied() else {
+            path.pop();
+            continue;
+        };
+        *next += 1;
+        if need == start {
+            return Some(path.iter().map(|(task, _)| *task).chain([start]).collect());
+        }
+        if seen.insert(need) {
+            path.push((need, 0));
+        }
+    }
+    None
+}
+
+/// Writes the edges that differ, both ways.
+async fn save_edges<R: Rows + ?Sized>(
+    rows: &mut R,
+    own: i64,
+    before: &HashMap<i64, Vec<(i64, i64)>>,
+    after: &HashMap<i64, Vec<(i64, i64)>>,
+) -> Result<(), StoreError> {
+    let mut touched: HashSet<i64> = HashSet::new();
+    for (task, needs) in after {
+        let old = before.get(task).map_or(&[][..], Vec::as_slice);
+        if old == needs.as_slice() {
+            continue;
+        }
+        touched.extend(old.iter().chain(needs).map(|(need, _)| *need));
+        if *task != own {
+            let authored = rows.authored(*task).await?;
+            let definition: Definition =
+                serde_json::from_str(&authored.definition).unwrap_or_default();
+            rows.save_authored(
+                *task,
+                &authored.definition,
+                definition.executor(),
+                edges_text(needs).as_deref(),
+                definition.user_id.as_deref(),
+            )
+            .await?;
+        }
+    }
+    for need in touched {
+        let mut dependents: Vec<(i64, i64)> = after
+            .iter()
+            .flat_map(|(task, needs)| {
+                needs.iter().filter(|(each, _)| *each == need).map(|(_, kind)| (*task, *kind))
+            })
+            .collect();
+        dependents.sort_unstable();
+        rows.save_dependents(need, edges_text(&dependents).as_deref()).await?;
+    }
+    Ok(())
+}
+
+/// Deletes a task and its descendants, all of them pending and not needed by others.
+pub(crate) async fn delete<R: Rows + ?Sized>(rows: &mut R, id: &TaskId) -> Result<u32, StoreError> {
+    let found = find(rows, id).await?;
+    let mut work = Working::new(rows.now().await?);
+    let (forests, trees, tasks) = rows.forests(&[found.forest]).await?;
+    let running = trees.iter().any(|tree| tree.seq == found.tree && tree.is_running());
+    work.take_in_forests(forests, trees, &tasks);
+    let goes = below(&tasks, found.seq);
+    let authored = rows.authored(found.seq).await?;
+    let reasons = objections(&work, &tasks, &goes, &found, &authored.definition, running);
+    if !reasons.is_empty() {
+        return Err(StoreError::Rejected(vec![format!(
+            "Cannot delete task: {}",
+            reasons.join("; ")
+        )]));
+    }
+    let seqs: Vec<i64> = goes.iter().copied().collect();
+    rows.delete_tasks(&seqs, authored.parent, found.tree).await?;
+    if found.seq == found.tree {
+        rows.delete_trees(&[found.tree], &[], &[found.forest]).await?;
+    }
+    Ok(u32::try_from(seqs.len()).unwrap_or(u32::MAX))
+}
+
+/// A task and everything below it.
+fn below(tasks: &[ForestTask], root: i64) -> HashSet<i64> {
+    let mut children: HashMap<i64, Vec<i64>> = HashMap::new();
+    for task in tasks {
+        if let Some(parent) = task.parent {
+            children.entry(parent).or_default().push(task.hot.seq);
+        }
+    }
+    let mut goes = HashSet::from([root]);
+    let mut open = vec![root];
+    while let Some(task) = open.pop() {
+        for child in children.get(&task).into_iter().flatten() {
+            if goes.insert(*child) {
+                open.push(*child);
+            }
+        }
+    }
+    goes
+}
+
+/// Why a task and what is below it cannot go.
+fn objections(
+    work: &Working,
+    tasks: &[ForestTask],
+    goes: &HashSet<i64>,
+    found: &Found,
+    definition: &str,
+    running: bool,
+) -> Vec<String> {
+    let status = |seq: i64| work.task(seq).map_or(Status::Pending, |task| task.state.status());
+    let mut reasons = Vec::new();
+    let mut children: Vec<i64> = goes
+        .iter()
+        .copied()
+        .filter(|seq| *seq != found.seq && status(*seq) != Status::Pending)
+        .collect();
+    children.sort_unstable();
+    if !children.is_empty() {
+        let list: Vec<String> =
+            children.iter().map(|seq| format!("{seq}: {}", status(*seq))).collect();
+        reasons.push(format!(
+            "task has {} non-pending children: [{}]",
+            children.len(),
+            list.join(", ")
+        ));
+    }
+    if status(found.seq) != Status::Pending {
+        reasons.push(format!("task status is '{}' (must be 'pending')", status(found.seq)));
+    } else if running
+        && work.task(found.seq).is_some_and(|task| task.state.name() != StateName::Created)
+    {
+        reasons.push("its tree is running".to_owned());
+    }
+    let needed = tasks.iter().any(|task| {
+        !goes.contains(&task.hot.seq)
+            && task
+                .needs
+                .iter()
+                .any(|(need, kind)| goes.contains(need) && *kind != NeedKind::Structure.code())
+    });
+    let linked = serde_json::from_str::<Definition>(definition)
+        .is_ok_and(|definition| definition.origin.has_references);
+    if needed || linked {
+        reasons.push("task has dependent tasks and cannot be deleted".to_owned());
+    }
+    reasons
+}

@@ -1,0 +1,644 @@
+//! The working set of one transaction: rows that were read, the changes that the core decided, and the
+//! counters that follow from them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use apflow_core::{
+    id::Seq,
+    plan::{self, Cause, Edge, Node},
+    store::{EventKind, NeedKind, StoreError},
+    task::{OnFailure, Outcome, State, StateName, Status, Task},
+    time::Timestamp,
+    transition::{Event, Refused},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    row::{ForestRow, HotRow, StateColumns, TreeRow},
+    rows::{ForestTask, NewEvent, Opening, Rows, Save, WorkChange},
+};
+
+/// Results longer than this lie in pieces beside the row.
+const INLINE_BYTES: usize = 1 << 20;
+/// How long each of those pieces is.
+const PART_BYTES: usize = 1 << 20;
+
+/// What happened in a transaction that others want to hear of once it is durable.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    /// Tasks became ready.
+    pub(crate) readied: bool,
+    /// Tasks that a worker held and holds no more.
+    pub(crate) stopped: Vec<Seq>,
+    /// Trees in which something happened.
+    pub(crate) changed: Vec<Seq>,
+    /// Trees whose run ended.
+    pub(crate) finished: Vec<Seq>,
+}
+
+impl Effects {
+    /// Takes in what another step of the same transaction did.
+    pub(crate) fn add(&mut self, more: Self) {
+        self.readied |= more.readied;
+        self.stopped.extend(more.stopped);
+        self.changed.extend(more.changed);
+        self.finished.extend(more.finished);
+    }
+
+    /// What other processes are told, or nothing if it does not concern them.
+    pub(crate) fn payload(&self) -> Option<String> {
+        let seqs = |list: &[Seq]| Value::from(list.iter().map(|seq| seq.0).collect::<Vec<_>>());
+        let quiet = !self.readied
+            && self.stopped.is_empty()
+            && self.changed.is_empty()
+            && self.finished.is_empty();
+        (!quiet).then(|| {
+            json!({
+                "r": self.readied,
+                "s": seqs(&self.stopped),
+                "c": seqs(&self.changed),
+                "f": seqs(&self.finished),
+            })
+            .to_string()
+        })
+    }
+}
+
+struct Entry {
+    task: Task,
+    touched: bool,
+    wipe: bool,
+    resolved: Option<String>,
+    output: Option<String>,
+    output_parts: Option<i64>,
+}
+
+/// The rows a transaction works on.
+pub(crate) struct Working {
+    pub(crate) now: Timestamp,
+    tasks: HashMap<i64, Entry>,
+    trees: BTreeMap<i64, (TreeRow, bool)>,
+    forests: BTreeMap<i64, (ForestRow, bool)>,
+    /// Who waits for a task: `(task, kind)`.
+    edges: HashMap<i64, Vec<(i64, i64)>>,
+    settled: Vec<i64>,
+    failures: Vec<i64>,
+    events: Vec<NewEvent>,
+    parts: Vec<(i64, i64, String)>,
+    readied: Vec<i64>,
+    effects: Effects,
+    corrupt: Vec<StoreError>,
+}
+
+impl Working {
+    pub(crate) fn new(now: Timestamp) -> Self {
+        Self {
+            now,
+            tasks: HashMap::new(),
+            trees: BTreeMap::new(),
+            forests: BTreeMap::new(),
+            edges: HashMap::new(),
+            settled: Vec::new(),
+            failures: Vec::new(),
+            events: Vec::new(),
+            parts: Vec::new(),
+            readied: Vec::new(),
+            effects: Effects::default(),
+            corrupt: Vec::new(),
+        }
+    }
+
+    /// Takes in what the start of a transaction read; returns the tasks that may be claimed.
+    pub(crate) fn take_in(&mut self, opening: Opening) -> Vec<i64> {
+        self.take_trees(opening.forests, opening.trees);
+        for (need, dependents) in opening.edges {
+            self.edges.insert(need, dependents);
+        }
+        for row in &opening.tasks {
+            self.take_task(row);
+        }
+        opening.ready.iter().filter(|row| self.take_task(row)).map(|row| row.seq).collect()
+    }
+
+    /// Takes in whole submissions, edges and all.
+    pub(crate) fn take_in_forests(
+        &mut self,
+        forests: Vec<ForestRow>,
+        trees: Vec<TreeRow>,
+        tasks: &[ForestTask],
+    ) {
+        self.take_trees(forests, trees);
+        let mut edges: HashMap<i64, Vec<(i64, i64)>> = HashMap::new();
+        for task in tasks {
+            self.take_task(&task.hot);
+            for (need, kind) in &task.needs {
+                edges.entry(*need).or_default().push((task.hot.seq, *kind));
+            }
+        }
+        self.edges.extend(edges);
+    }
+
+    fn take_trees(&mut self, forests: Vec<ForestRow>, trees: Vec<TreeRow>) {
+        for row in forests {
+            self.forests.entry(row.seq).or_insert((row, false));
+        }
+        for row in trees {
+            self.trees.entry(row.seq).or_insert((row, false));
+        }
+    }
+
+    /// Takes in one row unless it is here already; a row that cannot be read is set aside.
+    fn take_task(&mut self, row: &HotRow) -> bool {
+        if self.tasks.contains_key(&row.seq) {
+            return true;
+        }
+        match row.task() {
+            Ok(task) => {
+                let entry = Entry {
+                    task,
+                    touched: false,
+                    wipe: false,
+                    resolved: None,
+                    output: None,
+                    output_parts: None,
+                };
+                self.tasks.insert(row.seq, entry);
+                true
+            }
+            Err(error) => {
+                self.corrupt.push(error);
+                false
+            }
+        }
+    }
+
+    pub(crate) fn task(&self, seq: i64) -> Option<&Task> {
+        self.tasks.get(&seq).map(|entry| &entry.task)
+    }
+
+    pub(crate) fn tree(&self, seq: i64) -> Option<&TreeRow> {
+        self.trees.get(&seq).map(|(row, _)| row)
+    }
+
+    pub(crate) fn tree_mut(&mut self, seq: i64) -> Option<&mut TreeRow> {
+        self.trees.get_mut(&seq).map(|(row, dirty)| {
+            *dirty = true;
+            row
+        })
+    }
+
+    /// A new task stands where others may want to hear of it.
+    pub(crate) fn note_ready(&mut self, task: &Task) {
+        self.effects.readied |= task.state.name() == StateName::Ready;
+    }
+
+    /// Tasks that became ready in this transaction.
+    pub(crate) fn readied(&self) -> impl Iterator<Item = i64> {
+        self.readied.iter().copied()
+    }
+
+    /// Sends an event to a task and keeps the counters right.
+    pub(crate) fn apply(&mut self, seq: i64, event: Event) -> Result<(), Refused> {
+        let now = self.now;
+        let entry = self.tasks.get_mut(&seq).ok_or(Refused::NoSuchTask)?;
+        let kind = event_kind(&event);
+        let wipe = matches!(event, Event::Started { .. } | Event::Reset);
+        let held = matches!(entry.task.state, State::Running { .. });
+        let reported = matches!(
+            event,
+            Event::Succeeded { .. }
+                | Event::Stumbled { .. }
+                | Event::Parked { .. }
+                | Event::HandedBack { .. }
+        );
+        let before = entry.task.state.name();
+        entry.task.on(event, now)?;
+        entry.touched = true;
+        entry.wipe |= wipe;
+        let after = entry.task.state.name();
+        let attempt = entry.task.attempts;
+        let (tree, forest) = (entry.task.tree, entry.task.forest);
+        if held && !reported && after != StateName::Running {
+            self.effects.stopped.push(Seq(seq));
+        }
+        if let Some(kind) = kind_of_change(kind, before, after) {
+            let detail = detail_of(&entry.task.state);
+            let task = Some(seq);
+            self.events.push(NewEvent { tree: tree.0, task, kind: kind.code(), attempt, detail });
+            self.effects.changed.push(tree);
+        }
+        if before != after {
+            self.count(tree, forest, before, after);
+        }
+        if after == StateName::Ready && before != StateName::Ready {
+            self.readied.push(seq);
+            self.effects.readied = true;
+        }
+        if after.is_terminal() && !before.is_terminal() {
+            self.settled.push(seq);
+            if after == StateName::Failed {
+                self.failures.push(seq);
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, tree: Seq, forest: Seq, before: StateName, after: StateName) {
+        let (was_open, is_open) = (is_open(before), is_open(after));
+        if (before.is_live() != after.is_live() || was_open != is_open)
+            && let Some((row, dirty)) = self.forests.get_mut(&forest.0)
+        {
+            row.live += i64::from(after.is_live()) - i64::from(before.is_live());
+            row.open += i64::from(is_open) - i64::from(was_open);
+            *dirty = true;
+        }
+        if (was_open != is_open || after.is_terminal())
+            && let Some((row, dirty)) = self.trees.get_mut(&tree.0)
+        {
+            row.open += i64::from(is_open) - i64::from(was_open);
+            *counter(row, before) -= 1;
+            *counter(row, after) += 1;
+            *dirty = true;
+        }
+    }
+
+    /// Remembers what an attempt ran with and what it returned, as JSON text.
+    pub(crate) fn keep(&mut self, seq: i64, resolved: Option<String>, output: Option<String>) {
+        let Some(entry) = self.tasks.get_mut(&seq) else { return };
+        entry.resolved = resolved;
+        match output {
+            Some(text) if text.len() > INLINE_BYTES => {
+                let mut rest = text.as_str();
+                let mut part = 0;
+                while !rest.is_empty() {
+                    let mut end = rest.len().min(PART_BYTES);
+                    while !rest.is_char_boundary(end) {
+                        end -= 1;
+                    }
+                    let (head, tail) = rest.split_at(end);
+                    self.parts.push((seq, part, head.to_owned()));
+                    rest = tail;
+                    part += 1;
+                }
+                entry.output_parts = Some(part);
+            }
+            inline => {
+                entry.output_parts = inline.is_some().then_some(0);
+                entry.output = inline;
+            }
+        }
+    }
+
+    /// Lets everything that follows from the applied events happen: dependents, failures of trees,
+    /// ends of runs.
+    pub(crate) async fn carry_through<R: Rows + ?Sized>(
+        &mut self,
+        rows: &mut R,
+    ) -> Result<(), StoreError> {
+        loop {
+            self.settle_dependents();
+            if self.take_failures_along(rows).await? {
+                continue;
+            }
+            if !self.end_runs(rows).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn settle_dependents(&mut self) {
+        while let Some(seq) = self.settled.pop() {
+            let Some(state) = self.task(seq).map(|task| task.state.name()) else { continue };
+            for (dependent, kind) in self.edges.get(&seq).cloned().unwrap_or_default() {
+                let Some(kind) = NeedKind::from_code(kind) else { continue };
+                let is_blocked = self
+                    .task(dependent)
+                    .is_some_and(|task| task.state.name() == StateName::Blocked);
+                if is_blocked {
+                    // A blocked task takes this event whatever its counts are.
+                    let _ = self.apply(dependent, plan::need_settled(kind, state));
+                }
+            }
+        }
+    }
+
+    /// Does what the trees of failed tasks say should happen then. True if anything moved.
+    async fn take_failures_along<R: Rows + ?Sized>(
+        &mut self,
+        rows: &mut R,
+    ) -> Result<bool, StoreError> {
+        let mut moved = false;
+        for seq in std::mem::take(&mut self.failures) {
+            let Some((tree, forest)) = self.task(seq).map(|task| (task.tree.0, task.forest.0))
+            else {
+                continue;
+            };
+            let Some(row) = self.tree(tree) else { continue };
+            let on_failure = row.options()?.on_failure;
+            if on_failure == OnFailure::Continue {
+                continue;
+            }
+            let graph = self.whole(rows, &[forest]).await?;
+            let Some(origin) = graph.index(seq) else { continue };
+            for node in plan::cascade(&graph.nodes, &graph.edges, origin, Cause::Failed(on_failure))
+            {
+                let event = match on_failure {
+                    OnFailure::FailFast => Event::CancelRequested {
+                        reason: "another task failed and the tree is fail_fast".to_owned(),
+                    },
+                    _ => Event::Skipped { why: "a task it depends on failed".to_owned() },
+                };
+                // The plan names only tasks that can take the event.
+                moved |= self.apply(graph.seq(node), event).is_ok();
+            }
+        }
+        Ok(moved)
+    }
+
+    /// Ends runs of which nothing can move any more. True if tasks were set free instead.
+    async fn end_runs<R: Rows + ?Sized>(&mut self, rows: &mut R) -> Result<bool, StoreError> {
+        let still: Vec<i64> = self
+            .forests
+            .values()
+            .filter(|(row, dirty)| *dirty && row.live == 0 && row.open > 0)
+            .map(|(row, _)| row.seq)
+            .collect();
+        let mut stuck: Vec<i64> = Vec::new();
+        for forest in still {
+            let graph = self.whole(rows, &[forest]).await?;
+            let free = plan::release(&graph.nodes, &graph.edges);
+            if free.is_empty() {
+                stuck.push(forest);
+            }
+            let mut moved = false;
+            for node in free {
+                moved |= self.apply(graph.seq(node), Event::Released).is_ok();
+            }
+            if moved {
+                return Ok(true);
+            }
+        }
+        let done: Vec<i64> = self
+            .trees
+            .values()
+            .filter(|(row, dirty)| {
+                row.is_running() && ((*dirty && row.open == 0) || stuck.contains(&row.forest))
+            })
+            .map(|(row, _)| row.seq)
+            .collect();
+        for tree in done {
+            self.finish(tree);
+        }
+        Ok(false)
+    }
+
+    fn finish(&mut self, tree: i64) {
+        let now = self.now;
+        let Some(row) = self.tree_mut(tree) else { return };
+        let outcome = if row.failed > 0 || row.open > 0 {
+            Outcome::Failed
+        } else if row.cancelled > 0 {
+            Outcome::Cancelled
+        } else {
+            Outcome::Completed
+        };
+        row.outcome = Some(outcome.as_str().to_owned());
+        row.finished_at = Some(now.0);
+        row.deadline = None;
+        self.events.push(NewEvent {
+            tree,
+            task: None,
+            kind: EventKind::RunFinished.code(),
+            attempt: 0,
+            detail: Some(json!({ "outcome": outcome.as_str() }).to_string()),
+        });
+        self.effects.finished.push(Seq(tree));
+        self.effects.changed.push(Seq(tree));
+    }
+
+    /// Begins a run of a tree whose tasks have been started: what failed before counts no more.
+    pub(crate) fn begin_run(&mut self, tree: i64, deadline: Option<Timestamp>) {
+        let now = self.now;
+        let Some(row) = self.tree_mut(tree) else { return };
+        row.run += 1;
+        row.failed = 0;
+        row.cancelled = 0;
+        row.outcome = None;
+        row.started_at = Some(now.0);
+        row.finished_at = None;
+        row.deadline = deadline.map(|at| at.0);
+        let run = row.run;
+        self.note_run_started(tree, run);
+    }
+
+    /// The event that says that a run began.
+    pub(crate) fn note_run_started(&mut self, tree: i64, run: i64) {
+        self.events.push(NewEvent {
+            tree,
+            task: None,
+            kind: EventKind::RunStarted.code(),
+            attempt: 0,
+            detail: Some(json!({ "run": run }).to_string()),
+        });
+        self.effects.changed.push(Seq(tree));
+    }
+
+    /// Everything of some submissions, as the core's plans want it.
+    pub(crate) async fn whole<R: Rows + ?Sized>(
+        &mut self,
+        rows: &mut R,
+        forests: &[i64],
+    ) -> Result<Graph, StoreError> {
+        let (forest_rows, trees, tasks) = rows.forests(forests).await?;
+        self.take_in_forests(forest_rows, trees, &tasks);
+        Ok(self.graph(&tasks))
+    }
+
+    fn graph(&self, tasks: &[ForestTask]) -> Graph {
+        let mut graph = Graph::default();
+        let mut trees: HashMap<i64, usize> = HashMap::new();
+        for task in tasks {
+            let Some(entry) = self.tasks.get(&task.hot.seq) else { continue };
+            let next = trees.len();
+            let tree = *trees.entry(task.hot.tree).or_insert(next);
+            graph.at.insert(task.hot.seq, graph.nodes.len());
+            graph.seqs.push(task.hot.seq);
+            let failed = match entry.task.state {
+                State::Blocked { failed, .. } => failed,
+                _ => 0,
+            };
+            graph.nodes.push(Node {
+                state: entry.task.state.name(),
+                failed,
+                tree,
+                parent: None,
+                join: entry.task.join,
+            });
+        }
+        for task in tasks {
+            let Some(to) = graph.index(task.hot.seq) else { continue };
+            graph.nodes[to].parent = task.parent.and_then(|parent| graph.index(parent));
+            for (need, kind) in &task.needs {
+                if let (Some(from), Some(kind)) = (graph.index(*need), NeedKind::from_code(*kind)) {
+                    graph.edges.push(Edge { from, to, kind });
+                }
+            }
+        }
+        graph
+    }
+
+    /// What has to be written.
+    pub(crate) fn save(&mut self) -> Save {
+        let mut work: Vec<WorkChange> = self
+            .tasks
+            .values_mut()
+            .filter_map(|entry| {
+                if !std::mem::take(&mut entry.touched) {
+                    return None;
+                }
+                let columns = StateColumns::of(&entry.task.state);
+                Some(WorkChange {
+                    seq: entry.task.seq.0,
+                    state: entry.task.state.name().as_str(),
+                    token: entry.task.token.0,
+                    attempts: i64::from(entry.task.attempts),
+                    waiting_for: columns.waiting_for,
+                    failed_needs: columns.failed_needs,
+                    wake_at: columns.wake_at,
+                    worker: columns.worker,
+                    detail: columns.detail,
+                    error: columns.error,
+                    progress: columns.progress,
+                    resolved: entry.resolved.take(),
+                    output: entry.output.take(),
+                    output_parts: entry.output_parts.take(),
+                    started_at: entry.task.started_at.map(|at| at.0),
+                    completed_at: entry.task.completed_at.map(|at| at.0),
+                    wipe: std::mem::take(&mut entry.wipe),
+                })
+            })
+            .collect();
+        work.sort_unstable_by_key(|change| change.seq);
+        let dirty_trees = self
+            .trees
+            .values_mut()
+            .filter_map(|(row, dirty)| std::mem::take(dirty).then(|| row.clone()))
+            .collect();
+        let dirty_forests = self
+            .forests
+            .values_mut()
+            .filter_map(|(row, dirty)| std::mem::take(dirty).then_some(*row))
+            .collect();
+        Save {
+            now: self.now,
+            work,
+            trees: dirty_trees,
+            forests: dirty_forests,
+            events: std::mem::take(&mut self.events),
+            parts: std::mem::take(&mut self.parts),
+        }
+    }
+
+    /// Writes what moved, notes rows that could not be read, and says what others want to hear.
+    pub(crate) async fn finish_with<R: Rows + ?Sized>(
+        mut self,
+        rows: &mut R,
+    ) -> Result<Effects, StoreError> {
+        let save = self.save();
+        if !save.is_empty() {
+            rows.save(&save).await?;
+        }
+        for error in &self.corrupt {
+            tracing::error!(%error, "a row was set aside");
+            if let StoreError::Corrupt { table, row, what } = error {
+                rows.set_aside(table, row, what).await?;
+            }
+        }
+        let mut effects = self.effects;
+        effects.changed.sort_unstable();
+        effects.changed.dedup();
+        Ok(effects)
+    }
+}
+
+/// A submission as the core's plans want it, and the way back to the rows.
+#[derive(Default)]
+pub(crate) struct Graph {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) edges: Vec<Edge>,
+    /// Row of each node.
+    pub(crate) seqs: Vec<i64>,
+    at: HashMap<i64, usize>,
+}
+
+impl Graph {
+    /// The node of a row.
+    pub(crate) fn index(&self, seq: i64) -> Option<usize> {
+        self.at.get(&seq).copied()
+    }
+
+    /// The row of a node.
+    pub(crate) fn seq(&self, node: usize) -> i64 {
+        self.seqs[node]
+    }
+}
+
+const fn is_open(name: StateName) -> bool {
+    !name.is_terminal() && !matches!(name, StateName::Created)
+}
+
+/// The counter a state is counted in; states that have none share one that nobody reads.
+fn counter(row: &mut TreeRow, name: StateName) -> &mut i64 {
+    match name.status() {
+        Status::Completed => &mut row.completed,
+        Status::Failed => &mut row.failed,
+        Status::Cancelled => &mut row.cancelled,
+        Status::Pending | Status::InProgress => &mut row.uncounted,
+    }
+}
+
+/// What an event may be called in the journal.
+fn event_kind(event: &Event) -> Option<EventKind> {
+    Some(match event {
+        Event::Claimed { .. } => EventKind::Started,
+        Event::Abandoned | Event::HandedBack { .. } => EventKind::Requeued,
+        Event::TimePassed => EventKind::Requeued,
+        Event::Reset => EventKind::Reset,
+        Event::Parked { .. } | Event::TakenOver => EventKind::Parked,
+        _ => return None,
+    })
+}
+
+/// What a change is called in the journal, if it is worth a line.
+fn kind_of_change(
+    cause: Option<EventKind>,
+    before: StateName,
+    after: StateName,
+) -> Option<EventKind> {
+    match after {
+        _ if before == after => None,
+        StateName::Completed => Some(EventKind::Completed),
+        StateName::Failed => Some(EventKind::Failed),
+        StateName::Cancelled => Some(EventKind::Cancelled),
+        StateName::Skipped => Some(EventKind::Skipped),
+        StateName::Retrying => Some(EventKind::Retrying),
+        StateName::Waiting => Some(EventKind::Parked),
+        StateName::Running => Some(EventKind::Started),
+        StateName::Created => cause,
+        StateName::Ready if before == StateName::Running => cause,
+        StateName::Ready | StateName::Blocked => None,
+    }
+}
+
+fn detail_of(state: &State) -> Option<String> {
+    let detail = match state {
+        State::Running { worker, .. } => json!({ "worker": worker.as_str() }),
+        State::Failed { failure } => json!({ "kind": failure.kind, "error": failure.message }),
+        State::Cancelled { reason } => json!({ "error": reason }),
+        State::Skipped { why } => json!({ "error": why }),
+        State::Retrying { at, .. } => json!({ "at": at }),
+        State::Waiting { wait, .. } => serde_json::to_value(wait).unwrap_or(Value::Null),
+        _ => return None,
+    };
+    Some(detail.to_string())
+}
