@@ -280,7 +280,7 @@ impl Came {
             (Job::Settle(_, _, to), Self::Settle(came)) => drop(to.send(Ok(came))),
             (Job::Renew(_, _, to), Self::Renew(came)) => drop(to.send(Ok(came))),
             (Job::Lapse(_, to) | Job::Recover(_, to) | Job::Delete(_, to), Self::Number(came)) => {
-                drop(to.send(Ok(came)))
+                drop(to.send(Ok(came)));
             }
             (Job::Start(_, to), Self::Start(came)) => drop(to.send(Ok(came))),
             (Job::Cancel(_, to), Self::Cancel(came)) => drop(to.send(Ok(came))),

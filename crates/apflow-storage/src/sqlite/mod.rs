@@ -64,7 +64,7 @@ pub(crate) async fn open(
             .max_connections(readers)
             .min_connections(0)
             .acquire_timeout(patience(&options))
-            .idle_timeout(Duration::from_secs(60))
+            .idle_timeout(Duration::from_mins(1))
             .connect_lazy_with(connect.read_only(true).create_if_missing(false));
         SqliteReads::pool(pool)
     };
@@ -146,7 +146,7 @@ async fn check(
 async fn migrate(writer: &mut SqliteConnection, options: &OpenOptions) -> Result<(), StoreError> {
     let known = migration::list!("sqlite");
     let applied = applied(writer).await?;
-    migration::check(&applied, &known, options.no_migration || options.read_only)?;
+    migration::check(&applied, known, options.no_migration || options.read_only)?;
     if options.read_only || options.no_migration || applied.len() == known.len() {
         return Ok(());
     }
