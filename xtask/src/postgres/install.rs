@@ -15,19 +15,19 @@ use crate::workspace;
 const SCRIPT: &str = r#"
 set -eu
 export DEBIAN_FRONTEND=noninteractive
-apt-get update
+apt-get update -qq
 for package in "$@"; do
     if [ "$package" != postgresql ]; then
-        apt-get install -y --no-install-recommends "$package"
+        apt-get install -qq --no-install-recommends "$package"
         continue
     fi
-    apt-get install -y --no-install-recommends postgresql-common
+    apt-get install -qq --no-install-recommends postgresql-common
     setting=/etc/postgresql-common/createcluster.conf
     saved=$(mktemp)
     cp -p "$setting" "$saved"
     trap 'cp -p "$saved" "$setting"; rm -f "$saved"' EXIT
     echo 'create_main_cluster = false' >"$setting"
-    apt-get install -y --no-install-recommends postgresql
+    apt-get install -qq --no-install-recommends postgresql
 done
 "#;
 
