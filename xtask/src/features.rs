@@ -23,7 +23,14 @@ pub(crate) fn run() -> Result<(), String> {
         let label = feature.as_deref().unwrap_or("no feature");
         println!("[{}/{}] {package}: {label}", number + 1, pairs.len());
         let mut command = workspace::cargo();
-        command.current_dir(&root).args(["check", "--quiet", "--package", package]);
+        command.current_dir(&root).args([
+            "check",
+            "--quiet",
+            "--color",
+            "never",
+            "--package",
+            package,
+        ]);
         command.arg("--no-default-features");
         if let Some(feature) = feature {
             command.args(["--features", feature]);

@@ -38,7 +38,9 @@ pub(crate) fn run(command: &mut Command) -> Result<(), String> {
 /// Runs a command and returns what it printed on stdout; stderr goes to the terminal.
 pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     let line = line_of(command);
+    // What is read by us must not be coloured for people.
     let output = command
+        .env("CARGO_TERM_COLOR", "never")
         .stderr(Stdio::inherit())
         .output()
         .map_err(|error| format!("`{line}` did not start: {error}"))?;
