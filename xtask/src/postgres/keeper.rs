@@ -143,8 +143,15 @@ impl Drop for Kept {
             let _ = server.kill();
             let _ = server.wait();
         }
-        if let Err(error) = fs::remove_dir_all(&self.directory) {
-            eprintln!("xtask: {} is left over: {error}", self.directory.display());
+        // If the server was killed, its own children may write for a moment more.
+        for attempt in 0..100 {
+            match fs::remove_dir_all(&self.directory) {
+                Ok(()) => break,
+                Err(error) if attempt == 99 => {
+                    eprintln!("xtask: {} is left over: {error}", self.directory.display());
+                }
+                Err(_) => std::thread::sleep(Duration::from_millis(50)),
+            }
         }
     }
 }
