@@ -172,7 +172,6 @@ async fn migrate(writer: &mut SqliteConnection, options: &OpenOptions) -> Result
 }
 
 async fn applied(writer: &mut SqliteConnection) -> Result<Vec<i64>, StoreError> {
-    // tidy: sql because the table belongs to the migrator
     let exists = "SELECT count(*) FROM sqlite_master WHERE name = '_sqlx_migrations'"; // tidy: sql because the table belongs to the migrator
     let versions = "SELECT version FROM _sqlx_migrations WHERE success ORDER BY version"; // tidy: sql because the table belongs to the migrator
     let reading = |error| from_sqlx("reading the list of migrations", error);

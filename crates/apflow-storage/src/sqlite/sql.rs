@@ -85,7 +85,7 @@ pub(super) const JOINED: &[(&str, &str)] = &[
 
 /// Begins the transaction and reads what settling and claiming needs: `$1` tasks, `$2` how many more.
 pub(super) const OPEN: &str = concat!(
-    "BEGIN IMMEDIATE;",
+    "BEGIN IMMEDIATE;", // tidy: sql because it frames the files' contents
     file!("lock_forests"),
     ";",
     file!("load_trees"),
@@ -97,7 +97,7 @@ pub(super) const OPEN: &str = concat!(
     file!("ready"),
     ";",
     file!("next_wake"),
-); // tidy: sql because only the files' contents are joined
+);
 
 /// The same where the transaction is open already.
 pub(super) const OPEN_AGAIN: &str = concat!(
