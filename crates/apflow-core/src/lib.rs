@@ -9,10 +9,12 @@
 
 pub mod code;
 pub mod executor;
+pub mod graph;
 pub mod id;
 pub mod problem;
 pub mod registry;
 pub mod store;
+pub mod submit;
 pub mod task;
 pub mod time;
 pub mod transition;

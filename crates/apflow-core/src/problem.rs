@@ -120,13 +120,15 @@ pub struct Problems(pub Vec<Problem>);
 
 impl Problems {
     /// The problems as an error, or nothing if there are none.
+    pub fn refuse(all: Vec<Problem>) -> Result<(), Self> {
+        if all.is_empty() { Ok(()) } else { Err(Self::of(all)) }
+    }
+
+    /// The problems as an error.
     ///
     /// Beyond a thousand only their number is told, so that a large broken request gets a bounded
     /// answer.
-    pub fn refuse(mut all: Vec<Problem>) -> Result<(), Self> {
-        if all.is_empty() {
-            return Ok(());
-        }
+    pub fn of(mut all: Vec<Problem>) -> Self {
         let more = all.len().saturating_sub(MAX_LISTED);
         if more > 0 {
             all.truncate(MAX_LISTED);
@@ -135,7 +137,7 @@ impl Problems {
                     .hinting("mend these first"),
             );
         }
-        Err(Self(all))
+        Self(all)
     }
 
     /// One problem as an error.
@@ -199,15 +201,15 @@ fn distance(from: &[char], to: &[char]) -> usize {
     for (row, a) in from.iter().enumerate() {
         let mut line = vec![row + 1];
         for (column, b) in to.iter().enumerate() {
-            let mut least = (line[column] + 1)
+            let mut cheapest = (line[column] + 1)
                 .min(last[column + 1] + 1)
                 .min(last[column] + usize::from(a != b));
             let swapped =
                 row > 0 && column > 0 && from[row - 1] == *b && *a == to[column - 1] && a != b;
             if swapped {
-                least = least.min(before[column - 1] + 1);
+                cheapest = cheapest.min(before[column - 1] + 1);
             }
-            line.push(least);
+            line.push(cheapest);
         }
         before = last;
         last = line;
@@ -231,7 +233,8 @@ mod tests {
         let text = Problems(vec![one, two]).to_string();
         let paragraphs: Vec<&str> = text.split("\n\n").collect();
         assert_eq!(paragraphs.len(), 2, "{text}");
-        for part in ["`build`", "priority", "outside 0", "a whole", "actual: 9", "hint:", "AF0001"] {
+        for part in ["`build`", "priority", "outside 0", "a whole", "actual: 9", "hint:", "AF0001"]
+        {
             assert!(paragraphs[0].contains(part), "{part} is missing in {text}");
         }
         assert!(paragraphs[1].contains("a -> b -> a") && paragraphs[1].ends_with("AF0002"));
