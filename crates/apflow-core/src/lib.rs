@@ -7,12 +7,18 @@
 //! * [`store`] is what a database must do; [`engine`] is the worker and the handle people hold.
 //! * [`api`] is the catalogue of operations and the one gateway every protocol goes through.
 
+pub mod build;
 pub mod code;
+pub mod dataflow;
 pub mod executor;
+pub mod graph;
 pub mod id;
 pub mod plan;
+pub mod problem;
 pub mod registry;
+pub mod schema;
 pub mod store;
+pub mod submit;
 pub mod task;
 pub mod time;
 pub mod transition;

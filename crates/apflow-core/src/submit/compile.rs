@@ -1,0 +1,165 @@
+//! The last step of a submission: ids for those without, and definitions that name only ids.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{Limits, MAX_TIMEOUT_SECONDS, Order, TaskSpec, check::check, link::link};
+use crate::{
+    code::Code,
+    id::{Ids, TaskId, TreeId, check_id},
+    problem::{Problem, Problems},
+    store::{NeedKind, NewNeed, NewTask, NewTree, Submission},
+    task::{Definition, Dependency, Join},
+};
+
+/// Attempts of a task that uses the durability fields and does not say how many (ruling 14).
+const DURABLE_ATTEMPTS: u32 = 3;
+
+/// Makes of an order what a store takes, or says everything that is wrong with it.
+///
+/// Pure: ids come from `ids`, nothing is looked up anywhere.
+pub fn compile(order: Order, ids: &dyn Ids, limits: &Limits) -> Result<Submission, Problems> {
+    let mut problems = Vec::new();
+    check_order(&order, &mut problems);
+    if order.tasks.len() <= limits.tasks {
+        for (index, spec) in order.tasks.iter().enumerate() {
+            check(spec, index, limits, &mut problems);
+        }
+    }
+    let linked = match link(&order.tasks, &order.options, order.user_id.as_deref(), limits) {
+        Ok(linked) if problems.is_empty() => linked,
+        Ok(_) => return Err(Problems::of(problems)),
+        Err(unlinked) => {
+            problems.extend(unlinked);
+            return Err(Problems::of(problems));
+        }
+    };
+    let task_ids = name_all(&order.tasks, ids);
+    let trees = linked
+        .roots
+        .iter()
+        .map(|&root| NewTree {
+            id: TreeId::new(
+                order.tasks[root].tree_id.as_deref().unwrap_or(task_ids[root].as_str()),
+            ),
+            root,
+            user_id: linked.owner.clone(),
+            options: order.options,
+        })
+        .collect();
+    let tasks = order
+        .tasks
+        .into_iter()
+        .enumerate()
+        .map(|(index, spec)| {
+            let hard = &linked.hard[index];
+            let mut needs: Vec<NewNeed> = hard
+                .iter()
+                .map(|&(on, place)| {
+                    let optional = spec.dependencies[place].optional;
+                    let kind = if optional { NeedKind::Optional } else { NeedKind::Required };
+                    NewNeed { on, kind }
+                })
+                .collect();
+            let structure = NeedKind::Structure;
+            needs.extend(linked.soft[index].iter().map(|&on| NewNeed { on, kind: structure }));
+            NewTask {
+                id: task_ids[index].clone(),
+                tree: linked.tree[index],
+                parent: linked.parents[index],
+                has_children: !linked.children[index].is_empty(),
+                definition: define(spec, hard, &task_ids, linked.owner.clone()),
+                needs,
+            }
+        })
+        .collect();
+    Ok(Submission { trees, tasks, start: order.start, idempotency: order.idempotency })
+}
+
+fn check_order(order: &Order, problems: &mut Vec<Problem>) {
+    let timeout = order.options.timeout_seconds;
+    if let Some(seconds) =
+        timeout.filter(|seconds| !(*seconds > 0.0 && *seconds <= MAX_TIMEOUT_SECONDS))
+    {
+        problems.push(
+            Problem::new(Code::InvalidTree, format!("{seconds} is no time a run may take"))
+                .in_field("timeout_seconds")
+                .expecting(format!("seconds above 0 and at most {MAX_TIMEOUT_SECONDS}"))
+                .found(seconds.to_string()),
+        );
+    }
+    let caller = order.user_id.as_deref().and_then(|user| Some(("user_id", check_id(user)?)));
+    let key = order
+        .idempotency
+        .as_ref()
+        .and_then(|promise| Some(("idempotency_key", check_id(&promise.key)?)));
+    for (field, reason) in caller.into_iter().chain(key) {
+        problems.push(Problem::new(Code::InvalidParams, reason).in_field(field));
+    }
+}
+
+/// The ids of all tasks: the author's, and new ones that meet none of them.
+fn name_all(specs: &[TaskSpec], ids: &dyn Ids) -> Vec<TaskId> {
+    let taken: HashSet<&str> = specs.iter().filter_map(|spec| spec.id.as_deref()).collect();
+    specs
+        .iter()
+        .map(|spec| {
+            let id = spec.id.clone().unwrap_or_else(|| {
+                loop {
+                    // No call returns an id twice and `taken` is finite, so this ends.
+                    let id = ids.next();
+                    if !taken.contains(id.as_str()) {
+                        break id;
+                    }
+                }
+            });
+            TaskId::new(id)
+        })
+        .collect()
+}
+
+fn define(
+    spec: TaskSpec,
+    hard: &[(usize, usize)],
+    ids: &[TaskId],
+    owner: Option<String>,
+) -> Definition {
+    let mut durability = spec.durability;
+    durability.backoff_base_seconds = durability.backoff_base_seconds.filter(|base| *base != 0.0);
+    if durability.backoff_strategy.is_some() || durability.backoff_base_seconds.is_some() {
+        durability.max_attempts.get_or_insert(DURABLE_ATTEMPTS);
+    }
+    let on: HashMap<usize, usize> = hard.iter().map(|&(on, place)| (place, on)).collect();
+    let dependencies: Vec<Dependency> = spec
+        .dependencies
+        .into_iter()
+        .enumerate()
+        .filter_map(|(place, reference)| {
+            // A place that was not linked repeats an earlier one.
+            let on = on.get(&place)?;
+            Some(Dependency {
+                id: ids[*on].clone(),
+                required: !reference.optional,
+                plain: reference.plain && !reference.optional && reference.extra.is_empty(),
+                extra: reference.extra,
+            })
+        })
+        .collect();
+    Definition {
+        name: spec.name,
+        user_id: owner,
+        priority: spec.priority,
+        // Without a dependency there is nothing to choose from.
+        join: if dependencies.is_empty() { Join::All } else { spec.join },
+        dependencies,
+        inputs: spec.inputs,
+        params: spec.params,
+        schemas: spec.schemas,
+        timeout_seconds: spec.timeout_seconds,
+        origin: spec.origin,
+        schedule: spec.schedule,
+        durability,
+        governance: spec.governance,
+        placement_constraints: spec.placement_constraints,
+        extra: spec.extra,
+    }
+}
