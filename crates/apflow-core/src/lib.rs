@@ -8,11 +8,15 @@
 //! * [`api`] is the catalogue of operations and the one gateway every protocol goes through.
 
 pub mod code;
+pub mod dataflow;
 pub mod executor;
 pub mod id;
 pub mod plan;
+pub mod problem;
 pub mod registry;
+pub mod schema;
 pub mod store;
+pub mod submit;
 pub mod task;
 pub mod time;
 pub mod transition;
