@@ -9,8 +9,11 @@
 
 pub mod code;
 pub mod dataflow;
+pub mod engine;
 pub mod executor;
+pub mod hook;
 pub mod id;
+pub mod observe;
 pub mod plan;
 pub mod problem;
 pub mod registry;
