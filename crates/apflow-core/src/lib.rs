@@ -21,5 +21,7 @@ pub mod schema;
 pub mod store;
 pub mod submit;
 pub mod task;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod time;
 pub mod transition;
