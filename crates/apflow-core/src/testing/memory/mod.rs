@@ -6,7 +6,7 @@ mod rows;
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -38,6 +38,7 @@ pub struct MemoryStore {
     failing: AtomicU32,
     forgetful: AtomicU32,
     poison: Mutex<Option<String>>,
+    mute: AtomicBool,
 }
 
 impl MemoryStore {
@@ -50,6 +51,7 @@ impl MemoryStore {
             failing: AtomicU32::new(0),
             forgetful: AtomicU32::new(0),
             poison: Mutex::default(),
+            mute: AtomicBool::new(false),
         }
     }
 
@@ -61,6 +63,11 @@ impl MemoryStore {
     /// Lets the next so many settlements be done and their answer be lost.
     pub fn lose_next_answers(&self, calls: u32) {
         self.forgetful.store(calls, Ordering::SeqCst);
+    }
+
+    /// Loses all signals from now on, or no more.
+    pub fn lose_signals(&self, lose: bool) {
+        self.mute.store(lose, Ordering::SeqCst);
     }
 
     /// Rejects every batch with a result that is this text.
@@ -114,6 +121,9 @@ impl MemoryStore {
         let stopped = std::mem::take(&mut rows.stopped);
         let changed: Vec<Seq> = std::mem::take(&mut rows.changed).into_iter().collect();
         let readied = std::mem::take(&mut rows.readied);
+        if self.mute.load(Ordering::SeqCst) {
+            return;
+        }
         // Nobody listening is no error.
         if !stopped.is_empty() {
             let _ = self.signals.send(Signal::Stopped(stopped.into()));
