@@ -10,9 +10,12 @@
 pub mod build;
 pub mod code;
 pub mod dataflow;
+pub mod engine;
 pub mod executor;
 pub mod graph;
+pub mod hook;
 pub mod id;
+pub mod observe;
 pub mod plan;
 pub mod problem;
 pub mod registry;
@@ -20,5 +23,7 @@ pub mod schema;
 pub mod store;
 pub mod submit;
 pub mod task;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod time;
 pub mod transition;

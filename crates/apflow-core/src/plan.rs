@@ -202,6 +202,16 @@ pub fn cascade(nodes: &[Node], edges: &[Edge], origin: usize, cause: Cause) -> V
     (0..nodes.len()).filter(|node| taken[*node] && *node != origin).collect()
 }
 
+/// What a task says that `fail_fast` cancelled after the task `name` failed.
+pub fn why_stopped(name: &str) -> String {
+    format!("{name} failed and the tree is fail_fast")
+}
+
+/// What a task says that `skip_dependents` skipped after the task `name` failed.
+pub fn why_skipped(name: &str) -> String {
+    format!("{name} failed and the tree is skip_dependents")
+}
+
 /// A task and everything that hangs under it.
 fn descendants(nodes: &[Node], origin: usize) -> Vec<bool> {
     let hangs: Vec<Edge> = nodes

@@ -1,0 +1,357 @@
+//! One attempt: inputs, hooks, executor, time limit, and what the answer means.
+
+use std::{
+    any::Any,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::FutureExt as _;
+use serde_json::{Map, Value, json};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Inner, output, retry};
+use crate::{
+    dataflow,
+    executor::{Context, ExecuteError, Executor, Progress},
+    hook::{Attempted, Verdict},
+    id::TaskId,
+    observe::Seen,
+    registry::NoExecutor,
+    schema,
+    store::{Claimed, Ended, Settlement},
+    task::{Failure, FailureKind},
+};
+
+/// Runs one attempt to its end, or until it was told to stop and the grace period is over.
+///
+/// It never panics and always answers; an attempt that was stopped answers [`Ended::HandedBack`].
+pub(super) async fn run(
+    engine: Arc<Inner>,
+    claimed: Claimed,
+    stop: CancellationToken,
+    reporter: Arc<Reporter>,
+) -> Settlement {
+    let begun = Instant::now();
+    let executor = claimed.definition.executor();
+    engine.see(&Seen::Attempt {
+        task: &claimed.id,
+        tree: &claimed.tree_id,
+        executor,
+        attempt: claimed.attempt,
+    });
+    let attempt = Attempt { engine: &engine, claimed: &claimed, stop: &stop, reporter, begun };
+    let work = AssertUnwindSafe(attempt.perform()).catch_unwind();
+    let (outcome, inputs) = tokio::select! {
+        biased;
+        done = work => done.unwrap_or_else(|panic| (attempt.panicked(panic.as_ref()), None)),
+        () = stopped(&stop, engine.config.grace) => (Ended::HandedBack, None),
+    };
+    engine.see(&Seen::Ended {
+        task: &claimed.id,
+        tree: &claimed.tree_id,
+        executor,
+        outcome: &outcome,
+        took: begun.elapsed(),
+    });
+    Settlement { seq: claimed.seq, lease: claimed.lease, outcome, resolved_inputs: inputs }
+}
+
+async fn stopped(stop: &CancellationToken, grace: Duration) {
+    stop.cancelled().await;
+    sleep(grace).await;
+}
+
+struct Attempt<'a> {
+    engine: &'a Arc<Inner>,
+    claimed: &'a Claimed,
+    stop: &'a CancellationToken,
+    reporter: Arc<Reporter>,
+    begun: Instant,
+}
+
+impl Attempt<'_> {
+    /// The outcome, and the inputs if they differ from the caller's.
+    async fn perform(&self) -> (Ended, Option<Map<String, Value>>) {
+        let registry = &self.engine.registry;
+        let definition = &self.claimed.definition;
+        let manifests = |id: &str| registry.manifest(id).cloned();
+        let mut inputs = dataflow::resolve(definition, &self.claimed.needs, &manifests);
+        let hooks = &self.engine.hooks;
+        let mut verdict = Verdict::Run;
+        for hook in hooks {
+            verdict = hook.before_task(self.attempted(), &mut inputs).await;
+            if verdict != Verdict::Run {
+                break;
+            }
+        }
+        let differ = inputs != definition.inputs;
+        let ended = match verdict {
+            Verdict::Refuse(why) => self.refused(FailureKind::Hook, why, Value::Null),
+            Verdict::Answer(result) => self.judge(Ok(result)),
+            Verdict::Run if differ || !hooks.is_empty() => self.execute(inputs.clone()).await,
+            Verdict::Run => self.execute(std::mem::take(&mut inputs)).await,
+        };
+        for hook in hooks {
+            let call = AssertUnwindSafe(hook.after_task(self.attempted(), &inputs, &ended));
+            if call.catch_unwind().await.is_err() {
+                tracing::error!(task = %self.claimed.id, "a hook panicked after the task");
+            }
+        }
+        (ended, differ.then_some(inputs))
+    }
+
+    fn attempted(&self) -> Attempted<'_> {
+        Attempted {
+            task: &self.claimed.id,
+            tree: &self.claimed.tree_id,
+            attempt: self.claimed.attempt,
+            definition: &self.claimed.definition,
+        }
+    }
+
+    async fn execute(&self, inputs: Map<String, Value>) -> Ended {
+        let definition = &self.claimed.definition;
+        let found = self.engine.registry.find(definition.executor(), self.claimed.id.as_str());
+        let executor = match found {
+            Ok(executor) => executor,
+            Err(none) => return self.without_executor(&none, &inputs),
+        };
+        let manifest = executor.manifest();
+        if let Some(why) = &manifest.unavailable {
+            let why = format!("Executor '{}' cannot run here: {why}", manifest.id);
+            return self.refused(FailureKind::NotAllowed, why, Value::Null);
+        }
+        let declared = definition.schemas.get("input_schema").unwrap_or(&manifest.input_schema);
+        let mut inputs = inputs;
+        if declared.is_object() {
+            let instance = Value::Object(inputs);
+            if let Err(why) = schema::check(declared, &instance) {
+                let why = format!("[{}] {why}", manifest.id);
+                return self.refused(FailureKind::InvalidInput, why, Value::Null);
+            }
+            let Value::Object(checked) = instance else {
+                return self.refused(FailureKind::InvalidInput, "no object", Value::Null);
+            };
+            inputs = checked;
+        }
+        let _place = match self.engine.gates.get(&manifest.id) {
+            // The gate is never closed, so there is always a place in the end.
+            Some(gate) => gate.acquire().await.ok(),
+            None => None,
+        };
+        self.call(executor.as_ref(), inputs).await
+    }
+
+    async fn call(&self, executor: &dyn Executor, inputs: Map<String, Value>) -> Ended {
+        let limit = self.limit();
+        let context = self.context(limit.map(|limit| limit.left));
+        let call = executor.execute(inputs, &context);
+        let Some(limit) = limit else { return self.judge(call.await) };
+        if let Ok(answer) = timeout(limit.left, call).await {
+            return self.judge(answer);
+        }
+        // For whatever the executor has started beside its own future.
+        self.stop.cancel();
+        self.out_of_time(limit)
+    }
+
+    fn context(&self, timeout: Option<Duration>) -> Context {
+        let Claimed { id, tree_id, lease, attempt, definition, .. } = self.claimed;
+        Context {
+            task: id.clone(),
+            tree: tree_id.clone(),
+            name: definition.name.clone(),
+            user_id: definition.user_id.clone(),
+            attempt: *attempt,
+            idempotency_key: format!("{id}:{lease}"),
+            params: definition.params.clone(),
+            timeout,
+            cancelled: self.stop.clone(),
+            progress: Arc::clone(&self.reporter) as Arc<dyn Progress>,
+        }
+    }
+
+    /// The shorter of what the task and what its tree have left.
+    fn limit(&self) -> Option<Limit> {
+        let own = self
+            .claimed
+            .definition
+            .timeout_seconds
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+            .or(self.engine.config.attempt_timeout)
+            .map(|left| Limit { left, of_tree: false });
+        let tree = self.claimed.tree_deadline.map(|deadline| {
+            let left = deadline.since(self.claimed.now).saturating_sub(self.begun.elapsed());
+            Limit { left, of_tree: true }
+        });
+        match (own, tree) {
+            (Some(own), Some(tree)) => Some(if own.left <= tree.left { own } else { tree }),
+            (own, tree) => own.or(tree),
+        }
+    }
+
+    fn out_of_time(&self, limit: Limit) -> Ended {
+        if limit.of_tree {
+            let why = "the time of the whole tree was over while the task ran";
+            return self.refused(FailureKind::Timeout, why, Value::Null);
+        }
+        let why = format!("the attempt took longer than its timeout of {:?}", limit.left);
+        self.stumbled(Failure::new(FailureKind::Timeout, why), None, Value::Null)
+    }
+
+    /// What an executor's answer means (ruling 8).
+    fn judge(&self, answer: Result<Value, ExecuteError>) -> Ended {
+        let config = &self.engine.config;
+        let storable =
+            |value: &Value| output::refuse(value, config.max_result_depth, config.max_result_bytes);
+        match answer {
+            Ok(result) => {
+                if let Some(why) = storable(&result) {
+                    output::dismantle(result);
+                    return self.refused(FailureKind::InvalidOutput, why, Value::Null);
+                }
+                match error_in(&result) {
+                    None => Ended::Completed { result },
+                    Some(message) => {
+                        let failure = Failure::new(FailureKind::Executor, message);
+                        self.stumbled(failure, None, result)
+                    }
+                }
+            }
+            Err(ExecuteError::Transient { failure, retry_after }) => {
+                self.stumbled(failure, retry_after, Value::Null)
+            }
+            Err(ExecuteError::Permanent { failure, result }) => {
+                let result = if storable(&result).is_none() {
+                    result
+                } else {
+                    output::dismantle(result);
+                    Value::Null
+                };
+                self.refused(failure.kind, failure.message, result)
+            }
+            Err(ExecuteError::Cancelled) => {
+                let why = "the executor stopped as if the task had been cancelled";
+                self.refused(FailureKind::Executor, why, Value::Null)
+            }
+        }
+    }
+
+    /// A failure that another attempt may cure.
+    fn stumbled(&self, failure: Failure, asked: Option<Duration>, result: Value) -> Ended {
+        let Claimed { definition, attempt, .. } = self.claimed;
+        let most = self.engine.config.max_retry_delay;
+        let retry_after = retry::delay(&definition.durability, *attempt, asked, most);
+        let message = output::storable_sentence(failure.message);
+        Ended::Failed { failure: Failure::new(failure.kind, message), retry_after, result }
+    }
+
+    /// A failure that would only repeat itself.
+    #[expect(clippy::unused_self, reason = "reads like its counterpart `stumbled`")]
+    fn refused(&self, kind: FailureKind, why: impl Into<String>, result: Value) -> Ended {
+        let failure = Failure::new(kind, output::storable_sentence(why.into()));
+        Ended::Failed { failure, retry_after: None, result }
+    }
+
+    fn panicked(&self, panic: &(dyn Any + Send)) -> Ended {
+        let said = panic
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned());
+        let why = said.map_or_else(String::new, |said| format!("the executor panicked: {said}"));
+        self.stumbled(Failure::new(FailureKind::Panic, why), None, Value::Null)
+    }
+
+    /// The failure and the result that legacy clients expect when no executor can be had.
+    fn without_executor(&self, none: &NoExecutor, inputs: &Map<String, Value>) -> Ended {
+        let Claimed { id, definition, .. } = self.claimed;
+        let mut result = json!({
+            "error": none.to_string(),
+            "task_id": id,
+            "name": definition.name,
+            "task_type": definition.schemas.get("type"),
+            "task_params": definition.executor(),
+            "inputs": inputs,
+        });
+        let kind = match none {
+            NoExecutor::Unnamed { .. } | NoExecutor::Unknown { .. } => FailureKind::UnknownExecutor,
+            NoExecutor::NotAllowed { allowed, .. } => {
+                result["allowed_executors"] = json!(allowed);
+                FailureKind::NotAllowed
+            }
+        };
+        self.refused(kind, none.to_string(), result)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Limit {
+    left: Duration,
+    of_tree: bool,
+}
+
+/// The error a legacy result object carries, if it does.
+fn error_in(result: &Value) -> Option<String> {
+    match result.get("error")? {
+        Value::Null => None,
+        Value::String(message) => Some(message.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+/// Where one attempt says how far it is; the worker stores the newest value with the next renewal.
+pub(super) struct Reporter {
+    pub(super) task: TaskId,
+    engine: Arc<Inner>,
+    /// Bits of the fraction; those of NaN mean there is nothing new.
+    newest: AtomicU64,
+    news: Arc<Notify>,
+}
+
+impl Reporter {
+    pub(super) fn new(engine: Arc<Inner>, task: TaskId, news: Arc<Notify>) -> Self {
+        Self { task, engine, newest: AtomicU64::new(f64::NAN.to_bits()), news }
+    }
+
+    /// What was reported since the last call.
+    pub(super) fn take(&self) -> Option<f64> {
+        let newest = f64::from_bits(self.newest.swap(f64::NAN.to_bits(), Ordering::Relaxed));
+        (!newest.is_nan()).then_some(newest)
+    }
+}
+
+impl Progress for Reporter {
+    fn report(&self, fraction: f64, message: Option<&str>) {
+        if fraction.is_nan() {
+            return;
+        }
+        let fraction = fraction.clamp(0.0, 1.0);
+        self.newest.store(fraction.to_bits(), Ordering::Relaxed);
+        self.engine.see(&Seen::Progress { task: &self.task, fraction, message });
+        self.news.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_error_that_is_not_null_makes_a_result_a_failure() {
+        assert_eq!(error_in(&json!({"error": null, "x": 1})), None);
+        assert_eq!(error_in(&json!({"success": false})), None);
+        assert_eq!(error_in(&json!(["error"])), None);
+        assert_eq!(error_in(&json!({"error": "no"})).as_deref(), Some("no"));
+        assert_eq!(error_in(&json!({"error": {"a": 1}})).as_deref(), Some(r#"{"a":1}"#));
+        assert!(error_in(&json!({"error": false})).is_some(), "false is not null");
+    }
+}

@@ -1,0 +1,92 @@
+//! What a worker does beside running tasks: recovery at the start, and telling hooks about trees.
+
+use std::sync::Arc;
+
+use tokio::{sync::broadcast::error::RecvError, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{Inner, turn, watch};
+use crate::{
+    store::{EventKind, Signal, StoreError},
+    task::Outcome,
+};
+
+/// Takes up what dead processes left running; tries until the store answers.
+pub(super) async fn recover(engine: &Inner) {
+    let mut failures = 0;
+    loop {
+        match engine.store.recover().await {
+            Ok(0) => return,
+            Ok(tasks) => {
+                tracing::info!(node = %engine.node, tasks, "took up what dead processes left");
+                return;
+            }
+            Err(error) => {
+                failures += 1;
+                engine.store_failed("recover", &error);
+                sleep(turn::pause(failures, engine.config.store_pause)).await;
+            }
+        }
+    }
+}
+
+/// Calls the tree hooks for every run that begins or ends, until told to stop; then for the rest.
+pub(super) async fn tell_hooks(engine: Arc<Inner>, stop: CancellationToken) {
+    let mut signals = engine.store.signals();
+    let mut cursor = None;
+    loop {
+        if let Err(error) = tell_news(&engine, &mut cursor).await {
+            engine.store_failed("read events", &error);
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = sleep(engine.config.store_pause.1) => continue,
+            }
+        }
+        if stop.is_cancelled() {
+            return;
+        }
+        let something_changed = async {
+            loop {
+                match signals.recv().await {
+                    Ok(Signal::Changed(_)) | Err(RecvError::Lagged(_)) => return,
+                    Ok(Signal::Ready | Signal::Stopped(_) | Signal::Finished(_)) => {}
+                    Err(RecvError::Closed) => std::future::pending().await,
+                }
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = something_changed => {}
+            () = sleep(engine.config.back_stop) => {}
+        }
+    }
+}
+
+async fn tell_news(engine: &Inner, cursor: &mut Option<i64>) -> Result<(), StoreError> {
+    let mut after = match *cursor {
+        Some(cursor) => cursor,
+        // Only what happens from now on.
+        None => watch::newest(engine.store.as_ref()).await?,
+    };
+    *cursor = Some(after);
+    loop {
+        let events = engine.store.events(None, after, watch::PAGE).await?;
+        let Some(last) = events.last() else { return Ok(()) };
+        after = last.seq;
+        *cursor = Some(after);
+        for event in &events {
+            for hook in &engine.hooks {
+                match event.kind {
+                    EventKind::RunStarted => hook.tree_started(&event.tree).await,
+                    EventKind::RunFinished => {
+                        let word = event.detail.get("outcome").and_then(serde_json::Value::as_str);
+                        if let Some(outcome) = word.and_then(Outcome::parse) {
+                            hook.tree_finished(&event.tree, outcome).await;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+}

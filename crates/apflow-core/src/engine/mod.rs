@@ -1,0 +1,243 @@
+//! The handle everybody holds: submit, start, cancel, wait, watch, and work.
+
+mod attempt;
+mod chores;
+mod config;
+mod held;
+mod output;
+mod retry;
+mod turn;
+mod watch;
+mod worker;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use futures_util::Stream;
+use tokio::sync::Semaphore;
+
+pub use config::EngineConfig;
+pub use worker::{Drained, Worker};
+
+use crate::{
+    hook::Hook,
+    id::{Ids, NodeId, TaskId, TreeId},
+    observe::{Observer, Seen},
+    problem::Problems,
+    registry::Registry,
+    store::{Cancel, CancelAnswer, Inserted, Patch, Start, Started, Store, StoreError, TaskEvent},
+    submit::{self, Limits, Order},
+    task::RunSummary,
+};
+
+/// A cheap handle on one engine: a store, executors, and the rules to run one with the other.
+///
+/// Everything but [`Engine::work`] only reads and writes the store, so a process that runs no tasks
+/// can hold an engine too.
+#[derive(Clone)]
+#[doc(alias = "TaskManager")]
+#[doc(alias = "TaskExecutor")]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+/// What all handles of one engine share.
+struct Inner {
+    store: Arc<dyn Store>,
+    ids: Arc<dyn Ids>,
+    node: NodeId,
+    registry: Registry,
+    /// One semaphore for each executor that limits itself.
+    gates: HashMap<String, Semaphore>,
+    config: EngineConfig,
+    limits: Limits,
+    hooks: Vec<Arc<dyn Hook>>,
+    observers: Vec<Arc<dyn Observer>>,
+    running: AtomicUsize,
+}
+
+impl Inner {
+    fn see(&self, seen: &Seen<'_>) {
+        for observer in &self.observers {
+            observer.observe(seen);
+        }
+    }
+
+    /// Says that the store failed; whoever calls this tries again.
+    fn store_failed(&self, doing: &'static str, error: &StoreError) {
+        tracing::warn!(node = %self.node, doing, %error, "the store failed; trying again");
+        self.see(&Seen::StoreFailed { doing, error });
+    }
+}
+
+/// Puts an engine together.
+pub struct EngineBuilder {
+    inner: Inner,
+}
+
+impl EngineBuilder {
+    /// The executors it has.
+    pub fn registry(mut self, registry: Registry) -> Self {
+        self.inner.registry = registry;
+        self
+    }
+
+    /// How it works.
+    pub fn config(mut self, config: EngineConfig) -> Self {
+        self.inner.config = config;
+        self
+    }
+
+    /// What a submission may hold.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.inner.limits = limits;
+        self
+    }
+
+    /// The name its worker claims under, instead of a generated one.
+    pub fn node(mut self, node: NodeId) -> Self {
+        self.inner.node = node;
+        self
+    }
+
+    /// Adds code that runs around tasks and trees.
+    pub fn hook(mut self, hook: Arc<dyn Hook>) -> Self {
+        self.inner.hooks.push(hook);
+        self
+    }
+
+    /// Adds something that watches.
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.inner.observers.push(observer);
+        self
+    }
+
+    /// The engine.
+    pub fn build(mut self) -> Engine {
+        let limited = |manifest: &crate::executor::Manifest| {
+            let places = manifest.max_parallel?.clamp(1, Semaphore::MAX_PERMITS);
+            Some((manifest.id.clone(), Semaphore::new(places)))
+        };
+        let manifests = self.inner.registry.manifests();
+        self.inner.gates = manifests.filter_map(|(manifest, _)| limited(manifest)).collect();
+        Engine { inner: Arc::new(self.inner) }
+    }
+}
+
+/// Why a submission was not stored.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// It says something that cannot be stored.
+    #[error(transparent)]
+    Problems(#[from] Problems),
+    /// The store could not take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Engine {
+    /// Begins to put an engine together over a store.
+    pub fn builder(store: Arc<dyn Store>, ids: Arc<dyn Ids>) -> EngineBuilder {
+        let node = NodeId::new(ids.next());
+        let inner = Inner {
+            store,
+            ids,
+            node,
+            registry: Registry::new(),
+            gates: HashMap::new(),
+            config: EngineConfig::default(),
+            limits: Limits::default(),
+            hooks: Vec::new(),
+            observers: Vec::new(),
+            running: AtomicUsize::new(0),
+        };
+        EngineBuilder { inner }
+    }
+
+    /// Checks an order and stores it; durable when it returns.
+    pub async fn submit(&self, order: Order) -> Result<Inserted, SubmitError> {
+        let submission = submit::compile(order, self.inner.ids.as_ref(), &self.inner.limits)?;
+        Ok(self.inner.store.insert(submission).await?)
+    }
+
+    /// Begins a run of what is stored.
+    pub async fn start(&self, start: Start) -> Result<Started, StoreError> {
+        self.inner.store.start(start).await
+    }
+
+    /// Cancels tasks with what hangs under them and what requires them.
+    pub async fn cancel(&self, batch: Vec<Cancel>) -> Result<Vec<CancelAnswer>, StoreError> {
+        self.inner.store.cancel(batch).await
+    }
+
+    /// Changes one task.
+    pub async fn update(&self, task: &TaskId, patch: Patch) -> Result<(), StoreError> {
+        self.inner.store.update(task, patch).await
+    }
+
+    /// Deletes a task and what hangs under it; returns how many went.
+    pub async fn delete(&self, task: &TaskId) -> Result<u32, StoreError> {
+        self.inner.store.delete(task).await
+    }
+
+    /// Waits until the newest run of a tree has ended, and says how.
+    ///
+    /// A tree that never ran is waited for until it does.
+    pub async fn wait(&self, tree: &TreeId) -> Result<RunSummary, StoreError> {
+        watch::wait(self.inner.store.as_ref(), tree, self.inner.config.back_stop).await
+    }
+
+    /// What happens from position `after` of the journal on, in one tree or in all.
+    ///
+    /// The stream does not end by itself. It may be dropped and taken up again at the position of the
+    /// last event that was read; nothing is lost in between.
+    pub fn watch(
+        &self,
+        tree: Option<TreeId>,
+        after: i64,
+    ) -> impl Stream<Item = Result<TaskEvent, StoreError>> + Send + Unpin + use<> {
+        watch::watch(Arc::clone(&self.inner.store), tree, after, self.inner.config.back_stop)
+    }
+
+    /// The store, for reading.
+    pub fn store(&self) -> &dyn Store {
+        self.inner.store.as_ref()
+    }
+
+    /// The executors.
+    pub fn registry(&self) -> &Registry {
+        &self.inner.registry
+    }
+
+    /// How it works.
+    pub fn config(&self) -> &EngineConfig {
+        &self.inner.config
+    }
+
+    /// What a submission may hold.
+    pub fn limits(&self) -> &Limits {
+        &self.inner.limits
+    }
+
+    /// The name its worker claims under.
+    pub fn node(&self) -> &NodeId {
+        &self.inner.node
+    }
+
+    /// How many attempts run now.
+    pub fn running(&self) -> usize {
+        self.inner.running.load(Ordering::Relaxed)
+    }
+
+    /// Starts to work: takes up what dead processes left, then claims and runs tasks.
+    ///
+    /// Must be called within a tokio runtime. The worker goes on until it is drained or dropped.
+    pub fn work(&self) -> Worker {
+        Worker::start(Arc::clone(&self.inner))
+    }
+}
