@@ -21,3 +21,4 @@ pub mod submit;
 pub mod task;
 pub mod time;
 pub mod transition;
+pub mod workflow;
