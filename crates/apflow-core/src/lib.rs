@@ -27,3 +27,4 @@ pub mod task;
 pub mod testing;
 pub mod time;
 pub mod transition;
+pub mod workflow;

@@ -12,6 +12,7 @@ mod structure;
 mod tests;
 
 pub use compile::compile;
+pub(crate) use read::described;
 pub use read::{TASK_FIELDS, read_tasks};
 
 use serde_json::{Map, Value};

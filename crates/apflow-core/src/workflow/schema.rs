@@ -1,0 +1,141 @@
+//! The JSON Schema of workflow files, for editors and for `apflow schema workflow`.
+
+use serde_json::{Value, json};
+
+/// The schema; strict, so that an editor marks a field that is not there.
+pub fn json_schema() -> Value {
+    let need = json!({
+        "oneOf": [
+            {"type": "string", "description": "The key of a task that has to complete first."},
+            {
+                "type": "object",
+                "required": ["task"],
+                "additionalProperties": false,
+                "properties": {
+                    "task": {"type": "string", "description": "The key of the task."},
+                    "optional": {
+                        "type": "boolean",
+                        "description": "It only has to end, however it ends.",
+                    },
+                },
+            },
+        ],
+    });
+    let time = json!({
+        "oneOf": [
+            {"type": "number", "description": "Seconds."},
+            {
+                "type": "string",
+                "pattern": r"^\s*([0-9.]+(ms|s|m|h|d)\s*)+$",
+                "description": "A time like 500ms, 30s, 10m or 1h30m.",
+            },
+        ],
+    });
+    let fields = json!({
+        "name": {
+            "type": "string", "minLength": 1, "maxLength": 255,
+            "description": "What it is called; its key if nothing is said.",
+        },
+        "executor": {"type": "string", "description": "The executor that runs it."},
+        "needs": {
+            "description": "The tasks that come first; their results become inputs.",
+            "oneOf": [{"type": "string"}, {"type": "array", "items": {"$ref": "#/$defs/need"}}],
+        },
+        "join": {
+            "enum": ["all", "any"],
+            "description": "Whether it waits for all needs or for the first that completes.",
+        },
+        "inputs": {"type": "object", "description": "What the executor is given."},
+        "params": {"type": "object", "description": "How the executor is built."},
+        "schemas": {
+            "type": "object",
+            "description": "`input_schema` is checked before the task runs.",
+        },
+        "parent": {"type": "string", "description": "The key of the task it hangs under."},
+        "priority": {
+            "description": "How soon it is taken among those that are ready.",
+            "oneOf": [
+                {"type": "integer", "minimum": 0, "maximum": 3},
+                {"enum": ["urgent", "high", "normal", "low"]},
+            ],
+        },
+        "timeout": {
+            "$ref": "#/$defs/time",
+            "description": "The longest time one attempt may take.",
+        },
+        "retry": {
+            "type": "object",
+            "additionalProperties": false,
+            "description": "How it is tried again.",
+            "properties": {
+                "max_attempts": {
+                    "type": "integer", "minimum": 1, "maximum": 100,
+                    "description": "Attempts in total.",
+                },
+                "backoff": {
+                    "enum": ["fixed", "linear", "exponential"],
+                    "description": "How the delay between attempts grows.",
+                },
+                "base": {"$ref": "#/$defs/time", "description": "The delay it grows from."},
+            },
+        },
+        "user_id": {"type": "string", "description": "Its owner."},
+        "placement": {"description": "Where it may run."},
+        "token_budget": {
+            "type": "integer", "minimum": 0, "description": "The most tokens it may use.",
+        },
+        "cost_policy": {"type": "string", "description": "The policy that watches its cost."},
+        "extra": {"type": "object", "description": "Custom fields, kept as they are."},
+    });
+    let task = json!({
+        "type": "object",
+        "additionalProperties": false,
+        "properties": fields,
+    });
+    let mut listed = task.clone();
+    listed["required"] = json!(["key"]);
+    listed["properties"]["key"] = json!({
+        "type": "string", "minLength": 1, "maxLength": super::MAX_KEY_CHARS,
+        "description": "What other tasks of the file call it by.",
+    });
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "apflow workflow file",
+        "type": "object",
+        "required": ["tasks"],
+        "additionalProperties": false,
+        "properties": {
+            "name": {"type": "string", "description": "What the workflow is called."},
+            "description": {"type": "string", "description": "What it does."},
+            "inputs": {
+                "type": "object",
+                "description": "Inputs with the values they have unless the caller says otherwise.",
+            },
+            "on_failure": {
+                "enum": ["continue", "fail_fast", "skip_dependents"],
+                "description": "What the failure of one task does to the rest.",
+            },
+            "structure_order": {
+                "enum": ["soft", "none"],
+                "description": "Whether a parent waits for what hangs under it.",
+            },
+            "timeout": {
+                "$ref": "#/$defs/time",
+                "description": "The longest time one run may take.",
+            },
+            "user_id": {"type": "string", "description": "The owner of all tasks."},
+            "tasks": {
+                "description": "The tasks, under their keys or as a list with keys.",
+                "oneOf": [
+                    {
+                        "type": "object", "minProperties": 1,
+                        "propertyNames": {"minLength": 1, "maxLength": super::MAX_KEY_CHARS},
+                        "additionalProperties": {"$ref": "#/$defs/task"},
+                    },
+                    {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/listed_task"}},
+                ],
+            },
+        },
+        "$defs": {"task": task, "listed_task": listed, "need": need, "time": time},
+    })
+}
