@@ -10,6 +10,7 @@
 pub mod code;
 pub mod executor;
 pub mod id;
+pub mod problem;
 pub mod registry;
 pub mod store;
 pub mod task;
