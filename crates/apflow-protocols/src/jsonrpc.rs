@@ -194,10 +194,8 @@ mod tests {
     #[test]
     fn every_operation_survives_the_adapter_it_belongs_to_and_no_other() {
         for operation in OPERATIONS {
-            let (right, wrong) = match operation.id.starts_with("tasks.") {
-                true => (TASKS, SYSTEM),
-                false => (SYSTEM, TASKS),
-            };
+            let of_tasks = operation.id.starts_with("tasks.");
+            let (right, wrong) = if of_tasks { (TASKS, SYSTEM) } else { (SYSTEM, TASKS) };
             for example in operation.examples {
                 let params: Value = serde_json::from_str(example).expect("an example is JSON");
                 let request = json!({"jsonrpc": "2.0", "id": 1, "method": operation.id,

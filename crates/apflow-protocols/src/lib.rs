@@ -7,5 +7,7 @@
 //! * [`http`] is the server: limits first, then the router.
 
 pub mod adapter;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod json;
 pub mod jsonrpc;
