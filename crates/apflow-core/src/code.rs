@@ -128,6 +128,8 @@ codes! {
     Unauthorized = "0032", -32004, 401, "the request carries no valid credential";
     /// The inputs do not fit what the executor declares.
     InvalidInputs = "0033", -32602, 400, "the inputs do not fit what the executor declares";
+    /// The HTTP request is not one apflow answers.
+    HttpRequest = "0034", -32600, 400, "the HTTP request is not one apflow answers";
 }
 
 #[cfg(test)]

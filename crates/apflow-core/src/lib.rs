@@ -7,6 +7,7 @@
 //! * [`store`] is what a database must do; [`engine`] is the worker and the handle people hold.
 //! * [`api`] is the catalogue of operations and the one gateway every protocol goes through.
 
+pub mod api;
 pub mod build;
 pub mod code;
 pub mod dataflow;

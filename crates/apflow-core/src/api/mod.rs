@@ -1,0 +1,27 @@
+//! The catalogue of operations and the one gateway every protocol goes through.
+//!
+//! An adapter turns its wire into a [`Call`], hands it to [`Gateway::call`], and turns the [`Reply`] or
+//! the [`ApiError`] back into its wire. Nothing else of the engine is visible to it, so no adapter can
+//! skip a rule.
+//!
+//! * [`call`] reads parameters; [`reply`] and [`wire`] write answers in the shapes of the Python API.
+//! * [`operation`] describes each operation for people, agents and generated documents.
+//! * [`backend`] is what the gateway asks of an engine.
+
+pub mod backend;
+pub mod call;
+mod error;
+mod gateway;
+pub mod operation;
+mod ops;
+mod params;
+mod patch;
+pub mod reply;
+pub mod wire;
+
+pub use backend::{Backend, Submit};
+pub use call::{Call, Read};
+pub use error::ApiError;
+pub use gateway::{Caller, Gateway, GatewayConfig};
+pub use operation::Operation;
+pub use reply::Reply;

@@ -1,0 +1,106 @@
+//! Reading tasks: get, list, tree, children, count.
+
+use super::owner;
+use crate::{
+    api::{
+        ApiError, Caller, Gateway, Reply,
+        call::{Children, Count, List},
+        reply::Counted,
+        wire,
+    },
+    code::Code,
+    id::TaskId,
+    store::TaskFilter,
+};
+
+/// A missing task is an answer, not an error (ruling 27).
+pub(crate) async fn get(
+    gateway: &Gateway,
+    caller: &Caller,
+    task: &TaskId,
+) -> Result<Reply, ApiError> {
+    Ok(Reply::Task(gateway.visible(caller, task).await?.map(Box::new)))
+}
+
+pub(crate) async fn list(
+    gateway: &Gateway,
+    caller: &Caller,
+    list: List,
+) -> Result<Reply, ApiError> {
+    let filter = TaskFilter {
+        user_id: owner(caller, list.user_id, "list")?,
+        statuses: list.status.into_iter().collect(),
+        root_only: list.root_only,
+        ..TaskFilter::default()
+    };
+    let trees = gateway.backend.trees();
+    let tasks =
+        if list.page.limit == 0 { Vec::new() } else { trees.list(&filter, list.page).await? };
+    if !list.paged {
+        return Ok(Reply::Tasks(tasks));
+    }
+    let total = trees.count(&filter).await?.total();
+    Ok(Reply::Page { tasks, total, page: list.page })
+}
+
+/// The tree below the task itself, not below its root.
+pub(crate) async fn tree(
+    gateway: &Gateway,
+    caller: &Caller,
+    task: &TaskId,
+) -> Result<Reply, ApiError> {
+    gateway.existing(caller, task).await?;
+    let records = gateway.backend.trees().subtree(task).await?;
+    if records.is_empty() {
+        // It was deleted between the two reads.
+        return Err(ApiError::no_such_task(task));
+    }
+    let (depth, most) = (wire::depth(&records), wire::MAX_TREE_DEPTH);
+    if depth > most {
+        let detail =
+            format!("the tree below {task} has {depth} levels; at most {most} fit in one answer");
+        return Err(ApiError::new(Code::TooLarge, detail)
+            .hint("ask for the tree of a task further down, or use tasks.children"));
+    }
+    Ok(Reply::Tree(records))
+}
+
+pub(crate) async fn children(
+    gateway: &Gateway,
+    caller: &Caller,
+    children: Children,
+) -> Result<Reply, ApiError> {
+    let parent = children.parent;
+    if gateway.visible(caller, &parent).await?.is_none() {
+        return Err(ApiError::new(Code::NotFound, format!("Parent task {parent} not found")));
+    }
+    if children.page.limit == 0 {
+        return Ok(Reply::Tasks(Vec::new()));
+    }
+    let filter = TaskFilter {
+        parent_id: Some(parent),
+        user_id: caller.bound_to().map(str::to_owned),
+        ..TaskFilter::default()
+    };
+    Ok(Reply::Tasks(gateway.backend.trees().list(&filter, children.page).await?))
+}
+
+pub(crate) async fn count(
+    gateway: &Gateway,
+    caller: &Caller,
+    count: Count,
+) -> Result<Reply, ApiError> {
+    let filter = TaskFilter {
+        user_id: owner(caller, count.user_id.clone(), "count")?,
+        statuses: count.statuses.clone(),
+        root_only: count.root_only,
+        ..TaskFilter::default()
+    };
+    let counts = gateway.backend.trees().count(&filter).await?;
+    Ok(Reply::Counted(Counted {
+        counts,
+        statuses: count.statuses,
+        user_id: count.user_id,
+        root_only: count.root_only,
+    }))
+}

@@ -1,0 +1,368 @@
+//! Reading the fields of `tasks.update`: what may change, what is refused, what is ignored.
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+use super::{ApiError, call::status_word, params::describe};
+use crate::{
+    code::Code,
+    id::check_id,
+    store::Patch,
+    task::{Dependency, Durability, Governance, Join, Priority, Schedule},
+};
+
+/// Known fields that only the engine writes; a client that sends a whole task back may repeat them.
+const READ_ONLY: &[&str] = &[
+    "id",
+    "task_id",
+    "task_tree_id",
+    "state",
+    "has_children",
+    "created_at",
+    "started_at",
+    "updated_at",
+    "completed_at",
+    "original_task_id",
+    "origin_type",
+    "has_references",
+    "next_run_at",
+    "last_run_at",
+    "run_count",
+    "lease_id",
+    "lease_expires_at",
+    "attempt_id",
+    "attempt_count",
+    "idempotency_key",
+    "last_assigned_node",
+    "checkpoint_at",
+    "resume_from",
+    "token_usage",
+    "estimated_cost_usd",
+    "actual_cost_usd",
+];
+
+/// Reads every field, or says of every field that is wrong what is wrong with it.
+pub(super) fn read(fields: Map<String, Value>) -> Result<(Patch, Vec<String>), ApiError> {
+    let mut patch = Patch::default();
+    let mut warnings = Vec::new();
+    let mut faults = Vec::new();
+    for (name, value) in fields {
+        match field(&mut patch, &name, value) {
+            Ok(None) => {}
+            Ok(Some(warning)) => warnings.push(warning),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if faults.is_empty() { Ok((patch, warnings)) } else { Err(all(faults)) }
+}
+
+/// One error for all of them, worded as the Python server joined them.
+fn all(faults: Vec<ApiError>) -> ApiError {
+    let first = faults[0].code;
+    let code =
+        if faults.iter().all(|fault| fault.code == first) { first } else { Code::InvalidParams };
+    let texts: Vec<_> = faults.iter().map(|fault| fault.detail.as_str()).collect();
+    let detail = format!("Update failed:\n- {}", texts.join("\n- "));
+    let problems = faults.into_iter().flat_map(|fault| fault.problems).collect();
+    ApiError { problems, ..ApiError::new(code, detail) }
+}
+
+fn field(patch: &mut Patch, name: &str, value: Value) -> Result<Option<String>, ApiError> {
+    match name {
+        "parent_id" => return Err(fixed(name, "task hierarchy is fixed")),
+        "user_id" => return Err(fixed(name, "task ownership is fixed")),
+        "name" => patch.name = Some(task_name(&value)?),
+        "priority" => patch.priority = Some(priority(&value)?),
+        "inputs" => patch.inputs = Some(object(name, value)?),
+        "params" => patch.params = Some(object(name, value)?),
+        "schemas" => patch.schemas = Some(object(name, value)?),
+        "dependencies" => patch.dependencies = Some(dependencies(value)?),
+        "status" => {
+            let status = status_word(name, &value).map_err(|error| {
+                // The written protocol counts an unknown word as a step that does not exist.
+                ApiError { code: Code::IllegalTransition, ..error }
+            })?;
+            patch.status = Some(status);
+        }
+        "result" => patch.result = Some((!value.is_null()).then_some(value)),
+        "error" => {
+            patch.error = Some(match value {
+                Value::Null => None,
+                Value::String(text) => Some(text),
+                other => return Err(ApiError::invalid(name, "a text or null", describe(&other))),
+            });
+        }
+        "progress" => {
+            let fraction = value.as_f64().filter(|fraction| (0.0..=1.0).contains(fraction));
+            let Some(fraction) = fraction else {
+                return Err(ApiError::invalid(name, "a number from 0 to 1", describe(&value)));
+            };
+            patch.progress = Some(fraction);
+        }
+        "timeout_seconds" => {
+            let fits = value.is_null() || value.as_f64().is_some_and(|seconds| seconds > 0.0);
+            let expected = "a number of seconds above 0, or null";
+            plain(patch, name, value, fits, expected)?;
+        }
+        "join" => {
+            let fits = serde_json::from_value::<Join>(value.clone()).is_ok();
+            plain(patch, name, value, fits, "`all` or `any`")?;
+        }
+        "placement_constraints" => {
+            let fits = value.is_null() || value.is_object();
+            plain(patch, name, value, fits, "an object or null")?;
+        }
+        "schedule_type" => {
+            word(name, &value, &["once", "interval", "cron", "daily", "weekly", "monthly"])?;
+            grouped::<Schedule>(patch, "schedule", name, value)?;
+        }
+        "max_runs" => {
+            within(name, &value, 1, i64::MAX)?;
+            grouped::<Schedule>(patch, "schedule", name, value)?;
+        }
+        "schedule_expression" | "schedule_enabled" | "schedule_start_at" | "schedule_end_at" => {
+            grouped::<Schedule>(patch, "schedule", name, value)?;
+        }
+        "max_attempts" => {
+            within(name, &value, 1, 100)?;
+            grouped::<Durability>(patch, "durability", name, value)?;
+        }
+        "backoff_strategy" => {
+            word(name, &value, &["fixed", "linear", "exponential"])?;
+            grouped::<Durability>(patch, "durability", name, value)?;
+        }
+        "backoff_base_seconds" => {
+            let fits = value.is_null()
+                || value.as_f64().is_some_and(|seconds| (0.1..=3600.0).contains(&seconds));
+            if !fits {
+                let expected = "a number of seconds from 0.1 to 3600";
+                return Err(ApiError::invalid(name, expected, describe(&value)));
+            }
+            grouped::<Durability>(patch, "durability", name, value)?;
+        }
+        "token_budget" => {
+            within(name, &value, 1, i64::MAX)?;
+            grouped::<Governance>(patch, "governance", name, value)?;
+        }
+        "cost_policy" => grouped::<Governance>(patch, "governance", name, value)?,
+        _ if READ_ONLY.contains(&name) => {
+            return Ok(Some(format!("`{name}` cannot be set by clients and was ignored")));
+        }
+        _ => {
+            let name = describe(&json!(name));
+            return Ok(Some(format!("{name} is not a field of a task and was ignored")));
+        }
+    }
+    Ok(None)
+}
+
+fn fixed(name: &str, why: &str) -> ApiError {
+    let detail = format!("Cannot update '{name}': field cannot be modified ({why})");
+    ApiError::refused(Code::InvalidParams, name, detail)
+}
+
+fn task_name(value: &Value) -> Result<String, ApiError> {
+    let wrong = |actual| ApiError::invalid("name", "a text of 1 to 255 characters", actual);
+    let text = value.as_str().ok_or_else(|| wrong(describe(value)))?;
+    match check_id(text) {
+        None => Ok(text.to_owned()),
+        Some(why) => Err(wrong(why)),
+    }
+}
+
+fn priority(value: &Value) -> Result<Priority, ApiError> {
+    value.as_i64().and_then(|number| Priority::try_from(number).ok()).ok_or_else(|| {
+        ApiError::invalid("priority", "0 (urgent), 1, 2 (normal) or 3 (low)", describe(value))
+    })
+}
+
+/// `null` empties the object, as it did in Python.
+fn object(name: &str, value: Value) -> Result<Map<String, Value>, ApiError> {
+    match value {
+        Value::Object(object) => Ok(object),
+        Value::Null => Ok(Map::new()),
+        other => Err(ApiError::invalid(name, "an object", describe(&other))),
+    }
+}
+
+fn dependencies(value: Value) -> Result<Vec<Dependency>, ApiError> {
+    let items = match value {
+        Value::Array(items) => items,
+        Value::Null => Vec::new(),
+        other => {
+            let kind = python_type(&other);
+            let detail = format!("Cannot update 'dependencies': must be a list, got {kind}");
+            let error = ApiError::invalid("dependencies", "an array", describe(&other));
+            return Err(ApiError { detail, ..error });
+        }
+    };
+    items.into_iter().map(dependency).collect()
+}
+
+fn dependency(item: Value) -> Result<Dependency, ApiError> {
+    const NO_ID: &str = "Dependency must have 'id' field or be a string task ID";
+    let no_id = || ApiError::refused(Code::InvalidParams, "dependencies", NO_ID);
+    let (id, required, plain, extra) = match item {
+        Value::String(id) => (id, true, true, Map::new()),
+        Value::Object(mut object) => {
+            let Some(Value::String(id)) = object.remove("id") else { return Err(no_id()) };
+            let required = match object.remove("required") {
+                None | Some(Value::Null) => true,
+                Some(Value::Bool(required)) => required,
+                Some(other) => {
+                    let field = "dependencies.required";
+                    return Err(ApiError::invalid(field, "true or false", describe(&other)));
+                }
+            };
+            (id, required, false, object)
+        }
+        _ => return Err(no_id()),
+    };
+    match check_id(&id) {
+        None => Ok(Dependency { id: id.into(), required, plain, extra }),
+        Some(why) => Err(ApiError::invalid("dependencies", "task ids of 1 to 255 characters", why)),
+    }
+}
+
+fn python_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "NoneType",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float",
+        Value::Number(_) => "int",
+        Value::String(_) => "str",
+        Value::Array(_) => "list",
+        Value::Object(_) => "dict",
+    }
+}
+
+/// A field that lies at the top of the stored definition.
+fn plain(
+    patch: &mut Patch,
+    name: &str,
+    value: Value,
+    fits: bool,
+    expected: &str,
+) -> Result<(), ApiError> {
+    if !fits {
+        return Err(ApiError::invalid(name, expected, describe(&value)));
+    }
+    patch.definition.insert(name.to_owned(), value);
+    Ok(())
+}
+
+/// A field that lies in a group of the stored definition; `T` says whether the value fits.
+fn grouped<T: DeserializeOwned>(
+    patch: &mut Patch,
+    group: &str,
+    name: &str,
+    value: Value,
+) -> Result<(), ApiError> {
+    if !value.is_null() {
+        serde_json::from_value::<T>(json!({ name: value })).map_err(|error| {
+            ApiError::invalid(name, "a value of its kind", format!("not: {error}"))
+        })?;
+    }
+    let entry = patch.definition.entry(group).or_insert_with(|| json!({}));
+    if let Some(entry) = entry.as_object_mut() {
+        entry.insert(name.to_owned(), value);
+    }
+    Ok(())
+}
+
+fn word(name: &str, value: &Value, words: &[&str]) -> Result<(), ApiError> {
+    if value.is_null() || value.as_str().is_some_and(|word| words.contains(&word)) {
+        return Ok(());
+    }
+    Err(ApiError::invalid(name, format!("one of {}", words.join(", ")), describe(value)))
+}
+
+fn within(name: &str, value: &Value, least: i64, most: i64) -> Result<(), ApiError> {
+    if value.is_null() || value.as_i64().is_some_and(|number| (least..=most).contains(&number)) {
+        return Ok(());
+    }
+    let expected = if most == i64::MAX {
+        format!("a whole number from {least}")
+    } else {
+        format!("a whole number from {least} to {most}")
+    };
+    Err(ApiError::invalid(name, expected, describe(value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::Status;
+
+    fn patch(value: &Value) -> Result<(Patch, Vec<String>), ApiError> {
+        read(value.as_object().cloned().expect("an object"))
+    }
+
+    #[test]
+    fn ownership_and_hierarchy_are_fixed_and_both_are_told() {
+        let error = patch(&json!({"parent_id": "p", "user_id": "u"})).expect_err("fixed");
+        assert_eq!(
+            error.detail,
+            "Update failed:\n- Cannot update 'parent_id': field cannot be modified (task \
+             hierarchy is fixed)\n- Cannot update 'user_id': field cannot be modified (task \
+             ownership is fixed)"
+        );
+        assert_eq!(error.problems.len(), 2);
+    }
+
+    #[test]
+    fn what_v1_stored_unchecked_is_refused_with_its_range() {
+        for (field, value) in [
+            ("priority", json!(9)),
+            ("progress", json!(5)),
+            ("name", json!("")),
+            ("inputs", json!("str")),
+            ("schedule_type", json!("bogus")),
+            ("max_runs", json!(-1)),
+            ("schedule_start_at", json!("yesterday")),
+            ("schedule_enabled", json!("yes")),
+            ("max_attempts", json!(1000)),
+            ("timeout_seconds", json!(0)),
+            ("join", json!("some")),
+        ] {
+            let error = patch(&json!({ field: value })).expect_err(field);
+            assert_eq!(error.problems[0].field.as_deref(), Some(field));
+            assert_eq!(error.code, Code::InvalidParams, "{field}");
+        }
+        let error = patch(&json!({"status": "weird"})).expect_err("no such word");
+        assert_eq!(error.code.rpc(), -32006);
+    }
+
+    #[test]
+    fn null_clears_and_absence_leaves_alone() {
+        let (patch, warnings) =
+            patch(&json!({"result": null, "error": null, "status": "pending", "max_runs": null}))
+                .expect("a good patch");
+        assert_eq!((patch.result, patch.error), (Some(None), Some(None)));
+        assert_eq!((patch.status, patch.progress), (Some(Status::Pending), None));
+        assert_eq!(patch.definition.get("schedule"), Some(&json!({"max_runs": null})));
+        assert!(warnings.is_empty());
+    }
+
+    #[test]
+    fn fields_of_the_engine_and_of_nobody_are_ignored_with_a_word() {
+        let (patch, warnings) =
+            patch(&json!({"id": "b", "run_count": 7, "colour": 1})).expect("nothing to do");
+        assert_eq!(patch, Patch::default());
+        assert_eq!(warnings.len(), 3, "{warnings:?}");
+    }
+
+    #[test]
+    fn dependencies_keep_their_form() {
+        let (patch, _) = patch(
+            &json!({"dependencies": ["a", {"id": "b", "required": false, "type": "result"}]}),
+        )
+        .expect("two");
+        let list = patch.dependencies.expect("given");
+        assert!(list[0].plain && list[0].required);
+        assert!(!list[1].plain && !list[1].required && list[1].extra.contains_key("type"));
+        let error = super::read(Map::from_iter([("dependencies".to_owned(), json!("x"))]));
+        let text = error.expect_err("no list").detail;
+        assert!(text.ends_with("must be a list, got str"), "{text}");
+    }
+}
