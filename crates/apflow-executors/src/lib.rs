@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | [`aggregate`] | `aggregate` | gathers the results of several tasks into one |
 //! | [`command`] | `command` | runs an allowed program, without a shell |
+//! | [`rest`] | `rest` | calls an HTTP address that the [`guard`] lets through |
 //! | [`system_info`] | `system-info` | says what the machine has |
 //!
 //! Nothing here reads the environment: what the operator allows arrives as a value.
@@ -14,6 +15,10 @@
 pub mod aggregate;
 #[cfg(feature = "command")]
 pub mod command;
+#[cfg(feature = "rest")]
+pub mod guard;
+#[cfg(feature = "rest")]
+pub mod rest;
 #[cfg(feature = "system-info")]
 pub mod system_info;
 
@@ -30,15 +35,20 @@ pub struct ExecutorsConfig {
     /// Which programs may run, and how.
     #[cfg(feature = "command")]
     pub command: command::CommandConfig,
+    /// Which addresses may be called, and how.
+    #[cfg(feature = "rest")]
+    pub rest: rest::RestConfig,
 }
 
 impl ExecutorsConfig {
-    /// The safe beginning: no program may run.
+    /// The safe beginning: no program may run, and only public addresses may be called.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
             #[cfg(feature = "command")]
             command: command::CommandConfig::default(),
+            #[cfg(feature = "rest")]
+            rest: rest::RestConfig::default(),
         }
     }
 }
@@ -49,6 +59,8 @@ pub fn register_all(registry: &mut Registry, config: &ExecutorsConfig) {
     registry.register(aggregate::AggregateResults::new(Arc::clone(&config.clock)));
     #[cfg(feature = "command")]
     registry.register(command::CommandExecutor::new(&config.command));
+    #[cfg(feature = "rest")]
+    registry.register(rest::RestExecutor::new(&config.rest));
     #[cfg(feature = "system-info")]
     registry.register(system_info::SystemInfo::new());
     let _ = (registry, config);

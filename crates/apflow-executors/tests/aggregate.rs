@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 
 use crate::{failed_as, run};
 
-struct Stopped;
+/// A clock that stands still.
+pub(crate) struct Stopped;
 
 impl Clock for Stopped {
     fn now(&self) -> Timestamp {

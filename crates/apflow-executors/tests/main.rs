@@ -1,9 +1,17 @@
 //! What the built-in executors promise, tried from outside.
 
+#![cfg(any(feature = "aggregate", feature = "command", feature = "rest", feature = "system-info"))]
+
 #[cfg(feature = "aggregate")]
 mod aggregate;
+#[cfg(all(feature = "aggregate", feature = "command", feature = "rest", feature = "system-info"))]
+mod all;
 #[cfg(feature = "command")]
 mod command;
+#[cfg(feature = "rest")]
+mod guard;
+#[cfg(feature = "rest")]
+mod rest;
 #[cfg(feature = "system-info")]
 mod system_info;
 
