@@ -73,6 +73,12 @@ impl Registry {
         self
     }
 
+    /// Adds the executors of another registry; those of the same id are replaced.
+    pub fn extend(&mut self, other: Self) -> &mut Self {
+        self.executors.extend(other.executors);
+        self
+    }
+
     /// Adds an async function as an executor; its schemas come from its types.
     ///
     /// Inputs that do not fit `I` fail the task with the field that is wrong, before `function` runs.

@@ -1,1 +1,19 @@
-//! apflow.
+//! apflow: durable task orchestration that starts in your process on SQLite and grows to PostgreSQL.
+//!
+//! * [`App`] puts an engine, a database and executors together; start there.
+//! * [`core`] is the model and the engine; [`executors`] what runs tasks; [`storage`] the databases;
+//!   [`protocols`] the servers.
+//!
+//! Only this crate is covered by semver; the crates behind it may change with every release.
+
+pub use apflow_core as core;
+pub use apflow_executors as executors;
+#[cfg(feature = "http")]
+pub use apflow_protocols as protocols;
+pub use apflow_storage as storage;
+
+mod app;
+pub mod prelude;
+pub mod system;
+
+pub use app::{App, AppBuilder, Error, Ran};

@@ -1,0 +1,276 @@
+//! An engine, its database and its executors, put together.
+
+use std::{sync::Arc, time::Duration};
+
+use apflow_core::{
+    api::{Gateway, GatewayConfig},
+    engine::{Drained, Engine, EngineConfig, SubmitError, Worker},
+    hook::Hook,
+    observe::Observer,
+    registry::Registry,
+    store::{Inserted, Store, StoreError},
+    submit::{Limits, Order, TaskSpec},
+    task::{Record, RunSummary, TreeOptions},
+};
+use apflow_executors::ExecutorsConfig;
+use apflow_storage::{Durability, OpenOptions};
+
+use crate::system::{SystemClock, SystemIds};
+
+/// How an [`App`] is put together; every part has a default.
+#[must_use]
+pub struct AppBuilder {
+    database: String,
+    options: OpenOptions,
+    executors: ExecutorsConfig,
+    families: Vec<String>,
+    ids: Vec<String>,
+    registry: Registry,
+    engine: EngineConfig,
+    limits: Limits,
+    gateway: GatewayConfig,
+    hooks: Vec<Arc<dyn Hook>>,
+    observer: Option<Arc<dyn Observer>>,
+}
+
+impl AppBuilder {
+    /// The database: `sqlite:FILE`, `sqlite::memory:` (the default) or `postgres://…`.
+    pub fn database(mut self, address: impl Into<String>) -> Self {
+        self.database = address.into();
+        self
+    }
+
+    /// When a write is acknowledged; [`Durability::Strict`] unless said otherwise.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.options.durability = durability;
+        self
+    }
+
+    /// Only read: nothing is migrated, run or changed.
+    pub fn read_only(mut self) -> Self {
+        self.options.read_only = true;
+        self
+    }
+
+    /// What the built-in executors may do; without it they may nothing that leaves the process.
+    pub fn executors(mut self, config: ExecutorsConfig) -> Self {
+        self.executors = config;
+        self
+    }
+
+    /// Restricts executors to these families and ids (ruling 30: unknown names allow nothing).
+    pub fn allow_only(mut self, families: Vec<String>, ids: Vec<String>) -> Self {
+        (self.families, self.ids) = (families, ids);
+        self
+    }
+
+    /// Adds executors of your own.
+    pub fn register(mut self, add: impl FnOnce(&mut Registry)) -> Self {
+        add(&mut self.registry);
+        self
+    }
+
+    /// How the worker works.
+    pub fn engine(mut self, config: EngineConfig) -> Self {
+        self.engine = config;
+        self
+    }
+
+    /// How much one submission may hold.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How calls are answered.
+    pub fn gateway(mut self, config: GatewayConfig) -> Self {
+        self.gateway = config;
+        self
+    }
+
+    /// Something that looks at tasks before and after they run.
+    pub fn hook(mut self, hook: Arc<dyn Hook>) -> Self {
+        self.hooks.push(hook);
+        self
+    }
+
+    /// Something that counts.
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// Opens the database, brings it up to date and puts everything together; nothing runs yet.
+    pub async fn open(self) -> Result<App, StoreError> {
+        let store: Arc<dyn Store> = apflow_storage::open(&self.database, self.options).await?;
+        let mut registry = Registry::new();
+        apflow_executors::register_all(&mut registry, &self.executors);
+        registry.extend(self.registry);
+        registry.allow_only(&self.families, &self.ids);
+        let mut builder = Engine::builder(store, Arc::new(SystemIds))
+            .registry(registry)
+            .config(self.engine)
+            .limits(self.limits);
+        for hook in self.hooks {
+            builder = builder.hook(hook);
+        }
+        if let Some(observer) = self.observer {
+            builder = builder.observer(observer);
+        }
+        let engine = builder.build();
+        let gateway =
+            Gateway::new(Arc::new(engine.clone()), Arc::new(SystemClock), self.gateway);
+        Ok(App { engine, gateway, worker: None })
+    }
+}
+
+/// An engine with its database and executors, in this process.
+///
+/// ```
+/// # tokio_test(async {
+/// use apflow::prelude::*;
+///
+/// let mut app = App::builder()
+///     .register(|registry| {
+///         registry.function("shout", "Says it louder.", |input: Words, _| async move {
+///             Ok(Words { text: input.text.to_uppercase() })
+///         });
+///     })
+///     .open()
+///     .await?;
+/// app.work();
+///
+/// let flow = task("hello").executor("shout").input("text", "hello")
+///     >> task("again").executor("shout");
+/// let ran = app.run(flow.tasks()).await?;
+///
+/// assert_eq!(ran.outcome, Outcome::Completed);
+/// assert_eq!(ran.result("again").unwrap()["text"], "HELLO");
+/// # Ok::<(), apflow::Error>(()) });
+/// # fn tokio_test<T>(test: impl Future<Output = Result<T, apflow::Error>>) {
+/// #     tokio::runtime::Runtime::new().unwrap().block_on(test).map(drop).unwrap();
+/// # }
+/// # #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+/// # struct Words { text: String }
+/// ```
+pub struct App {
+    engine: Engine,
+    gateway: Gateway,
+    worker: Option<Worker>,
+}
+
+/// What can go wrong between a flow and its results.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The flow cannot be stored.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+    /// The database could not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// How a run ended, with everything that is known of its tasks.
+#[derive(Debug, Clone)]
+pub struct Ran {
+    /// How it ended: the worst of its trees.
+    pub outcome: apflow_core::task::Outcome,
+    /// One summary a tree.
+    pub runs: Vec<RunSummary>,
+    /// Every task, parents before children.
+    pub tasks: Vec<Record>,
+}
+
+impl Ran {
+    /// The result of the first task of this name.
+    pub fn result(&self, name: &str) -> Option<&serde_json::Value> {
+        self.task(name)?.result.as_ref()
+    }
+
+    /// The first task of this name.
+    pub fn task(&self, name: &str) -> Option<&Record> {
+        self.tasks.iter().find(|record| record.definition.name == name)
+    }
+}
+
+impl App {
+    /// A database in memory, the built-in executors, nothing allowed that leaves the process.
+    pub fn builder() -> AppBuilder {
+        AppBuilder {
+            database: "sqlite::memory:".to_owned(),
+            options: OpenOptions::default(),
+            executors: ExecutorsConfig::new(Arc::new(SystemClock)),
+            families: Vec::new(),
+            ids: Vec::new(),
+            registry: Registry::new(),
+            engine: EngineConfig::default(),
+            limits: Limits::default(),
+            gateway: GatewayConfig::default(),
+            hooks: Vec::new(),
+            observer: None,
+        }
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The gateway that every protocol goes through.
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// Starts the worker; what a crash left behind is taken up first.
+    pub fn work(&mut self) {
+        if self.worker.is_none() {
+            self.worker = Some(self.engine.work());
+        }
+    }
+
+    /// Stores tasks and begins a run of them.
+    pub async fn submit(&self, tasks: Vec<TaskSpec>) -> Result<Inserted, Error> {
+        let order = Order {
+            tasks,
+            options: TreeOptions::default(),
+            start: true,
+            idempotency: None,
+            user_id: None,
+        };
+        Ok(self.engine.submit(order).await?)
+    }
+
+    /// Runs tasks to their end; the worker must be [working](Self::work), here or elsewhere.
+    pub async fn run(&self, tasks: Vec<TaskSpec>) -> Result<Ran, Error> {
+        let inserted = self.submit(tasks).await?;
+        self.finish(&inserted).await
+    }
+
+    /// Waits until every tree of a submission has ended, and reads what came of it.
+    pub async fn finish(&self, inserted: &Inserted) -> Result<Ran, Error> {
+        use apflow_core::task::Outcome;
+        let mut runs = Vec::with_capacity(inserted.trees.len());
+        let mut tasks = Vec::new();
+        for (tree, root) in inserted.trees.iter().zip(&inserted.roots) {
+            runs.push(self.engine.wait(tree).await?);
+            tasks.extend(self.engine.store().subtree(root).await?);
+        }
+        let any = |outcome| runs.iter().any(|run| run.outcome == Some(outcome));
+        let outcome = if any(Outcome::Failed) {
+            Outcome::Failed
+        } else if any(Outcome::Cancelled) {
+            Outcome::Cancelled
+        } else {
+            Outcome::Completed
+        };
+        Ok(Ran { outcome, runs, tasks })
+    }
+
+    /// Takes nothing new, waits at most `grace` for what runs, and gives back the rest.
+    pub async fn shutdown(mut self, grace: Duration) -> Drained {
+        match self.worker.take() {
+            Some(worker) => worker.drain(grace).await,
+            None => Drained::default(),
+        }
+    }
+}
