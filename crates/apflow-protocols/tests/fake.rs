@@ -302,7 +302,8 @@ impl Backend for Fake {
             })
             .collect();
         if !faults.is_empty() {
-            return Err(StoreError::Rejected(faults));
+            let text = format!("Cannot delete task: {}", faults.join("; "));
+            return Err(StoreError::Rejected(vec![text]));
         }
         let before = records.len();
         records.retain(|record| !below(record));

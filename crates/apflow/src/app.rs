@@ -118,8 +118,7 @@ impl AppBuilder {
             builder = builder.observer(observer);
         }
         let engine = builder.build();
-        let gateway =
-            Gateway::new(Arc::new(engine.clone()), Arc::new(SystemClock), self.gateway);
+        let gateway = Gateway::new(Arc::new(engine.clone()), Arc::new(SystemClock), self.gateway);
         Ok(App { engine, gateway, worker: None })
     }
 }

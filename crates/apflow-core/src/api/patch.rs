@@ -120,7 +120,12 @@ fn field(patch: &mut Patch, name: &str, value: Value) -> Result<Option<String>, 
             within(name, &value, 1, i64::MAX)?;
             grouped::<Schedule>(patch, "schedule", name, value)?;
         }
-        "schedule_expression" | "schedule_enabled" | "schedule_start_at" | "schedule_end_at" => {
+        "schedule_enabled" => {
+            // It is on or off; a client that clears it means off.
+            let value = if value.is_null() { json!(false) } else { value };
+            grouped::<Schedule>(patch, "schedule", name, value)?;
+        }
+        "schedule_expression" | "schedule_start_at" | "schedule_end_at" => {
             grouped::<Schedule>(patch, "schedule", name, value)?;
         }
         "max_attempts" => {
@@ -342,6 +347,23 @@ mod tests {
         assert_eq!((patch.status, patch.progress), (Some(Status::Pending), None));
         assert_eq!(patch.definition.get("schedule"), Some(&json!({"max_runs": null})));
         assert!(warnings.is_empty());
+    }
+
+    #[test]
+    fn every_cleared_field_can_be_read_back_from_storage() {
+        let (patch, _) = patch(&json!({
+            "schedule_type": null, "schedule_expression": null, "schedule_enabled": null,
+            "schedule_start_at": null, "schedule_end_at": null, "max_runs": null,
+            "max_attempts": null, "backoff_strategy": null, "backoff_base_seconds": null,
+            "token_budget": null, "cost_policy": null, "timeout_seconds": null,
+            "placement_constraints": null,
+        }))
+        .expect("all may be cleared");
+        let mut stored = Value::Object(patch.definition);
+        stored["name"] = json!("n");
+        let definition: crate::task::Definition =
+            serde_json::from_value(stored).expect("what storage reads");
+        assert_eq!(definition, crate::task::Definition { name: "n".into(), ..Default::default() });
     }
 
     #[test]

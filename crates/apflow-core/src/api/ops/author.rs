@@ -115,10 +115,8 @@ pub(crate) async fn delete(
 ) -> Result<Reply, ApiError> {
     gateway.existing(caller, &task).await?;
     let count = gateway.backend.delete(&task).await.map_err(|error| match error {
-        StoreError::Rejected(reasons) => {
-            let detail = format!("Cannot delete task: {}", reasons.join("; "));
-            ApiError::new(Code::CannotDelete, detail)
-        }
+        // The store words the whole sentence, so that it is the same for those who call it directly.
+        StoreError::Rejected(reasons) => ApiError::new(Code::CannotDelete, reasons.join("; ")),
         other => other.into(),
     })?;
     Ok(Reply::Deleted { task, count })
