@@ -43,6 +43,10 @@ pub fn resolve(
             (None, _, Value::Object(entries)) | (_, None, Value::Object(entries)) => {
                 inputs.extend(entries.clone());
             }
+            (Some(takes), Some(_), Value::Object(entries)) => {
+                fill_required(takes, entries, &definition.inputs, &mut inputs);
+                inputs.insert(need.id.as_str().to_owned(), actual.clone());
+            }
             _ => {
                 inputs.insert(need.id.as_str().to_owned(), actual.clone());
             }
@@ -50,6 +54,23 @@ pub fn resolve(
     }
     inputs.extend(definition.inputs.clone());
     inputs
+}
+
+/// A required input that the caller left out is taken from a result that has one of that name.
+///
+/// Optional inputs are not: the response headers of one HTTP call are no request headers of the next.
+fn fill_required(
+    takes: &Value,
+    entries: &Map<String, Value>,
+    given: &Map<String, Value>,
+    inputs: &mut Map<String, Value>,
+) {
+    let required = takes.get("required").and_then(Value::as_array).into_iter().flatten();
+    for name in required.filter_map(Value::as_str).filter(|name| !given.contains_key(*name)) {
+        if let Some(value) = entries.get(name) {
+            inputs.insert(name.to_owned(), value.clone());
+        }
+    }
 }
 
 /// Whether the only thing an executor declares to return is `result`.
