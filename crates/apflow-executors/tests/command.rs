@@ -18,6 +18,9 @@ use tempfile::TempDir;
 
 use crate::{failed_as, inputs, run};
 
+/// A shell that stays for some ten seconds, and ends by itself if nobody ends it.
+const LOOP: &str = "i=0; while [ $i -lt 500 ]; do i=$((i+1)); sleep 0.02; done";
+
 /// Long enough for a busy machine, short against the commands it waits for.
 const SOON: Duration = Duration::from_secs(5);
 
@@ -336,12 +339,24 @@ async fn c7_limits_reach_the_program() {
     assert_eq!(result["stdout"], "17\n7\n0");
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn c7_memory_has_an_end() {
+    let limits = Limits { memory: Some(32 << 20), ..Limits::default() };
+    let config = CommandConfig { limits, ..allowing(&["/bin/sh"]) };
+    // A line without an end is kept in memory by whoever looks for its last line.
+    let hungry = script("sleep 0.2; head -c 300000000 /dev/zero | tail -n 1 > /dev/null");
+    let outcome = run(&CommandExecutor::new(&config), hungry).await;
+    let text = failed_as(outcome, FailureKind::Executor);
+    assert!(text.starts_with("Command failed with return code 1"), "{text}");
+}
+
 #[tokio::test]
 async fn a_timeout_kills_the_command_and_its_grandchildren() {
     let dir = TempDir::new().expect("a directory");
     let file = dir.path().join("pids");
     let text = format!(
-        "sh -c 'sleep 60 & echo $! $$ >> {0}.tmp; wait' & echo $$ >> {0}.tmp; sleep 0.1; \
+        "sh -c 'sleep 20 & echo $! $$ >> {0}.tmp; wait' & echo $$ >> {0}.tmp; sleep 0.1; \
          mv {0}.tmp {0}; echo why >&2; wait",
         file.display()
     );
@@ -373,7 +388,7 @@ async fn a_cancel_asks_first_and_returns_when_the_command_obeys() {
     let config = CommandConfig { grace: SOON, ..allowing(&["/bin/sh"]) };
     let said = dir.path().join("said");
     let text = format!(
-        "trap 'echo bye > {}; exit 0' TERM; echo $$ > {}; while :; do sleep 0.02; done",
+        "trap 'echo bye > {}; exit 0' TERM; echo $$ > {}; {LOOP}",
         said.display(),
         file.display()
     );
@@ -390,8 +405,8 @@ async fn a_cancel_kills_what_does_not_obey_after_the_grace_period() {
     let dir = TempDir::new().expect("a directory");
     let file = dir.path().join("pids");
     let text = format!(
-        "trap '' TERM; sh -c 'echo $$ >> {0}; while :; do sleep 0.02; done' & \
-         echo $$ >> {0}; while :; do sleep 0.02; done",
+        "trap '' TERM; sh -c 'echo $$ >> {0}; {LOOP}' & \
+         echo $$ >> {0}; {LOOP}",
         file.display()
     );
     let executor = shell();
@@ -405,7 +420,10 @@ async fn a_cancel_kills_what_does_not_obey_after_the_grace_period() {
     let family = pids(&file, 2).await;
     token.cancel();
     let began = Instant::now();
-    assert_eq!(running.await.expect("no panic"), Err(ExecuteError::Cancelled));
+    assert_eq!(
+        tokio::time::timeout(SOON, running).await.expect("it ends").expect("no panic"),
+        Err(ExecuteError::Cancelled)
+    );
     let took = began.elapsed();
     assert!(took >= Duration::from_millis(300), "it was given its grace: {took:?}");
     assert!(took < Duration::from_millis(500), "and no more: {took:?}");
@@ -425,7 +443,7 @@ async fn cancelled(
     let family = pids(file, 1).await;
     token.cancel();
     let began = Instant::now();
-    let outcome = running.await.expect("no panic");
+    let outcome = tokio::time::timeout(SOON, running).await.expect("it ends").expect("no panic");
     (outcome, family, began.elapsed())
 }
 
@@ -444,7 +462,7 @@ async fn a_task_cancelled_before_it_begins_starts_nothing() {
 async fn a_dropped_attempt_leaves_neither_process_nor_zombie() {
     let dir = TempDir::new().expect("a directory");
     let file = dir.path().join("pids");
-    let text = format!("trap '' TERM; sleep 60 & echo $$ $! > {}; wait", file.display());
+    let text = format!("trap '' TERM; sleep 20 & echo $$ $! > {}; wait", file.display());
     let executor = shell();
     let running = tokio::spawn(async move { run(&executor, script(&text)).await });
     let family = pids(&file, 2).await;
@@ -458,7 +476,7 @@ async fn a_dropped_attempt_leaves_neither_process_nor_zombie() {
 async fn what_a_command_leaves_in_the_background_ends_with_it() {
     let dir = TempDir::new().expect("a directory");
     let file = dir.path().join("pids");
-    let text = format!("sleep 60 & echo $! > {}; echo done", file.display());
+    let text = format!("sleep 20 & echo $! > {}; echo done", file.display());
     let began = Instant::now();
     let result = run(&shell(), script(&text)).await.expect("ends well");
     assert_eq!(result["stdout"], "done");

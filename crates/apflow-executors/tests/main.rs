@@ -15,6 +15,8 @@ mod rest;
 #[cfg(feature = "system-info")]
 mod system_info;
 
+use std::time::Duration;
+
 use apflow_core::{
     executor::{Context, ExecuteError, Executor},
     task::{Failure, FailureKind},
@@ -29,9 +31,12 @@ fn inputs(value: Value) -> Map<String, Value> {
     }
 }
 
-/// One attempt outside an engine.
+/// One attempt outside an engine; it may take long on a busy machine, but not for ever.
 async fn run(executor: &dyn Executor, value: Value) -> Result<Value, ExecuteError> {
-    executor.execute(inputs(value), &Context::detached("t")).await
+    let context = Context::detached("t");
+    let attempt = executor.execute(inputs(value), &context);
+    let ended = tokio::time::timeout(Duration::from_secs(20), attempt).await;
+    ended.unwrap_or_else(|_| panic!("the attempt does not end"))
 }
 
 /// The failure in it, whether final or not.
