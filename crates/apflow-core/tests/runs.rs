@@ -526,3 +526,25 @@ async fn waiting_for_a_tree_that_is_not_there_is_an_error() {
     let none = stage.store.list(&apflow_core::store::TaskFilter::default(), page).await;
     assert!(none.expect("readable").is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_childs_run_is_judged_by_what_it_ran_and_revives_nothing_else() {
+    let stage = Stage::new([("bad", fails())]);
+    let forest = Forest::new()
+        .root("top", &[])
+        .under("top", "bad", &[])
+        .under("top", "stuck", &["bad"])
+        .under("top", "good", &[]);
+    let forest = forest.under("top", "later", &[]).need("later", "stuck", NeedKind::Optional);
+    let run = stage.play(forest.submission()).await;
+    assert_eq!((run.run, run.outcome), (1, Some(Outcome::Failed)));
+    let ran = stage.executor.calls().len();
+    sleep(Duration::from_millis(1)).await;
+    stage.engine.start(start("good", true)).await.expect("nothing runs");
+    let _worker = stage.engine.work();
+    let run = stage.engine.wait(&TreeId::from("top")).await.expect("the store answers");
+    assert_eq!((run.run, run.outcome), (2, Some(Outcome::Completed)));
+    assert_eq!(stage.executor.calls().len(), ran + 1);
+    assert_eq!(stage.state("later").await, State::Created, "set back, not run");
+    assert!(matches!(stage.state("bad").await, State::Failed { .. }));
+}
