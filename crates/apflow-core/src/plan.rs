@@ -103,6 +103,18 @@ pub fn start(
     Ok(begin(nodes, edges, &runs))
 }
 
+/// What an earlier run left blocked and this one leaves alone, in order of index.
+///
+/// These tasks are to be reset before the run begins, or it would run them as soon as something they
+/// wait for ends, although nobody asked for them.
+pub fn leftovers(nodes: &[Node], begins: &[Begin]) -> Vec<usize> {
+    let mut left: Vec<bool> = nodes.iter().map(|node| node.state == StateName::Blocked).collect();
+    for begin in begins {
+        left[begin.node] = false;
+    }
+    (0..nodes.len()).filter(|node| left[*node] && !begins.is_empty()).collect()
+}
+
 /// The target and everything it depends on, directly or not; what was cancelled needs nothing.
 fn closure(nodes: &[Node], edges: &[Edge], target: usize) -> Vec<bool> {
     let needs = Neighbours::needs(nodes.len(), edges);
@@ -316,8 +328,9 @@ pub fn release(nodes: &[Node], edges: &[Edge]) -> Vec<usize> {
     lowest
 }
 
-/// How the run of a tree ends, or none while it goes on; `states` are those of its tasks.
+/// How the run of a tree ends, or none while it goes on.
 ///
+/// `states` are those of its tasks, without the ones that ended before this run began.
 /// `still` says that nothing in the whole submission moves and nothing was released, so that what is
 /// blocked stays blocked. A task that was not asked to run does not count.
 pub fn outcome(states: impl IntoIterator<Item = StateName>, still: bool) -> Option<Outcome> {
@@ -435,6 +448,15 @@ mod tests {
         let edges = needs(&[(1, 0, Required)]);
         assert_eq!(start(&nodes, &edges, None, false), Ok(begins(&[])));
         assert_eq!(start(&nodes, &edges, None, true), Ok(begins(&[(0, 0, 0), (1, 1, 0)])));
+    }
+
+    #[test]
+    fn a_childs_run_resets_what_an_earlier_one_left_blocked() {
+        let nodes = nodes([S::Failed, S::Blocked, S::Blocked]);
+        let edges = needs(&[(1, 0, Required), (2, 1, Optional)]);
+        let begins = start(&nodes, &edges, Some(1), false).expect("nothing moves");
+        assert_eq!(leftovers(&nodes, &begins), [2]);
+        assert_eq!(leftovers(&nodes, &[]), [0_usize; 0], "no run, no change");
     }
 
     #[test]

@@ -250,7 +250,11 @@ impl Task {
             (&State::Waiting { until: Some(until), .. }, Event::TimePassed) if until <= now => {
                 Ok(State::Failed { failure: Failure::new(FailureKind::WaitExpired, "") })
             }
-            (State::Waiting { .. }, Event::Answered) => Ok(State::Ready),
+            (State::Waiting { .. }, Event::Answered) => {
+                // The attempt that parked goes on; it is not charged twice.
+                self.attempts = self.attempts.saturating_sub(1);
+                Ok(State::Ready)
+            }
 
             // ----- people
             (state, Event::CancelRequested { reason }) if !state.is_terminal() => {
@@ -372,3 +376,6 @@ pub const ARROWS: &[Arrow] = {
         arrow(S::Cancelled, "Reset", S::Created),
     ]
 };
+
+#[cfg(test)]
+mod tests;

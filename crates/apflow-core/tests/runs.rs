@@ -158,11 +158,11 @@ async fn every_way_to_fail_has_a_message() {
     assert_eq!(stage.state("null").await, State::Completed);
     assert_eq!(
         stage.failure("nul").await,
-        "InvalidOutput: the result contains the character U+0000"
+        "InvalidOutput: the result cannot be stored: it contains the character U+0000"
     );
     assert_eq!(
         stage.failure("deep").await,
-        "InvalidOutput: the result nests deeper than 64 levels"
+        "InvalidOutput: the result cannot be stored: it nests deeper than 64 levels"
     );
     assert_eq!(stage.failure("quiet").await, "Executor: the executor failed without saying why");
     assert_eq!(stage.failure("alone").await, "Executor: x\u{fffd}y");
@@ -429,6 +429,10 @@ impl Hook for Notes {
     async fn before_task(&self, task: Attempted<'_>, inputs: &mut Map<String, Value>) -> Verdict {
         inputs.insert("added".to_owned(), json!(true));
         match task.definition.name.as_str() {
+            "spoilt" => {
+                inputs.insert("odd".to_owned(), json!(["\0"]));
+                Verdict::Run
+            }
             "refused" => Verdict::Refuse("not today".to_owned()),
             "answered" => Verdict::Answer(json!(42)),
             _ => Verdict::Run,
@@ -458,12 +462,17 @@ async fn hooks_change_inputs_answer_refuse_and_hear_of_trees() {
     sleep(Duration::from_millis(1)).await;
     let forest = Forest::new().root("top", &[]);
     let forest = forest.under("top", "plain", &[]).under("top", "refused", &["plain"]);
+    let forest = forest.under("top", "spoilt", &["plain"]);
     let trees = stage.insert(forest.under("top", "answered", &["plain"]).submission()).await;
     stage.engine.wait(&trees[0]).await.expect("the store answers");
     worker.drain(Duration::from_secs(1)).await;
     assert_eq!(stage.executor.names(), ["plain", "top"]);
     assert_eq!(stage.executor.calls()[0].inputs["added"], json!(true));
     assert_eq!(stage.failure("refused").await, "Hook: not today");
+    assert_eq!(
+        stage.failure("spoilt").await,
+        "Hook: after the hooks, input `odd`: it contains the character U+0000"
+    );
     assert_eq!(stage.record("answered").await.result, Some(json!(42)));
     assert_eq!(stage.state("plain").await, State::Completed);
     let notes = notes.0.lock().expect("nobody panics here").clone();
@@ -516,4 +525,26 @@ async fn waiting_for_a_tree_that_is_not_there_is_an_error() {
     let page = apflow_core::store::Page::default();
     let none = stage.store.list(&apflow_core::store::TaskFilter::default(), page).await;
     assert!(none.expect("readable").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_childs_run_is_judged_by_what_it_ran_and_revives_nothing_else() {
+    let stage = Stage::new([("bad", fails())]);
+    let forest = Forest::new()
+        .root("top", &[])
+        .under("top", "bad", &[])
+        .under("top", "stuck", &["bad"])
+        .under("top", "good", &[]);
+    let forest = forest.under("top", "later", &[]).need("later", "stuck", NeedKind::Optional);
+    let run = stage.play(forest.submission()).await;
+    assert_eq!((run.run, run.outcome), (1, Some(Outcome::Failed)));
+    let ran = stage.executor.calls().len();
+    sleep(Duration::from_millis(1)).await;
+    stage.engine.start(start("good", true)).await.expect("nothing runs");
+    let _worker = stage.engine.work();
+    let run = stage.engine.wait(&TreeId::from("top")).await.expect("the store answers");
+    assert_eq!((run.run, run.outcome), (2, Some(Outcome::Completed)));
+    assert_eq!(stage.executor.calls().len(), ran + 1);
+    assert_eq!(stage.state("later").await, State::Created, "set back, not run");
+    assert!(matches!(stage.state("bad").await, State::Failed { .. }));
 }

@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Inner, output, retry};
+use super::{EngineConfig, Inner, output, retry};
 use crate::{
     dataflow,
     executor::{Context, ExecuteError, Executor, Progress},
@@ -93,6 +93,9 @@ impl Attempt<'_> {
                 break;
             }
         }
+        if let Some(why) = self.spoilt_by_a_hook(&inputs) {
+            return (self.refused(FailureKind::Hook, why, Value::Null), None);
+        }
         let differ = inputs != definition.inputs;
         let ended = match verdict {
             Verdict::Refuse(why) => self.refused(FailureKind::Hook, why, Value::Null),
@@ -107,6 +110,20 @@ impl Attempt<'_> {
             }
         }
         (ended, differ.then_some(inputs))
+    }
+
+    /// Why the inputs can no longer be stored, if a hook made them so.
+    fn spoilt_by_a_hook(&self, inputs: &Map<String, Value>) -> Option<String> {
+        if self.engine.hooks.is_empty() {
+            return None;
+        }
+        let EngineConfig { max_result_depth, max_result_bytes, .. } = self.engine.config;
+        // Results of several needs lie side by side, one level deeper.
+        let refuse = |value| output::refuse(value, max_result_depth + 1, max_result_bytes);
+        inputs.iter().find_map(|(key, value)| {
+            let nul = key.contains('\0').then(|| "its name contains U+0000".to_owned());
+            Some(format!("after the hooks, input `{}`: {}", key, nul.or_else(|| refuse(value))?))
+        })
     }
 
     fn attempted(&self) -> Attempted<'_> {
@@ -217,6 +234,7 @@ impl Attempt<'_> {
             Ok(result) => {
                 if let Some(why) = storable(&result) {
                     output::dismantle(result);
+                    let why = format!("the result cannot be stored: {why}");
                     return self.refused(FailureKind::InvalidOutput, why, Value::Null);
                 }
                 match error_in(&result) {

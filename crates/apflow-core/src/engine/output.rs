@@ -1,4 +1,4 @@
-//! Whether a result can be stored, checked once before it leaves the attempt.
+//! Whether a value can be stored, checked once before it leaves the attempt.
 
 use serde_json::Value;
 
@@ -10,13 +10,13 @@ pub(super) fn refuse(value: &Value, max_depth: usize, max_bytes: usize) -> Optio
     let mut open = vec![(value, 1)];
     while let Some((value, depth)) = open.pop() {
         if depth > max_depth {
-            return Some(format!("the result nests deeper than {max_depth} levels"));
+            return Some(format!("it nests deeper than {max_depth} levels"));
         }
         bytes += 2;
         match value {
             Value::String(text) => {
                 if text.contains('\0') {
-                    return Some("the result contains the character U+0000".to_owned());
+                    return Some("it contains the character U+0000".to_owned());
                 }
                 bytes += text.len();
             }
@@ -24,9 +24,7 @@ pub(super) fn refuse(value: &Value, max_depth: usize, max_bytes: usize) -> Optio
             Value::Object(fields) => {
                 for (key, field) in fields {
                     if key.contains('\0') {
-                        return Some(
-                            "a key of the result contains the character U+0000".to_owned(),
-                        );
+                        return Some("a key in it contains the character U+0000".to_owned());
                     }
                     bytes += key.len() + 3;
                     open.push((field, depth + 1));
@@ -35,7 +33,7 @@ pub(super) fn refuse(value: &Value, max_depth: usize, max_bytes: usize) -> Optio
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
         if bytes > max_bytes {
-            return Some(format!("the result is larger than {max_bytes} bytes"));
+            return Some(format!("it is larger than {max_bytes} bytes"));
         }
     }
     None

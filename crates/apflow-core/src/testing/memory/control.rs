@@ -37,6 +37,10 @@ fn start(rows: &mut Rows, start: &Start) -> Result<Started, StoreError> {
     for tree in trees {
         rows.begin_run(tree);
     }
+    for node in plan::leftovers(&view.nodes, &begins) {
+        // What is blocked can always be reset.
+        let _ = rows.send(view.row(node), Event::Reset);
+    }
     for begin in &begins {
         let at = view.row(begin.node);
         rows.send(at, begin.event())

@@ -262,11 +262,15 @@ impl Rows {
         let view = self.view(forest);
         let still = !view.nodes.iter().any(|node| node.state.is_live());
         for tree in 0..self.trees.len() {
-            let of_tree = view.nodes.iter().filter(|node| node.tree == tree);
-            let states: Vec<StateName> = of_tree.map(|node| node.state).collect();
-            if states.is_empty() || !self.trees[tree].open {
+            if !self.trees[tree].open || !view.nodes.iter().any(|node| node.tree == tree) {
                 continue;
             }
+            let began = self.trees[tree].started_at;
+            let of_this_run =
+                |row: &&TaskRow| row.task.completed_at.is_none_or(|at| Some(at) >= began);
+            let of_tree = self.all().map(|(_, row)| row).filter(|row| row.tree == tree);
+            let states: Vec<StateName> =
+                of_tree.filter(of_this_run).map(|row| row.task.state.name()).collect();
             if let Some(outcome) = plan::outcome(states, still) {
                 let now = self.now;
                 let row = &mut self.trees[tree];
@@ -282,15 +286,12 @@ impl Rows {
         let Some(state) = self.row(at).map(|row| row.task.state.name()) else { return };
         let needs: Vec<Need> = self.needs.iter().filter(|need| need.on == at).copied().collect();
         for need in needs {
-            // Tasks that do not wait take no notice.
-            let _ = self.send_if_blocked(need.of, plan::need_settled(need.kind, state));
-        }
-    }
-
-    fn send_if_blocked(&mut self, at: usize, event: Event) -> Result<(), Refused> {
-        match self.row(at).map(|row| row.task.state.name()) {
-            Some(StateName::Blocked) => self.send(at, event),
-            _ => Ok(()),
+            let Some(row) = self.row(need.of) else { continue };
+            // What a run left blocked when it ended stays so: nobody asked for it any more.
+            if row.task.state.name() == StateName::Blocked && self.trees[row.tree].open {
+                // A blocked task takes every such event.
+                let _ = self.send(need.of, plan::need_settled(need.kind, state));
+            }
         }
     }
 

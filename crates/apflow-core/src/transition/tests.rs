@@ -1,0 +1,303 @@
+//! Every arrow is taken, nothing else moves a task, and what must hold along any way through them.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    id::Seq,
+    task::{Priority, WaitFor},
+};
+
+const NOW: Timestamp = Timestamp(1_000);
+const PAST: Timestamp = Timestamp(999);
+const FUTURE: Timestamp = Timestamp(1_001);
+const TOKEN: LeaseToken = LeaseToken(7);
+const STALE: LeaseToken = LeaseToken(6);
+
+fn task(state: State, attempts: u32, max_attempts: Option<u32>, join: Join) -> Task {
+    let began = state.status() != Status::Pending;
+    Task {
+        seq: Seq(1),
+        tree: Seq(1),
+        forest: Seq(1),
+        state,
+        token: TOKEN,
+        attempts,
+        max_attempts,
+        priority: Priority::NORMAL,
+        join,
+        started_at: began.then_some(PAST),
+        completed_at: None,
+    }
+}
+
+fn failure() -> Failure {
+    Failure::new(FailureKind::Executor, "no")
+}
+
+fn wait() -> Wait {
+    Wait { what: WaitFor::Feedback, detail: serde_json::Value::Null }
+}
+
+fn states() -> Vec<State> {
+    let mut states = vec![
+        State::Created,
+        State::Ready,
+        State::Completed,
+        State::Failed { failure: failure() },
+        State::Skipped { why: "so".to_owned() },
+        State::Cancelled { reason: "so".to_owned() },
+        State::Waiting { wait: wait(), until: None },
+    ];
+    for (waiting_for, failed) in [(1, 0), (2, 0), (1, 1), (0, 1)] {
+        states.push(State::Blocked { waiting_for, failed });
+    }
+    for at in [PAST, NOW, FUTURE] {
+        states.push(State::Retrying { at, attempt: 1 });
+        states.push(State::Waiting { wait: wait(), until: Some(at) });
+        for attempt in [1, 3, 5] {
+            let worker = NodeId::from("w");
+            states.push(State::Running { lease: TOKEN, until: at, attempt, worker });
+        }
+    }
+    states
+}
+
+fn tasks() -> Vec<Task> {
+    let mut tasks = Vec::new();
+    for state in states() {
+        for max_attempts in [None, Some(1), Some(3)] {
+            for join in [Join::All, Join::Any] {
+                let attempts = if let State::Running { attempt, .. } = state { attempt } else { 1 };
+                tasks.push(task(state.clone(), attempts, max_attempts, join));
+            }
+        }
+    }
+    tasks
+}
+
+fn events() -> Vec<Event> {
+    let mut events = vec![
+        Event::Started { waiting_for: 0, failed: 0 },
+        Event::Started { waiting_for: 2, failed: 0 },
+        Event::Started { waiting_for: 0, failed: 1 },
+        Event::Released,
+        Event::Claimed { worker: NodeId::from("w"), until: FUTURE },
+        Event::Answered,
+        Event::TimePassed,
+        Event::Abandoned,
+        Event::CancelRequested { reason: "enough".to_owned() },
+        Event::Skipped { why: "so".to_owned() },
+        Event::Reset,
+        Event::TakenOver,
+        Event::Reported { failure: None },
+        Event::Reported { failure: Some(failure()) },
+    ];
+    for completed in [true, false] {
+        for required in [true, false] {
+            events.push(Event::NeedSettled { completed, required });
+        }
+    }
+    for lease in [TOKEN, STALE] {
+        events.push(Event::Renewed { lease, until: FUTURE });
+        events.push(Event::Succeeded { lease });
+        events.push(Event::HandedBack { lease });
+        for at in [None, Some(FUTURE)] {
+            events.push(Event::Parked { lease, wait: wait(), until: at });
+            events.push(Event::Stumbled { lease, failure: failure(), retry_at: at });
+        }
+    }
+    events
+}
+
+/// The word for an event in [`ARROWS`]; a new event does not compile without one.
+fn word(event: &Event) -> &'static str {
+    match event {
+        Event::Started { .. } => "Started",
+        Event::NeedSettled { .. } => "NeedSettled",
+        Event::Released => "Released",
+        Event::Claimed { .. } => "Claimed",
+        Event::Renewed { .. } => "Renewed",
+        Event::Succeeded { .. } => "Succeeded",
+        Event::Stumbled { .. } => "Stumbled",
+        Event::Parked { .. } => "Parked",
+        Event::Answered => "Answered",
+        Event::HandedBack { .. } => "HandedBack",
+        Event::TimePassed => "TimePassed",
+        Event::Abandoned => "Abandoned",
+        Event::CancelRequested { .. } => "CancelRequested",
+        Event::Skipped { .. } => "Skipped",
+        Event::Reset => "Reset",
+        Event::TakenOver => "TakenOver",
+        Event::Reported { .. } => "Reported",
+    }
+}
+
+fn held(event: &Event) -> Option<LeaseToken> {
+    match event {
+        Event::Renewed { lease, .. }
+        | Event::Succeeded { lease }
+        | Event::Stumbled { lease, .. }
+        | Event::Parked { lease, .. }
+        | Event::HandedBack { lease } => Some(*lease),
+        _ => None,
+    }
+}
+
+#[test]
+fn every_arrow_is_taken_and_nothing_moves_along_any_other() {
+    let mut taken = BTreeSet::new();
+    let mut words = BTreeSet::new();
+    for before in tasks() {
+        for event in events() {
+            words.insert(word(&event));
+            let mut after = before.clone();
+            let answer = after.on(event.clone(), NOW);
+            let (from, to) = (before.state.name(), after.state.name());
+            let is_news_of_a_need = word(&event) == "NeedSettled" && from != StateName::Blocked;
+            match answer {
+                Err(_) => assert_eq!(after, before, "{event:?} was refused"),
+                Ok(()) if is_news_of_a_need => {
+                    assert_eq!(after, before, "{event:?} is no news to it");
+                }
+                Ok(()) => {
+                    taken.insert((from, word(&event), to));
+                }
+            }
+        }
+    }
+    let known: BTreeSet<_> =
+        ARROWS.iter().map(|arrow| (arrow.from, arrow.event, arrow.to)).collect();
+    assert_eq!(known.len(), ARROWS.len(), "no arrow is there twice");
+    let missing: Vec<_> = known.difference(&taken).collect();
+    let unknown: Vec<_> = taken.difference(&known).collect();
+    assert!(
+        missing.is_empty() && unknown.is_empty(),
+        "never taken {missing:?}, not in the table {unknown:?}"
+    );
+    assert_eq!(words.len(), 17, "every event was tried");
+}
+
+#[test]
+fn a_stale_lease_settles_nothing() {
+    for before in tasks() {
+        for event in events().into_iter().filter(|event| held(event) == Some(STALE)) {
+            let mut after = before.clone();
+            let refused = after.on(event, NOW);
+            assert_eq!(refused, Err(Refused::StaleLease { held: STALE, current: TOKEN }));
+            assert_eq!(after, before);
+        }
+    }
+}
+
+#[test]
+fn the_right_token_is_worth_nothing_once_the_task_runs_no_more() {
+    for before in tasks() {
+        if matches!(before.state, State::Running { .. }) {
+            continue;
+        }
+        for event in events().into_iter().filter(|event| held(event).is_some()) {
+            assert!(before.clone().on(event, NOW).is_err(), "{:?}", before.state);
+        }
+    }
+}
+
+#[test]
+fn a_worker_that_vanishes_for_ever_is_a_failure_with_a_message() {
+    let mut task = task(State::Ready, 0, None, Join::All);
+    for attempt in 1..=MAX_LOST_LEASES {
+        let worker = NodeId::from("w");
+        task.on(Event::Claimed { worker, until: PAST }, NOW).expect("it is ready");
+        assert_eq!(task.attempts, attempt);
+        task.on(Event::TimePassed, NOW).expect("the lease is over");
+    }
+    let State::Failed { failure } = task.state else { panic!("{:?}", task.state) };
+    assert_eq!(failure.kind, FailureKind::LostLease);
+    assert!(failure.message.contains("vanished 5 times"), "{}", failure.message);
+}
+
+#[test]
+fn a_task_that_parks_is_not_charged_for_it() {
+    let mut task = task(State::Ready, 0, Some(1), Join::All);
+    for _ in 0..3 {
+        let worker = NodeId::from("w");
+        task.on(Event::Claimed { worker, until: FUTURE }, NOW).expect("it is ready");
+        assert_eq!(task.attempts, 1);
+        let lease = task.token;
+        task.on(Event::Parked { lease, wait: wait(), until: None }, NOW).expect("it is held");
+        task.on(Event::Answered, NOW).expect("it waits");
+    }
+}
+
+/// An event with a lease that is current, or older by so many.
+fn any_event() -> impl Strategy<Value = (Event, i64)> {
+    (prop::sample::select(events()), prop_oneof![4 => Just(0_i64), 1 => 1_i64..3])
+}
+
+fn with_lease(event: Event, lease: LeaseToken) -> Event {
+    match event {
+        Event::Renewed { until, .. } => Event::Renewed { lease, until },
+        Event::Succeeded { .. } => Event::Succeeded { lease },
+        Event::Stumbled { failure, retry_at, .. } => Event::Stumbled { lease, failure, retry_at },
+        Event::Parked { wait, until, .. } => Event::Parked { lease, wait, until },
+        Event::HandedBack { .. } => Event::HandedBack { lease },
+        other => other,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn along_any_way_tokens_grow_ends_stay_and_attempts_are_bounded(
+        steps in prop::collection::vec((any_event(), 0_i64..3), 1..120),
+        max_attempts in prop_oneof![Just(None), (1_u32..5).prop_map(Some)],
+        join in prop_oneof![Just(Join::All), Just(Join::Any)],
+    ) {
+        let mut task = task(State::Created, 0, max_attempts, join);
+        let mut now = NOW;
+        for ((event, age), time) in steps {
+            now.0 += time;
+            let lease = LeaseToken(task.token.0 - age);
+            let event = with_lease(event, lease);
+            let before = task.clone();
+            let answer = task.on(event.clone(), now);
+            if answer.is_err() {
+                prop_assert_eq!(&task, &before);
+                continue;
+            }
+            let (from, to) = (before.state.name(), task.state.name());
+            prop_assert!(task.token >= before.token, "{:?}", event);
+            let fences = matches!(
+                event,
+                Event::Claimed { .. }
+                    | Event::Abandoned
+                    | Event::HandedBack { .. }
+                    | Event::CancelRequested { .. }
+                    | Event::Skipped { .. }
+                    | Event::Reported { .. }
+                    | Event::Reset
+                    | Event::Started { .. }
+            ) || (from == StateName::Running && event == Event::TimePassed);
+            prop_assert_eq!(task.token > before.token, fences, "{:?} from {}", event, from);
+            if held(&event).is_some() {
+                prop_assert_eq!(lease, before.token, "a stale report counted");
+                prop_assert_eq!(from, StateName::Running);
+            }
+            if from.is_terminal() && !matches!(event, Event::Started { .. } | Event::Reset) {
+                prop_assert_eq!(&task, &before, "an end changed by {:?}", event);
+            }
+            prop_assert!(task.attempts <= max_attempts.unwrap_or(MAX_LOST_LEASES));
+            if let State::Running { lease, attempt, .. } = task.state {
+                prop_assert_eq!((lease, attempt), (task.token, task.attempts));
+            }
+            if let State::Blocked { waiting_for, failed } = task.state {
+                prop_assert!(waiting_for > 0 || failed > 0, "blocked by nothing");
+            }
+            prop_assert_eq!(task.completed_at.is_some(), to.is_terminal());
+            prop_assert!(task.started_at.is_some() || to != StateName::Running);
+        }
+    }
+}
