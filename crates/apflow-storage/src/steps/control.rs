@@ -6,7 +6,6 @@ use apflow_core::{
     id::{TaskId, TreeId},
     plan::{self, Cause},
     store::{Cancel, CancelAnswer, Start, Started, StoreError},
-    task::StateName,
     transition::Event,
 };
 
@@ -24,14 +23,9 @@ pub(crate) async fn start<R: Rows + ?Sized>(
     let target = if found.seq == found.tree { None } else { graph.index(found.seq) };
     let begins = plan::start(&graph.nodes, &graph.edges, target, start.reexecute)
         .map_err(|_| StoreError::AlreadyRunning { root: TaskId::new(found.root_id.clone()) })?;
-    let runs: std::collections::HashSet<usize> = begins.iter().map(|begin| begin.node).collect();
-    if !runs.is_empty() {
-        // What an earlier run left blocked, and this one does not want, is set back.
-        for node in 0..graph.nodes.len() {
-            if graph.nodes[node].state == StateName::Blocked && !runs.contains(&node) {
-                apply(&mut work, graph.seq(node), Event::Reset)?;
-            }
-        }
+    // What an earlier run left blocked, and this one does not want, is set back.
+    for node in plan::leftovers(&graph.nodes, &begins) {
+        apply(&mut work, graph.seq(node), Event::Reset)?;
     }
     let mut trees: Vec<i64> = Vec::new();
     for begin in &begins {

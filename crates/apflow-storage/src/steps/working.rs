@@ -7,7 +7,7 @@ use apflow_core::{
     id::Seq,
     plan::{self, Cause, Edge, Node},
     store::{EventKind, NeedKind, StoreError},
-    task::{OnFailure, Outcome, State, StateName, Status, Task},
+    task::{Definition, OnFailure, Outcome, State, StateName, Status, Task},
     time::Timestamp,
     transition::{Event, Refused},
 };
@@ -308,7 +308,14 @@ impl Working {
 
     fn settle_dependents(&mut self) {
         while let Some(seq) = self.settled.pop() {
-            let Some(state) = self.task(seq).map(|task| task.state.name()) else { continue };
+            let Some((state, tree)) = self.task(seq).map(|task| (task.state.name(), task.tree.0))
+            else {
+                continue;
+            };
+            // What an earlier run left blocked waits for nobody: a new run begins it afresh.
+            if !self.tree(tree).is_some_and(TreeRow::is_running) {
+                continue;
+            }
             for (dependent, kind) in self.edges.get(&seq).cloned().unwrap_or_default() {
                 let Some(kind) = NeedKind::from_code(kind) else { continue };
                 let is_blocked = self
@@ -340,13 +347,14 @@ impl Working {
             }
             let graph = self.whole(rows, &[forest]).await?;
             let Some(origin) = graph.index(seq) else { continue };
+            let name = name_of(&rows.authored(seq).await?.definition);
             for node in plan::cascade(&graph.nodes, &graph.edges, origin, Cause::Failed(on_failure))
             {
                 let event = match on_failure {
-                    OnFailure::FailFast => Event::CancelRequested {
-                        reason: "another task failed and the tree is fail_fast".to_owned(),
-                    },
-                    _ => Event::Skipped { why: "a task it depends on failed".to_owned() },
+                    OnFailure::FailFast => {
+                        Event::CancelRequested { reason: plan::why_stopped(&name) }
+                    }
+                    _ => Event::Skipped { why: plan::why_skipped(&name) },
                 };
                 // The plan names only tasks that can take the event.
                 moved |= self.apply(graph.seq(node), event).is_ok();
@@ -581,6 +589,12 @@ impl Graph {
     pub(crate) fn seq(&self, node: usize) -> i64 {
         self.seqs[node]
     }
+}
+
+/// The display name in a stored definition.
+fn name_of(definition: &str) -> String {
+    serde_json::from_str::<Definition>(definition)
+        .map_or_else(|_| "a task".to_owned(), |definition| definition.name)
 }
 
 const fn is_open(name: StateName) -> bool {
