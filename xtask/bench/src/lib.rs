@@ -1,0 +1,3 @@
+//! What the benchmark and the chaos runs share: a database to run on and workflows to run.
+
+pub mod shape;
