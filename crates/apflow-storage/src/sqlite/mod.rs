@@ -2,6 +2,7 @@
 
 mod decode;
 mod encode;
+mod hot;
 mod lock;
 mod reads;
 mod rows;
@@ -21,7 +22,12 @@ use sqlx::{
 };
 use tokio::sync::{Mutex, broadcast};
 
-use self::{lock::FileLock, reads::SqliteReads, rows::SqliteRows};
+use self::{
+    hot::Hot,
+    lock::FileLock,
+    reads::SqliteReads,
+    rows::{Pending, SqliteRows},
+};
 use crate::{
     Durability, OpenOptions,
     committer::{self, Limits, Queue, Transact},
@@ -71,7 +77,8 @@ pub(crate) async fn open(
     let queue = Arc::new(Queue::default());
     let (signals, _) = broadcast::channel::<Signal>(SIGNALS);
     let clock = options.clock.clone().unwrap_or_else(|| Arc::new(MachineClock));
-    let writer = Writer { connection: writer, clock, _lock: lock };
+    let hot = Hot::default();
+    let writer = Writer { connection: writer, clock, hot, _lock: lock };
     // SQLite has one writer; nothing can be in its way.
     let limits = Limits { conflicts: 0 };
     tokio::spawn(committer::run(Arc::clone(&queue), writer, signals.clone(), limits));
@@ -198,6 +205,7 @@ impl Clock for MachineClock {
 struct Writer {
     connection: Arc<Mutex<SqliteConnection>>,
     clock: Arc<dyn Clock>,
+    hot: Hot,
     /// Held as long as the committer runs.
     _lock: Option<FileLock>,
 }
@@ -207,6 +215,7 @@ impl Transact for Writer {
     async fn begin(&mut self) -> Result<Box<dyn Rows + '_>, StoreError> {
         let now = self.clock.now();
         let connection = self.connection.lock().await;
-        Ok(Box::new(SqliteRows { connection, begun: false, now }))
+        let pending = Pending::default();
+        Ok(Box::new(SqliteRows { connection, begun: false, now, hot: &mut self.hot, pending }))
     }
 }

@@ -1,5 +1,7 @@
 //! One open transaction on SQLite's only writing connection.
 
+use std::collections::{HashMap, HashSet};
+
 use apflow_core::{store::StoreError, time::Timestamp};
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
@@ -13,6 +15,7 @@ use tokio::sync::MutexGuard;
 use super::{
     decode,
     encode::{Arrays, TaskHalf, WorkHalf, json},
+    hot::{Hot, HotTask, Output, ReadForest, Unread},
     sql,
 };
 use crate::{
@@ -28,7 +31,32 @@ pub(super) struct SqliteRows<'a> {
     pub(super) begun: bool,
     /// The moment, said by whoever is the database's clock.
     pub(super) now: Timestamp,
+    /// What is on the move.
+    pub(super) hot: &'a mut Hot,
+    /// What is to be written before anything is read, or with the commit.
+    pub(super) pending: Pending,
 }
+
+/// Writes that wait for the commit, so that they go with it in one round trip.
+#[derive(Default)]
+pub(super) struct Pending {
+    insert: Option<[String; 4]>,
+    save: Option<PendingSave>,
+}
+
+struct PendingSave {
+    work: String,
+    trees: String,
+    forests: String,
+    events: String,
+    /// Only events are in it.
+    only_events: bool,
+    /// No tree and no submission is in it.
+    only_work: bool,
+}
+
+/// An empty set.
+const NOTHING: &str = "[]";
 
 type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
 
@@ -69,6 +97,28 @@ impl SqliteRows<'_> {
 
     async fn execute(&mut self, what: &str, statement: Statement<'_>) -> Result<(), StoreError> {
         self.begin().await?;
+        self.run(what, statement).await
+    }
+
+    /// Opens the transaction and writes what waits.
+    async fn begin(&mut self) -> Result<(), StoreError> {
+        self.begin_only().await?;
+        if let Some([forests, trees, tasks, work]) = self.pending.insert.take() {
+            let statement = insert(sql::INSERT, NOTHING.to_owned(), self.now)
+                .bind(forests)
+                .bind(trees)
+                .bind(tasks)
+                .bind(work);
+            self.run("storing a submission", statement).await?;
+        }
+        if let Some(save) = self.pending.save.take() {
+            let statement = bind_save(sql::SAVE, save, self.now);
+            self.run("storing what changed", statement).await?;
+        }
+        Ok(())
+    }
+
+    async fn run(&mut self, what: &str, statement: Statement<'_>) -> Result<(), StoreError> {
         // Joined statements run one after another; the stream ends after the last.
         statement
             .execute(&mut *self.connection)
@@ -77,7 +127,78 @@ impl SqliteRows<'_> {
             .map_err(|error| from_sqlx(what, error))
     }
 
-    async fn begin(&mut self) -> Result<(), StoreError> {
+    /// Writes what waits and commits, in as few round trips as it takes.
+    async fn write_and_commit(&mut self) -> Result<(), StoreError> {
+        let now = self.now;
+        let Pending { insert: submissions, save } = std::mem::take(&mut self.pending);
+        let statement = match (submissions, save) {
+            (None, None) if !self.begun => return Ok(()),
+            (None, Some(save)) if !self.begun => {
+                let text = if save.only_work {
+                    sql::BEGIN_SAVE_WORK_COMMIT
+                } else {
+                    sql::BEGIN_SAVE_COMMIT
+                };
+                // If it fails half way, there is a transaction to undo.
+                self.begun = true;
+                bind_save(text, save, now)
+            }
+            (None, Some(save)) => bind_save(sql::SAVE_COMMIT, save, now),
+            (Some([forests, trees, tasks, work]), Some(save)) if self.begun && save.only_events => {
+                insert(sql::INSERT_COMMIT, save.events, now)
+                    .bind(forests)
+                    .bind(trees)
+                    .bind(tasks)
+                    .bind(work)
+            }
+            (submissions, save) => {
+                self.pending = Pending { insert: submissions, save };
+                self.begin().await?;
+                sqlx::query("COMMIT") // tidy: sql because it frames every other statement
+            }
+        };
+        self.run("committing", statement).await
+    }
+
+    /// Reads submissions that are on the move and not in memory.
+    async fn warm_up(&mut self) -> Result<(), StoreError> {
+        if self.hot.overflown || self.hot.is_whole() {
+            return Ok(());
+        }
+        let seqs: Vec<i64> = match &self.hot.unread {
+            Unread::Some(unread) => unread.iter().copied().collect(),
+            Unread::Everything => {
+                let rows =
+                    self.fetch("looking for live submissions", sqlx::query(sql::LIVE_FORESTS));
+                let rows = rows.await?;
+                decode::all(&rows, |row| row.try_get(0))?
+            }
+        };
+        let text = json(&seqs)?;
+        let bind = |statement| sqlx::query(statement).bind(text.clone());
+        let rows = self.fetch("reading submissions", bind(sql::LOCK_FORESTS_BY_SEQ)).await?;
+        let mut forests = decode::all(&rows, decode::forest)?;
+        forests.retain(|forest| forest.live > 0);
+        let rows = self.fetch("reading trees", bind(sql::LOAD_FOREST_TREES)).await?;
+        let trees = decode::all(&rows, decode::tree)?;
+        let rows = self.fetch("reading tree ids", bind(sql::TREE_IDS)).await?;
+        let ids: HashMap<i64, String> =
+            decode::all(&rows, |row| Ok((row.try_get(0)?, row.try_get(1)?)))?.into_iter().collect();
+        let rows = self.fetch("reading tasks", bind(sql::LOAD_HOT)).await?;
+        let tasks = decode::all(&rows, hot_task)?;
+        let trees = trees
+            .into_iter()
+            .map(|row| {
+                let id = ids.get(&row.seq).cloned().unwrap_or_default();
+                (row, id)
+            })
+            .collect();
+        self.hot.unread = Unread::Some(HashSet::new());
+        self.hot.take_in(ReadForest { forests, trees, tasks });
+        Ok(())
+    }
+
+    async fn begin_only(&mut self) -> Result<(), StoreError> {
         if std::mem::replace(&mut self.begun, true) {
             return Ok(());
         }
@@ -96,13 +217,46 @@ impl SqliteRows<'_> {
     }
 }
 
-fn edges(text: Option<&str>) -> Vec<(i64, i64)> {
+fn bind_save(text: &'static str, save: PendingSave, now: Timestamp) -> Statement<'static> {
+    let PendingSave { work, trees, forests, events, .. } = save;
+    sqlx::query(text).bind(work).bind(trees).bind(forests).bind(events).bind(now.0)
+}
+
+/// The statement with what comes before the submissions themselves.
+fn insert(text: &'static str, events: String, now: Timestamp) -> Statement<'static> {
+    sqlx::query(text).bind(NOTHING).bind(NOTHING).bind(NOTHING).bind(events).bind(now.0)
+}
+
+fn hot_task(row: &SqliteRow) -> Result<HotTask, sqlx::Error> {
+    let (needs, dependents): (Option<String>, Option<String>) = (row.try_get(2)?, row.try_get(3)?);
+    Ok(HotTask {
+        id: row.try_get::<String, _>(0)?.into(),
+        executor: row.try_get::<Option<String>, _>(1)?.map(Into::into),
+        needs: edges(needs.as_deref()),
+        dependents: edges(dependents.as_deref()),
+        definition: row.try_get::<String, _>(4)?.into(),
+        output: Output::of(row.try_get(5)?, row.try_get(6)?),
+        row: decode::hot(row, 7)?,
+    })
+}
+
+/// Edges as they are stored.
+pub(super) fn edges(text: Option<&str>) -> Vec<(i64, i64)> {
     text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 #[async_trait]
 impl Rows for SqliteRows<'_> {
     async fn open(&mut self, settling: &[i64], ready: u32) -> Result<Opening, StoreError> {
+        self.warm_up().await?;
+        if self.hot.knows(settling) {
+            let mut opening = Opening { now: self.now, ..Opening::default() };
+            self.hot.open(settling, ready, &mut opening);
+            return Ok(opening);
+        }
+        if self.begun || self.pending.insert.is_some() || self.pending.save.is_some() {
+            self.begin().await?;
+        }
         let seqs = json(settling)?;
         let (text, skip) = if std::mem::replace(&mut self.begun, true) {
             (sql::OPEN_AGAIN, 0)
@@ -129,6 +283,11 @@ impl Rows for SqliteRows<'_> {
         &mut self,
         seqs: &[i64],
     ) -> Result<(Vec<ClaimedRow>, Vec<NeedRow>), StoreError> {
+        if self.hot.is_whole()
+            && let Some(known) = self.hot.claimed(seqs)
+        {
+            return Ok(known);
+        }
         self.begin().await?;
         let statement = sqlx::query(sql::CLAIMED).bind(json(seqs)?);
         let read = self.fetch_each("reading what claimed tasks need", statement, 2).await?;
@@ -190,18 +349,19 @@ impl Rows for SqliteRows<'_> {
             let statement = sqlx::query(sql::DELETE_PARTS).bind(json(&wiped)?);
             self.execute("forgetting results", statement).await?;
         }
-        let work = json(&Arrays(&save.work))?;
-        let events = json(&Arrays(&save.events))?;
-        let statement = if save.trees.is_empty() && save.forests.is_empty() {
-            // `$2` and `$3` are not in these statements.
-            sqlx::query(sql::SAVE_WORK_AND_EVENTS).bind(work).bind("").bind("")
-        } else {
-            sqlx::query(sql::SAVE)
-                .bind(work)
-                .bind(json(&Arrays(&save.trees))?)
-                .bind(json(&Arrays(&save.forests))?)
-        };
-        self.execute("storing what changed", statement.bind(events).bind(save.now.0)).await
+        if self.pending.save.is_some() {
+            self.begin().await?;
+        }
+        self.hot.save(save);
+        self.pending.save = Some(PendingSave {
+            only_events: save.work.is_empty() && save.trees.is_empty() && save.forests.is_empty(),
+            only_work: save.trees.is_empty() && save.forests.is_empty(),
+            work: json(&Arrays(&save.work))?,
+            trees: json(&Arrays(&save.trees))?,
+            forests: json(&Arrays(&save.forests))?,
+            events: json(&Arrays(&save.events))?,
+        });
+        Ok(())
     }
 
     async fn now(&mut self) -> Result<Timestamp, StoreError> {
@@ -209,9 +369,15 @@ impl Rows for SqliteRows<'_> {
     }
 
     async fn allocate(&mut self, count: usize) -> Result<Vec<i64>, StoreError> {
-        let rows = self.fetch("reading the last place", sqlx::query(sql::NEXT_SEQ)).await?;
-        let last = decode::all(&rows, |row| row.try_get::<i64, _>(0))?;
-        let first = last.first().copied().unwrap_or(0) + 1;
+        let last = match self.hot.last_seq {
+            Some(last) => last,
+            None => {
+                let rows = self.fetch("reading the last place", sqlx::query(sql::NEXT_SEQ)).await?;
+                decode::all(&rows, |row| row.try_get(0))?.first().copied().unwrap_or(0)
+            }
+        };
+        let first = last + 1;
+        self.hot.last_seq = Some(last + i64::try_from(count).unwrap_or(0));
         Ok((first..).take(count).collect())
     }
 
@@ -220,13 +386,11 @@ impl Rows for SqliteRows<'_> {
         tasks: &[&str],
         trees: &[&str],
     ) -> Result<(Vec<String>, Vec<String>), StoreError> {
-        let rows =
-            self.fetch("looking for ids", sqlx::query(sql::TAKEN_TASKS).bind(json(tasks)?)).await?;
-        let taken_tasks = decode::all(&rows, |row| row.try_get(0))?;
-        let rows = self
-            .fetch("looking for tree ids", sqlx::query(sql::TAKEN_TREES).bind(json(trees)?))
-            .await?;
-        Ok((taken_tasks, decode::all(&rows, |row| row.try_get(0))?))
+        self.begin().await?;
+        let statement = sqlx::query(sql::TAKEN).bind(json(tasks)?).bind(json(trees)?);
+        let read = self.fetch_each("looking for ids", statement, 2).await?;
+        let taken = |rows: &[SqliteRow]| decode::all(rows, |row| row.try_get(0));
+        Ok((taken(&read[0])?, taken(&read[1])?))
     }
 
     async fn key(
@@ -241,15 +405,18 @@ impl Rows for SqliteRows<'_> {
     }
 
     async fn insert(&mut self, insert: &Insert) -> Result<(), StoreError> {
+        if self.pending.insert.is_some() {
+            self.begin().await?;
+        }
         let tasks: Vec<TaskHalf<'_>> = insert.tasks.iter().map(TaskHalf).collect();
         let work: Vec<WorkHalf<'_>> = insert.tasks.iter().map(WorkHalf).collect();
-        let statement = sqlx::query(sql::INSERT)
-            .bind(json(&Arrays(&insert.forests))?)
-            .bind(json(&Arrays(&insert.trees))?)
-            .bind(json(&tasks)?)
-            .bind(json(&work)?)
-            .bind(insert.now.0);
-        self.execute("storing a submission", statement).await?;
+        self.pending.insert = Some([
+            json(&Arrays(&insert.forests))?,
+            json(&Arrays(&insert.trees))?,
+            json(&tasks)?,
+            json(&work)?,
+        ]);
+        self.hot.insert(insert);
         for key in &insert.keys {
             let statement = sqlx::query(sql::INSERT_KEY)
                 .bind(key.owner.clone())
@@ -284,7 +451,9 @@ impl Rows for SqliteRows<'_> {
     ) -> Result<Vec<i64>, StoreError> {
         let statement = sqlx::query(sql::RENEW).bind(json(items)?).bind(until.0);
         let rows = self.fetch("renewing leases", statement).await?;
-        decode::all(&rows, |row| row.try_get(0))
+        let held = decode::all(&rows, |row| row.try_get(0))?;
+        self.hot.renew(&held, until.0);
+        Ok(held)
     }
 
     async fn tokens(&mut self, seqs: &[i64]) -> Result<Vec<(i64, i64)>, StoreError> {
@@ -334,6 +503,7 @@ impl Rows for SqliteRows<'_> {
         needs: Option<&str>,
         user_id: Option<&str>,
     ) -> Result<(), StoreError> {
+        self.hot.touch(&[seq]);
         let statement = sqlx::query(sql::SAVE_DEFINITION)
             .bind(seq)
             .bind(definition.to_owned())
@@ -348,12 +518,14 @@ impl Rows for SqliteRows<'_> {
         seq: i64,
         dependents: Option<&str>,
     ) -> Result<(), StoreError> {
+        self.hot.touch(&[seq]);
         let statement =
             sqlx::query(sql::SAVE_DEPENDENTS).bind(seq).bind(dependents.map(str::to_owned));
         self.execute("storing dependents", statement).await
     }
 
     async fn save_values(&mut self, values: &Values, now: Timestamp) -> Result<(), StoreError> {
+        self.hot.touch(&[values.seq]);
         let statement = sqlx::query(sql::SAVE_VALUES)
             .bind(values.seq)
             .bind(values.output.is_some())
@@ -374,6 +546,7 @@ impl Rows for SqliteRows<'_> {
         parent: Option<i64>,
         tree: i64,
     ) -> Result<(), StoreError> {
+        self.hot.touch(seqs);
         let text = json(seqs)?;
         for statement in [sql::DELETE_PARTS, sql::DELETE_WORK, sql::DELETE_TASKS] {
             self.execute("deleting tasks", sqlx::query(statement).bind(text.clone())).await?;
@@ -393,6 +566,7 @@ impl Rows for SqliteRows<'_> {
         tasks: &[i64],
         forests: &[i64],
     ) -> Result<(), StoreError> {
+        self.hot.touch(tasks);
         for (statement, seqs) in [
             (sql::DELETE_PARTS, tasks),
             (sql::DELETE_WORK, tasks),
@@ -433,20 +607,16 @@ impl Rows for SqliteRows<'_> {
     }
 
     async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
-        if !self.begun {
-            return Ok(());
-        }
-        let commit = "COMMIT"; // tidy: sql because it frames every other statement
-        let committed = sqlx::query(commit).execute(&mut *self.connection).await;
-        if let Err(error) = committed {
+        let committed = self.write_and_commit().await;
+        if committed.is_err() {
             // A commit that failed for lack of room may leave the transaction open.
             self.rollback().await;
-            return Err(from_sqlx("committing", error));
         }
-        Ok(())
+        committed
     }
 
     async fn rollback(mut self: Box<Self>) {
+        self.hot.forget();
         if self.begun {
             let rollback = "ROLLBACK"; // tidy: sql because it frames every other statement
             // SQLite ends a transaction by itself after some errors; then there is nothing to undo.

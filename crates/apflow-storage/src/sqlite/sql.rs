@@ -25,8 +25,9 @@ statements! {
     LOAD_PARTS = "load_parts";
     DELETE_PARTS = "delete_parts";
     FIND_TASKS = "find_tasks";
-    TAKEN_TASKS = "taken_tasks";
-    TAKEN_TREES = "taken_trees";
+    LIVE_FORESTS = "live_forests";
+    LOAD_HOT = "load_hot";
+    TREE_IDS = "tree_ids";
     FIND_KEY = "find_key";
     INSERT_KEY = "insert_key";
     NEXT_SEQ = "next_seq";
@@ -66,6 +67,8 @@ statements! {
 #[cfg(test)]
 pub(super) const JOINED: &[(&str, &str)] = &[
     ("lock_forests", file!("lock_forests")),
+    ("taken_tasks", file!("taken_tasks")),
+    ("taken_trees", file!("taken_trees")),
     ("load_trees", file!("load_trees")),
     ("load_edges", file!("load_edges")),
     ("load_settling", file!("load_settling")),
@@ -125,11 +128,41 @@ pub(super) const SAVE: &str = concat!(
     file!("append_events"),
 );
 
-/// The same where only tasks moved.
-pub(super) const SAVE_WORK_AND_EVENTS: &str =
-    concat!(file!("save_work"), ";", file!("append_events"));
+/// A whole transaction that only writes what moved; most are.
+pub(super) const BEGIN_SAVE_COMMIT: &str = concat!(
+    "BEGIN IMMEDIATE;", // tidy: sql because it frames the files' contents
+    file!("save_work"),
+    ";",
+    file!("save_trees"),
+    ";",
+    file!("save_forests"),
+    ";",
+    file!("append_events"),
+    ";COMMIT",
+);
 
-/// Adds submissions: `$1` submissions, `$2` trees, `$3` tasks, `$4` where they stand, `$5` the moment.
+/// The same where only tasks moved.
+pub(super) const BEGIN_SAVE_WORK_COMMIT: &str = concat!(
+    "BEGIN IMMEDIATE;", // tidy: sql because it frames the files' contents
+    file!("save_work"),
+    ";",
+    file!("append_events"),
+    ";COMMIT",
+);
+
+/// The end of a transaction that is open.
+pub(super) const SAVE_COMMIT: &str = concat!(
+    file!("save_work"),
+    ";",
+    file!("save_trees"),
+    ";",
+    file!("save_forests"),
+    ";",
+    file!("append_events"),
+    ";COMMIT",
+);
+
+/// Adds submissions: `$6` submissions, `$7` trees, `$8` tasks, `$9` where they stand; `$5` the moment.
 pub(super) const INSERT: &str = concat!(
     file!("insert_forests"),
     ";",
@@ -139,6 +172,23 @@ pub(super) const INSERT: &str = concat!(
     ";",
     file!("insert_work"),
 );
+
+/// The end of a transaction that only adds submissions and says that they began.
+pub(super) const INSERT_COMMIT: &str = concat!(
+    file!("insert_forests"),
+    ";",
+    file!("insert_trees"),
+    ";",
+    file!("insert_tasks"),
+    ";",
+    file!("insert_work"),
+    ";",
+    file!("append_events"),
+    ";COMMIT",
+);
+
+/// Begins the transaction that adds submissions: `$1` task ids, `$2` tree ids.
+pub(super) const TAKEN: &str = concat!(file!("taken_tasks"), ";", file!("taken_trees"));
 
 /// What a worker has to know: needs, then definitions, of the tasks in `$1`.
 pub(super) const CLAIMED: &str = concat!(file!("load_needs"), ";", file!("load_claimed"));

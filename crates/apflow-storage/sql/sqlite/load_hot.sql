@@ -1,0 +1,7 @@
+-- All tasks of some submissions, with everything that claiming and settling them needs.
+SELECT t.id, t.executor, t.needs, t.dependents, t.definition, w.output, w.output_parts,
+    w.seq, w.tree, w.forest, w.state, w.priority, w.join_any, w.token, w.attempts, w.max_attempts,
+    w.waiting_for, w.failed_needs, w.wake_at, w.worker, w.detail, w.error, w.started_at, w.completed_at
+FROM af_tasks t
+JOIN af_work w ON w.seq = t.seq
+WHERE t.forest IN (SELECT value FROM json_each($1))

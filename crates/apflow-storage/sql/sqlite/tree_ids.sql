@@ -1,0 +1,2 @@
+-- Ids of all trees of some submissions.
+SELECT seq, id FROM af_trees WHERE forest IN (SELECT value FROM json_each($1))
