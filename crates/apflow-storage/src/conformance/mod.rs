@@ -84,7 +84,9 @@ macro_rules! store_conformance {
 
                 settle::a_stale_lease_settles_nothing,
                 settle::a_second_report_is_refused,
+                settle::the_first_of_two_reports_in_one_batch_counts,
                 settle::one_refused_item_leaves_its_batch_intact,
+                settle::a_refused_result_never_reaches_a_dependent,
                 settle::a_task_that_was_handed_back_was_not_tried,
                 settle::a_parked_task_holds_no_worker_and_keeps_its_run_going,
                 settle::an_attempt_that_failed_is_tried_again_while_attempts_are_left,
@@ -161,6 +163,7 @@ macro_rules! store_conformance {
                 together::fan_ins_that_settle_at_once_leave_nobody_asleep,
                 together::two_claimers_never_share_a_task,
                 together::of_many_reports_under_one_lease_one_is_taken,
+                together::a_fresh_report_wins_over_stale_ones,
                 together::a_cancellation_or_a_report_wins_but_never_both,
                 together::a_renewal_or_a_lapse_wins_but_never_both,
                 together::submissions_at_once_are_all_answered,

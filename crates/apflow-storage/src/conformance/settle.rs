@@ -54,6 +54,17 @@ pub async fn a_second_report_is_refused(bed: &Bed) {
     assert_eq!(bed.run_all(&[]).await, [["b", "c"]]);
 }
 
+/// Two reports of one task in one batch are one report and one refusal.
+pub async fn the_first_of_two_reports_in_one_batch_counts(bed: &Bed) {
+    bed.submit("a; b <a").await;
+    let held = bed.claim_one().await;
+    let both = vec![done(&held, json!("first")), done(&held, json!("second"))];
+    let settled = bed.store.settle(both, Some(bed.wish(10))).await.expect("an answer");
+    assert_eq!(settled.refused, [stale(&held, held.lease)]);
+    assert_eq!(settled.claimed[0].needs[0].result.as_deref(), Some(&json!("first")));
+    assert_eq!(bed.record("a").await.result, Some(json!("first")));
+}
+
 /// A refusal names its item; the others are durable.
 pub async fn one_refused_item_leaves_its_batch_intact(bed: &Bed) {
     bed.submit("a; b; c; d <a <c").await;
@@ -74,6 +85,22 @@ pub async fn one_refused_item_leaves_its_batch_intact(bed: &Bed) {
     );
     assert_eq!(ids(&settled.claimed), ["d"]);
     assert_eq!(bed.states("a b c d").await, "completed running completed running");
+}
+
+/// What was refused is nobody's input.
+pub async fn a_refused_result_never_reaches_a_dependent(bed: &Bed) {
+    bed.submit("a; b; c <a <b").await;
+    let first = bed.claim(2).await;
+    bed.pass(LEASE).await;
+    let held = bed.claim(2).await;
+    assert_eq!(ids(&held), ["a", "b"]);
+    bed.settle(vec![done(&held[0], json!("true"))]).await;
+    // The stale report comes with the one that sets the dependent free.
+    let batch = vec![done(&held[1], json!("b")), done(&first[0], json!("false"))];
+    let settled = bed.store.settle(batch, Some(bed.wish(10))).await.expect("an answer");
+    assert_eq!(settled.refused.len(), 1);
+    let seen: Vec<_> = settled.claimed[0].needs.iter().map(|need| need.result.as_deref()).collect();
+    assert_eq!(seen, [Some(&json!("true")), Some(&json!("b"))]);
 }
 
 /// A worker that shuts down costs a task nothing.

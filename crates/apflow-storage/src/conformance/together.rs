@@ -111,6 +111,33 @@ pub async fn of_many_reports_under_one_lease_one_is_taken(bed: &Bed) {
     assert_eq!(bed.run_all(&[]).await, [["b"]]);
 }
 
+/// Whoever lost its lease cannot win a race.
+pub async fn a_fresh_report_wins_over_stale_ones(bed: &Bed) {
+    for round in 0..10 {
+        let (a, b) = (format!("a{round}"), format!("b{round}"));
+        bed.submit(&format!("{a}; {b} <{a}")).await;
+        let stale = bed.claim_one().await;
+        bed.pass(LEASE).await;
+        let fresh = bed.claim_one().await;
+        let reports = [
+            done(&stale, json!("stale")),
+            failed(&stale),
+            done(&fresh, json!("fresh")),
+            done(&stale, json!("stale")),
+        ];
+        let settled = at_once(
+            reports.map(|report| settle(Arc::clone(&bed.store), report, Some(bed.wish(10)))),
+        )
+        .await;
+        let refused: Vec<_> = settled.iter().map(|settled| settled.refused.len()).collect();
+        assert_eq!(refused, [1, 1, 0, 1]);
+        let claimed: Vec<_> = settled.into_iter().flat_map(|settled| settled.claimed).collect();
+        assert_eq!(ids(&claimed), [b.clone()]);
+        assert_eq!(claimed[0].needs[0].result.as_deref(), Some(&json!("fresh")));
+        bed.settle(vec![done(&claimed[0], json!(1))]).await;
+    }
+}
+
 /// Either the report was first or the cancellation; what was first stays.
 pub async fn a_cancellation_or_a_report_wins_but_never_both(bed: &Bed) {
     for round in 0..20 {
