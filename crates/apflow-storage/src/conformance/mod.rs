@@ -78,6 +78,7 @@ macro_rules! store_conformance {
                 results::results_settled_in_the_same_transaction_are_handed_over,
                 results::a_null_result_is_a_result,
                 results::structure_hands_nothing_over,
+                results::a_need_that_did_not_complete_hands_nothing_over,
                 results::a_result_of_several_parts_comes_back_whole,
                 results::resolved_inputs_lie_beside_the_callers,
                 results::a_result_beside_an_error_is_kept,

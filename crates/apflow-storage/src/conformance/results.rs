@@ -77,6 +77,24 @@ pub async fn structure_hands_nothing_over(bed: &Bed) {
     assert_eq!(handed(&next[0]), [some("b", json!("b"))]);
 }
 
+/// Only a completed need hands something over, whatever else lies beside its error.
+pub async fn a_need_that_did_not_complete_hands_nothing_over(bed: &Bed) {
+    bed.submit("a; b; c; d ?a ?b ?c").await;
+    let held = bed.claim(10).await;
+    let failure = Failure::new(FailureKind::Executor, "legacy");
+    let outcome = Ended::Failed { failure, retry_after: None, result: json!({ "error": "x" }) };
+    let legacy = Settlement { outcome, ..failed(&held[0]) };
+    bed.settle(vec![legacy, done(&held[2], json!(3))]).await;
+    bed.cancel("b").await;
+    let last = bed.claim_one().await;
+    let seen: Vec<_> = last.needs.iter().map(|need| need.completed).collect();
+    assert_eq!(seen, [false, false, true]);
+    assert_eq!(
+        handed(&last),
+        [("a".to_owned(), None), ("b".to_owned(), None), some("c", json!(3))]
+    );
+}
+
 /// Results around and beyond one mebibyte are cut and joined without a seam.
 pub async fn a_result_of_several_parts_comes_back_whole(bed: &Bed) {
     bed.submit("a; b; c; d; e <d <c <b <a").await;
