@@ -80,6 +80,7 @@ macro_rules! store_conformance {
                 results::structure_hands_nothing_over,
                 results::a_need_that_did_not_complete_hands_nothing_over,
                 results::a_result_of_several_parts_comes_back_whole,
+                results::a_shorter_result_replaces_a_longer_one,
                 results::resolved_inputs_lie_beside_the_callers,
                 results::a_result_beside_an_error_is_kept,
 

@@ -120,6 +120,32 @@ pub async fn a_result_of_several_parts_comes_back_whole(bed: &Bed) {
     assert!(listed[0].result.as_ref() == Some(&results[2]), "a list has it whole");
 }
 
+/// Nothing of an earlier, longer result is left over.
+pub async fn a_shorter_result_replaces_a_longer_one(bed: &Bed) {
+    bed.submit("a x2; b <a").await;
+    let held = bed.claim_one().await;
+    let failure = Failure::new(FailureKind::Executor, "once more");
+    let retry_after = Some(Duration::from_secs(1));
+    let result = Value::from("long".repeat(1 << 20));
+    let outcome = Ended::Failed { failure, retry_after, result };
+    bed.settle(vec![Settlement { outcome, ..failed(&held) }]).await;
+    bed.pass(Duration::from_secs(1)).await;
+    let again = bed.claim_one().await;
+    let shorter = Value::from("short".repeat(300_000));
+    bed.settle(vec![done(&again, shorter.clone())]).await;
+    assert!(bed.record("a").await.result.as_ref() == Some(&shorter), "the second one, whole");
+    let next = bed.claim_one().await;
+    assert!(next.needs[0].result.as_deref() == Some(&shorter), "and it is handed over");
+    bed.settle(vec![done(&next, json!(1))]).await;
+
+    bed.clock.advance(Duration::from_secs(1));
+    bed.begin("a", true).await.expect("it runs again");
+    assert_eq!(bed.record("a").await.result, None, "a new run forgets it");
+    let held = bed.claim_one().await;
+    bed.settle(vec![done(&held, json!("tiny"))]).await;
+    assert_eq!(bed.record("a").await.result, Some(json!("tiny")));
+}
+
 /// The caller's inputs stay as they were; what an attempt ran with is kept apart (ruling 9).
 pub async fn resolved_inputs_lie_beside_the_callers(bed: &Bed) {
     let mut submission = super::forest("a x2");
