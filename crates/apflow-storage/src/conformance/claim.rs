@@ -99,3 +99,22 @@ pub async fn a_task_that_became_ready_does_not_overtake_an_urgent_one(bed: &Bed)
     assert!(next.more);
     assert_eq!(ids(&bed.claim(10).await), ["d", "f"]);
 }
+
+/// A worker may sleep until the moment it was told.
+pub async fn the_next_moment_is_the_earliest_lease_retry_or_deadline(bed: &Bed) {
+    let idle = bed.settle_and_claim(Vec::new(), 1).await;
+    assert_eq!(idle.next_wake, None);
+    bed.submit("a x2").await;
+    let taken = bed.settle_and_claim(Vec::new(), 1).await;
+    assert_eq!(taken.next_wake, Some(taken.now.after(LEASE)), "the lease");
+    let delay = Duration::from_secs(3);
+    let retry = stumbled(&taken.claimed[0], Some(delay));
+    let settled = bed.store.settle(vec![retry], None).await.expect("settled");
+    assert_eq!(settled.next_wake, Some(settled.now.after(delay)), "the retry");
+    let mut submission = forest("b");
+    submission.trees[0].options.timeout_seconds = Some(1.0);
+    bed.insert(submission).await;
+    let asked = bed.settle_and_claim(Vec::new(), 1).await;
+    assert_eq!(asked.next_wake, Some(asked.now.after(Duration::from_secs(1))), "the deadline");
+    assert_eq!(bed.state("a").await, StateName::Retrying);
+}

@@ -73,6 +73,7 @@ macro_rules! store_conformance {
                 claim::a_claimed_task_is_taken,
                 claim::whatever_became_ready_is_claimed_in_the_same_transaction,
                 claim::a_task_that_became_ready_does_not_overtake_an_urgent_one,
+                claim::the_next_moment_is_the_earliest_lease_retry_or_deadline,
 
                 results::results_are_handed_over_in_the_authors_order,
                 results::results_settled_in_the_same_transaction_are_handed_over,

@@ -30,7 +30,7 @@ pub(crate) async fn settle<R: Rows + ?Sized>(
     let mut answers = Vec::with_capacity(parts.len());
     let mut fresh = claim::Fresh::new();
     for (batch, _) in parts {
-        let mut answer = Settled { next_wake, now: work.now, ..Settled::default() };
+        let mut answer = Settled { now: work.now, ..Settled::default() };
         for item in *batch {
             match settle_one(&mut work, item) {
                 Ok(()) => {
@@ -50,26 +50,17 @@ pub(crate) async fn settle<R: Rows + ?Sized>(
     for (answer, (_, ask)) in answers.iter_mut().zip(parts) {
         if let Some(ask) = ask {
             answer.claimed = claim::claim(rows, &mut work, &mut candidates, ask, &fresh).await?;
-            answer.next_wake = earliest(answer.next_wake, &answer.claimed, ask, work.now);
         }
     }
     // A task whose row could not be read has failed meanwhile.
     work.carry_through(rows).await?;
+    let next_wake = next_wake.into_iter().chain(work.next_wake()).min();
     for answer in &mut answers {
         answer.more = !candidates.is_empty();
+        answer.next_wake = next_wake;
     }
     let effects = work.finish_with(rows).await?;
     Ok((answers, effects))
-}
-
-fn earliest(
-    known: Option<Timestamp>,
-    claimed: &[apflow_core::store::Claimed],
-    ask: &Claim,
-    now: Timestamp,
-) -> Option<Timestamp> {
-    let lease = (!claimed.is_empty()).then(|| now.after(ask.lease));
-    known.into_iter().chain(lease).min()
 }
 
 fn settle_one(

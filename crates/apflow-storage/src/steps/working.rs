@@ -176,6 +176,12 @@ impl Working {
         self.tasks.get(&seq).map(|entry| &entry.task)
     }
 
+    /// When time alone will change one of the tasks that moved in this transaction.
+    pub(crate) fn next_wake(&self) -> Option<Timestamp> {
+        let moved = self.tasks.values().filter(|entry| entry.touched);
+        moved.filter_map(|entry| entry.task.state.wake_at()).min()
+    }
+
     pub(crate) fn tree(&self, seq: i64) -> Option<&TreeRow> {
         self.trees.get(&seq).map(|(row, _)| row)
     }
