@@ -61,6 +61,7 @@ macro_rules! store_conformance {
                 submit::what_is_not_there_is_none,
                 submit::a_taken_id_is_refused_and_the_rest_of_the_commit_stands,
                 submit::a_taken_tree_id_is_refused,
+                submit::an_id_twice_in_one_submission_is_refused,
                 submit::an_idempotency_key_gives_its_first_answer_again,
                 submit::an_idempotency_key_is_not_for_another_request,
                 submit::an_idempotency_key_belongs_to_its_owner,

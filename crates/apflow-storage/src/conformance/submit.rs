@@ -236,6 +236,19 @@ pub async fn a_taken_tree_id_is_refused(bed: &Bed) {
     assert_eq!(bed.store.record(&TaskId::new("b")).await.expect("an answer"), None);
 }
 
+/// Ids have to differ within a submission as well.
+pub async fn an_id_twice_in_one_submission_is_refused(bed: &Bed) {
+    let mut twice = forest("a; b ^a; c ^a");
+    twice.tasks[2].id = TaskId::new("b");
+    let refused = bed.store.insert(twice).await.expect_err("b is there twice");
+    assert!(matches!(&refused, StoreError::DuplicateTask(id) if id.as_str() == "b"), "{refused}");
+    let mut twice = forest("a; b");
+    twice.trees[1].id = TreeId::new("tree-a");
+    let refused = bed.store.insert(twice).await.expect_err("the tree is there twice");
+    assert!(matches!(&refused, StoreError::DuplicateTree(_)), "{refused}");
+    assert_eq!(listed(bed, TaskFilter::default()).await, "");
+}
+
 fn keyed(text: &str, owner: &str, key: &str, digest: &str) -> Submission {
     let of = |text: &str| text.to_owned();
     let idempotency = Some(Idempotency { owner: of(owner), key: of(key), digest: of(digest) });
