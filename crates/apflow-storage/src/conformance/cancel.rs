@@ -117,3 +117,19 @@ pub async fn what_was_never_started_can_be_cancelled(bed: &Bed) {
     bed.start("root").await.expect("the rest can run");
     assert_eq!(bed.run_all(&[]).await, [["root"]]);
 }
+
+/// One left is enough, none is not; also when they go in one batch.
+pub async fn the_last_of_several_needs_takes_a_join_any_along(bed: &Bed) {
+    bed.submit("a; b; c any <a <b; x; y; z any <x <y").await;
+    bed.cancel("a").await;
+    assert_eq!(bed.states("c").await, "blocked");
+    assert_eq!(bed.cancel("b").await, CancelAnswer::Cancelled { others: 1 });
+    assert_eq!(bed.states("c").await, "cancelled");
+    let wishes = ["x", "y"].map(|task| Cancel { task: task.into(), reason: "both".to_owned() });
+    let answers = bed.store.cancel(wishes.into()).await.expect("answers");
+    assert_eq!(
+        answers,
+        [CancelAnswer::Cancelled { others: 0 }, CancelAnswer::Cancelled { others: 1 }]
+    );
+    assert_eq!(bed.states("x y z").await, "cancelled cancelled cancelled");
+}

@@ -130,6 +130,7 @@ macro_rules! store_conformance {
                 cancel::a_run_without_failures_ends_cancelled,
                 cancel::a_retry_or_a_wait_is_cancelled_too,
                 cancel::what_was_never_started_can_be_cancelled,
+                cancel::the_last_of_several_needs_takes_a_join_any_along,
 
                 time::a_lapsed_lease_is_taken_up_again_under_a_higher_token,
                 time::a_task_whose_workers_vanish_fails_in_the_end,

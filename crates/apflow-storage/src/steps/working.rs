@@ -469,13 +469,9 @@ impl Working {
             let tree = *trees.entry(task.hot.tree).or_insert(next);
             graph.at.insert(task.hot.seq, graph.nodes.len());
             graph.seqs.push(task.hot.seq);
-            let failed = match entry.task.state {
-                State::Blocked { failed, .. } => failed,
-                _ => 0,
-            };
             graph.nodes.push(Node {
                 state: entry.task.state.name(),
-                failed,
+                failed: failed_needs(&entry.task.state),
                 tree,
                 parent: None,
                 join: entry.task.join,
@@ -491,6 +487,16 @@ impl Working {
             }
         }
         graph
+    }
+
+    /// Brings a graph up to date with what happened since it was made.
+    pub(crate) fn look_again(&self, graph: &mut Graph) {
+        for (node, seq) in graph.nodes.iter_mut().zip(&graph.seqs) {
+            if let Some(entry) = self.tasks.get(seq) {
+                node.state = entry.task.state.name();
+                node.failed = failed_needs(&entry.task.state);
+            }
+        }
     }
 
     /// What has to be written.
@@ -586,6 +592,14 @@ impl Graph {
     /// The row of a node.
     pub(crate) fn seq(&self, node: usize) -> i64 {
         self.seqs[node]
+    }
+}
+
+/// Required needs that ended without completing, where the task is blocked.
+const fn failed_needs(state: &State) -> u32 {
+    match state {
+        State::Blocked { failed, .. } => *failed,
+        _ => 0,
     }
 }
 
