@@ -152,6 +152,7 @@ macro_rules! store_conformance {
                 update::dependencies_of_a_running_task_stay,
                 update::a_status_that_cannot_follow_is_refused,
                 update::a_task_that_is_taken_over_can_be_reported,
+                update::a_task_cancelled_by_its_status_takes_others_along,
                 update::a_refused_update_changes_nothing,
                 update::a_pending_subtree_can_be_deleted,
 

@@ -201,6 +201,19 @@ pub async fn a_task_that_is_taken_over_can_be_reported(bed: &Bed) {
     assert_eq!((run.run, run.running, run.completed), (0, false, 1));
 }
 
+/// There is one kind of cancellation, whichever way it is asked for.
+pub async fn a_task_cancelled_by_its_status_takes_others_along(bed: &Bed) {
+    bed.submit("root; a ^root; a1 ^a; b ^root <a; c ^root").await;
+    let held = bed.claim(1).await;
+    assert_eq!(ids(&held), ["a1"]);
+    bed.set_status("a", Status::Cancelled).await.expect("cancelled");
+    assert_eq!(bed.states("a a1 b c root").await, "cancelled cancelled cancelled ready blocked");
+    let late = bed.store.settle(vec![done(&held[0], json!(1))], None).await.expect("an answer");
+    assert_eq!(late.refused.len(), 1);
+    bed.run_all(&[]).await;
+    assert_eq!(bed.run("root").await.outcome, Some(Outcome::Cancelled));
+}
+
 /// All of a patch, or nothing.
 pub async fn a_refused_update_changes_nothing(bed: &Bed) {
     bed.put("a; b <a").await;

@@ -89,7 +89,8 @@ pub(crate) async fn cancel<R: Rows + ?Sized>(
     Ok((answers, work.finish_with(rows).await?))
 }
 
-fn cancel_one(
+/// Cancels one task and whom it takes along.
+pub(crate) fn cancel_one(
     work: &mut Working,
     graph: &super::working::Graph,
     found: &Found,

@@ -10,7 +10,11 @@ use apflow_core::{
 };
 use serde_json::Value;
 
-use super::{Effects, Working, control::find, insert::edges_text};
+use super::{
+    Effects, Working,
+    control::{cancel_one, find},
+    insert::edges_text,
+};
 use crate::rows::{ForestTask, Found, Rows, Values};
 
 /// Changes one task, all of the patch or nothing.
@@ -38,7 +42,7 @@ pub(crate) async fn update<R: Rows + ?Sized>(
     }
     merge(&mut definition, patch, &found)?;
     if let Some(status) = patch.status {
-        change_status(&mut work, &found, status, patch)?;
+        change_status(rows, &mut work, &found, status, patch).await?;
     }
     work.carry_through(rows).await?;
     let text = serde_json::to_string(&definition).unwrap_or_default();
@@ -105,7 +109,8 @@ fn merge(definition: &mut Definition, patch: &Patch, found: &Found) -> Result<()
     Ok(())
 }
 
-fn change_status(
+async fn change_status<R: Rows + ?Sized>(
+    rows: &mut R,
     work: &mut Working,
     found: &Found,
     status: Status,
@@ -126,9 +131,11 @@ fn change_status(
             let message = said.unwrap_or_default();
             Event::Reported { failure: Some(Failure::new(FailureKind::Reported, message)) }
         }
-        (Status::Pending | Status::InProgress, Status::Cancelled) => Event::CancelRequested {
-            reason: said.unwrap_or_else(|| "Cancelled by user".to_owned()),
-        },
+        (Status::Pending | Status::InProgress, Status::Cancelled) => {
+            let reason = said.unwrap_or_else(|| "Cancelled by user".to_owned());
+            let graph = work.whole(rows, &[found.forest]).await?;
+            return cancel_one(work, &graph, found, &reason).map(drop);
+        }
         _ => return Err(refused(found, state)),
     };
     work.apply(found.seq, event)
