@@ -153,6 +153,8 @@ macro_rules! store_conformance {
                 update::a_status_that_cannot_follow_is_refused,
                 update::a_task_that_is_taken_over_can_be_reported,
                 update::a_task_cancelled_by_its_status_takes_others_along,
+                update::an_error_cannot_be_taken_from_a_task_that_failed,
+                update::a_failure_that_is_reported_without_words_gets_some,
                 update::a_refused_update_changes_nothing,
                 update::a_pending_subtree_can_be_deleted,
 

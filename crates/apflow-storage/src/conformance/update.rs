@@ -214,6 +214,40 @@ pub async fn a_task_cancelled_by_its_status_takes_others_along(bed: &Bed) {
     assert_eq!(bed.run("root").await.outcome, Some(Outcome::Cancelled));
 }
 
+/// What ended without a result always says why (ruling 8).
+pub async fn an_error_cannot_be_taken_from_a_task_that_failed(bed: &Bed) {
+    bed.submit("a; b; c").await;
+    bed.cancel("b").await;
+    bed.run_all(&["a"]).await;
+    for task in ["a", "b"] {
+        for error in [None, Some(String::new())] {
+            let said =
+                rejected(bed.update(task, Patch { error: Some(error), ..Patch::default() }).await);
+            assert!(said.contains("error"), "{said}");
+        }
+        let better = Some(Some("it was the cable".to_owned()));
+        bed.update(task, Patch { error: better, ..Patch::default() }).await.expect("ok");
+        assert_eq!(bed.record(task).await.error.as_deref(), Some("it was the cable"));
+    }
+    bed.update("c", Patch { error: Some(None), ..Patch::default() }).await.expect("ok");
+    assert_eq!(bed.states("a b c").await, "failed cancelled completed");
+    let reset = Patch { status: Some(Status::Pending), error: Some(None), ..Patch::default() };
+    bed.update("a", reset).await.expect("a reset clears it");
+    assert_eq!(bed.record("a").await.error, None);
+}
+
+/// Nobody has to explain, but an explanation there is.
+pub async fn a_failure_that_is_reported_without_words_gets_some(bed: &Bed) {
+    bed.put("a; b; c").await;
+    for (task, error) in [("a", None), ("b", Some(None)), ("c", Some(Some(String::new())))] {
+        bed.set_status(task, Status::InProgress).await.expect("taken over");
+        let patch = Patch { status: Some(Status::Failed), error, ..Patch::default() };
+        bed.update(task, patch).await.expect("reported");
+        let record = bed.record(task).await;
+        assert_eq!(record.error.as_deref(), Some("reported as failed"), "{task}");
+    }
+}
+
 /// All of a patch, or nothing.
 pub async fn a_refused_update_changes_nothing(bed: &Bed) {
     bed.put("a; b <a").await;

@@ -44,6 +44,7 @@ pub(crate) async fn update<R: Rows + ?Sized>(
     if let Some(status) = patch.status {
         change_status(rows, &mut work, &found, status, patch).await?;
     }
+    let error = new_error(&work, &found, patch)?;
     work.carry_through(rows).await?;
     let text = serde_json::to_string(&definition).unwrap_or_default();
     rows.save_authored(
@@ -57,7 +58,7 @@ pub(crate) async fn update<R: Rows + ?Sized>(
     let values = Values {
         seq: found.seq,
         output: patch.result.as_ref().map(|value| value.as_ref().map(Value::to_string)),
-        error: patch.error.clone(),
+        error,
         progress: patch.progress,
         priority: i64::from(definition.priority.get()),
         join_any: definition.join == Join::Any,
@@ -122,7 +123,7 @@ async fn change_status<R: Rows + ?Sized>(
     if state.status() == status {
         return Ok(());
     }
-    let said = patch.error.clone().flatten();
+    let said = patch.error.clone().flatten().filter(|error| !error.trim().is_empty());
     let event = match (state.status(), status) {
         (Status::Failed | Status::Cancelled, Status::Pending) => Event::Reset,
         (Status::Pending, Status::InProgress) => Event::TakenOver,
@@ -140,6 +141,32 @@ async fn change_status<R: Rows + ?Sized>(
     };
     work.apply(found.seq, event)
         .map_err(|refused| StoreError::Refused { id: TaskId::new(found.id.clone()), refused })
+}
+
+/// The error to store, if the patch names one; what ended without a result always says why (ruling 8).
+fn new_error(
+    work: &Working,
+    found: &Found,
+    patch: &Patch,
+) -> Result<Option<Option<String>>, StoreError> {
+    let status = work.task(found.seq).map(|task| task.state.status());
+    let says_why = matches!(status, Some(Status::Failed | Status::Cancelled));
+    match (&patch.error, status) {
+        (Some(error), Some(status))
+            if says_why && error.as_ref().is_none_or(|error| error.trim().is_empty()) =>
+        {
+            if patch.status == Some(status) {
+                // The change of status has found words.
+                return Ok(None);
+            }
+            Err(StoreError::Rejected(vec![format!(
+                "Cannot update 'error' of task '{}': its status is '{status}', which needs a \
+                 reason; write another one, or set the status",
+                found.id
+            )]))
+        }
+        (error, _) => Ok(error.clone()),
+    }
 }
 
 fn refused(found: &Found, state: StateName) -> StoreError {
