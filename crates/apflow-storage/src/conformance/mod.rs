@@ -156,6 +156,7 @@ macro_rules! store_conformance {
                 update::an_error_cannot_be_taken_from_a_task_that_failed,
                 update::a_failure_that_is_reported_without_words_gets_some,
                 update::a_refused_update_changes_nothing,
+                update::a_reset_failure_no_longer_fails_the_run,
                 update::a_pending_subtree_can_be_deleted,
 
                 prune::what_ended_long_ago_goes_in_bounded_batches,

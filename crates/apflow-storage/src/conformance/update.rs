@@ -265,6 +265,19 @@ pub async fn a_refused_update_changes_nothing(bed: &Bed) {
     assert_eq!(bed.record("a").await, before);
 }
 
+/// What was set back is not part of the run any more.
+pub async fn a_reset_failure_no_longer_fails_the_run(bed: &Bed) {
+    bed.submit("root; a ^root; b ^root").await;
+    let held = bed.claim(10).await;
+    bed.settle(vec![failed(&held[0])]).await;
+    bed.set_status("a", Status::Pending).await.expect("it is reset");
+    bed.settle(vec![done(&held[1], json!(1))]).await;
+    bed.run_all(&[]).await;
+    let run = bed.run("root").await;
+    assert_eq!((run.outcome, run.failed_tasks), (Some(Outcome::Completed), Vec::new()));
+    assert_eq!(bed.states("root a b").await, "completed created completed");
+}
+
 async fn delete(bed: &Bed, task: &str) -> Result<u32, StoreError> {
     bed.store.delete(&TaskId::new(task)).await
 }

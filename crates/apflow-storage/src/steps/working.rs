@@ -218,6 +218,7 @@ impl Working {
                 | Event::HandedBack { .. }
         );
         let before = entry.task.state.name();
+        let ended_at = entry.task.completed_at;
         entry.task.on(event, now)?;
         entry.touched = true;
         entry.wipe |= wipe;
@@ -235,6 +236,9 @@ impl Working {
         }
         if before != after {
             self.count(tree, forest, before, after);
+        }
+        if before.is_terminal() && after == StateName::Created {
+            self.uncount(tree, before, ended_at);
         }
         if after == StateName::Ready && before != StateName::Ready {
             self.readied.push(seq);
@@ -264,6 +268,17 @@ impl Working {
             row.open += i64::from(is_open) - i64::from(was_open);
             *counter(row, before) -= 1;
             *counter(row, after) += 1;
+            *dirty = true;
+        }
+    }
+
+    /// A task that was set back is not one of those that failed in this run, if it ever was.
+    fn uncount(&mut self, tree: Seq, before: StateName, ended_at: Option<Timestamp>) {
+        if let Some((row, dirty)) = self.trees.get_mut(&tree.0)
+            && ended_at.map(|at| at.0) >= row.started_at
+        {
+            let count = counter(row, before);
+            *count = (*count - 1).max(0);
             *dirty = true;
         }
     }
