@@ -158,6 +158,9 @@ macro_rules! store_conformance {
                 update::a_refused_update_changes_nothing,
                 update::a_reset_failure_no_longer_fails_the_run,
                 update::a_pending_subtree_can_be_deleted,
+                update::what_is_needed_or_not_pending_cannot_be_deleted,
+                update::what_is_about_to_run_cannot_be_deleted,
+                update::a_deleted_blocked_task_does_not_fail_the_next_run,
 
                 prune::what_ended_long_ago_goes_in_bounded_batches,
                 prune::what_runs_or_never_ran_stays,

@@ -300,3 +300,48 @@ pub async fn a_pending_subtree_can_be_deleted(bed: &Bed) {
     bed.submit("whole; w ^whole").await;
     assert_eq!(bed.run_all(&[]).await, [["w"], ["whole"]], "the ids are free again");
 }
+
+/// Each reason is named, with the tasks it is about.
+pub async fn what_is_needed_or_not_pending_cannot_be_deleted(bed: &Bed) {
+    bed.submit("root; a ^root; b ^root <a").await;
+    bed.run_all(&["b"]).await;
+    let said = |answer: Result<u32, StoreError>| rejected(answer.map(drop));
+    let reasons = said(delete(bed, "root").await);
+    assert!(reasons.starts_with("Cannot delete task: "), "{reasons}");
+    assert!(
+        reasons.contains("task has 2 non-pending children: [a: completed, b: failed]"),
+        "{reasons}"
+    );
+    assert!(reasons.contains("task status is 'completed' (must be 'pending')"), "{reasons}");
+    let reasons = said(delete(bed, "a").await);
+    assert!(reasons.contains("task has dependent tasks and cannot be deleted"), "{reasons}");
+    bed.put("x; y; z <x").await;
+    assert!(said(delete(bed, "x").await).contains("dependent tasks"));
+    assert_eq!(bed.store.count(&TaskFilter::default()).await.expect("counts").total(), 6);
+}
+
+/// Pending is not enough: a run may have it already.
+pub async fn what_is_about_to_run_cannot_be_deleted(bed: &Bed) {
+    bed.put("root; a ^root; b ^a; c ^root").await;
+    bed.start("b").await.expect("it starts");
+    assert_eq!(bed.states("root a b").await, "created created ready");
+    for task in ["b", "a", "root"] {
+        let said = rejected(delete(bed, task).await.map(drop));
+        assert!(said.contains("running"), "{task}: {said}");
+    }
+    assert_eq!(delete(bed, "c").await.expect("it has nothing to do with the run"), 1);
+    assert_eq!(bed.run_all(&[]).await, [["b"]]);
+}
+
+/// What is gone holds up nothing.
+pub async fn a_deleted_blocked_task_does_not_fail_the_next_run(bed: &Bed) {
+    bed.submit("root; a ^root; b ^root <a").await;
+    bed.run_all(&["a"]).await;
+    assert_eq!(bed.states("b").await, "blocked");
+    assert_eq!(delete(bed, "b").await.expect("deleted"), 1);
+    bed.clock.advance(LEASE);
+    bed.start("root").await.expect("it starts");
+    assert_eq!(bed.run_all(&[]).await, [["a"], ["root"]]);
+    let run = bed.run("root").await;
+    assert_eq!((run.outcome, run.total), (Some(Outcome::Completed), 2));
+}

@@ -253,6 +253,13 @@ impl Working {
         Ok(())
     }
 
+    /// A pending task is about to be deleted: what was counted for it is counted no more.
+    pub(crate) fn forget(&mut self, seq: i64) {
+        if let Some(Entry { task, .. }) = self.tasks.remove(&seq) {
+            self.count(task.tree, task.forest, task.state.name(), StateName::Created);
+        }
+    }
+
     fn count(&mut self, tree: Seq, forest: Seq, before: StateName, after: StateName) {
         let (was_open, is_open) = (is_open(before), is_open(after));
         if (before.is_live() != after.is_live() || was_open != is_open)
