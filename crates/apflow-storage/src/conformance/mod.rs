@@ -161,6 +161,7 @@ macro_rules! store_conformance {
                 update::what_is_needed_or_not_pending_cannot_be_deleted,
                 update::what_is_about_to_run_cannot_be_deleted,
                 update::a_deleted_blocked_task_does_not_fail_the_next_run,
+                update::a_place_in_the_order_is_never_given_twice,
 
                 prune::what_ended_long_ago_goes_in_bounded_batches,
                 prune::what_runs_or_never_ran_stays,

@@ -345,3 +345,19 @@ pub async fn a_deleted_blocked_task_does_not_fail_the_next_run(bed: &Bed) {
     let run = bed.run("root").await;
     assert_eq!((run.outcome, run.total), (Some(Outcome::Completed), 2));
 }
+
+/// Else a worker that lost its task could report another one.
+pub async fn a_place_in_the_order_is_never_given_twice(bed: &Bed) {
+    bed.submit("a").await;
+    let lost = bed.claim_one().await;
+    bed.cancel("a").await;
+    bed.set_status("a", Status::Pending).await.expect("reset");
+    assert_eq!(delete(bed, "a").await.expect("deleted"), 1);
+    bed.submit("b").await;
+    let held = bed.claim_one().await;
+    assert!(held.seq > lost.seq, "{} is not {}", held.seq, lost.seq);
+    let late = bed.store.settle(vec![done(&lost, json!("a"))], None).await.expect("an answer");
+    assert_eq!(late.refused[0].why, Refused::NoSuchTask);
+    bed.settle(vec![done(&held, json!("b"))]).await;
+    assert_eq!(bed.record("b").await.result, Some(json!("b")));
+}
