@@ -78,3 +78,10 @@ pub async fn skip_dependents_skips_them_and_the_rest_finishes(bed: &Bed) {
     let run = bed.run("root").await;
     assert_eq!((run.outcome, run.blocked_tasks), (Some(Outcome::Failed), Vec::new()));
 }
+
+/// A skipped task has ended, and that is all an optional dependent waits for.
+pub async fn an_optional_dependent_of_a_skipped_task_runs(bed: &Bed) {
+    bed.submit_where(OnFailure::SkipDependents, "a; b <a; c ?b; d any <a <e; e").await;
+    assert_eq!(bed.run_all(&["a"]).await, [vec!["a", "e"], vec!["c", "d"]]);
+    assert_eq!(bed.states("a b c d e").await, "failed skipped completed completed completed");
+}

@@ -111,6 +111,7 @@ macro_rules! store_conformance {
                 failure::fail_fast_cancels_whatever_has_not_ended,
                 failure::fail_fast_stays_within_its_tree,
                 failure::skip_dependents_skips_them_and_the_rest_finishes,
+                failure::an_optional_dependent_of_a_skipped_task_runs,
 
                 start::what_is_stored_waits_to_be_asked,
                 start::a_second_run_waits_for_the_first,

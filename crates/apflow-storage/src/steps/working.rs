@@ -7,7 +7,7 @@ use apflow_core::{
     id::Seq,
     plan::{self, Cause, Edge, Node},
     store::{EventKind, NeedKind, StoreError},
-    task::{OnFailure, Outcome, State, StateName, Status, Task},
+    task::{OnFailure, Outcome, State, StateName, Task},
     time::Timestamp,
     transition::{Event, Refused},
 };
@@ -631,11 +631,12 @@ const fn is_open(name: StateName) -> bool {
 
 /// The counter a state is counted in; states that have none share one that nobody reads.
 fn counter(row: &mut TreeRow, name: StateName) -> &mut i64 {
-    match name.status() {
-        Status::Completed => &mut row.completed,
-        Status::Failed => &mut row.failed,
-        Status::Cancelled => &mut row.cancelled,
-        Status::Pending | Status::InProgress => &mut row.uncounted,
+    match name {
+        StateName::Completed => &mut row.completed,
+        // What is skipped was kept from running by a failure, perhaps one in another tree.
+        StateName::Failed | StateName::Skipped => &mut row.failed,
+        StateName::Cancelled => &mut row.cancelled,
+        _ => &mut row.uncounted,
     }
 }
 
