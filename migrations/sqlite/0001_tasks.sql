@@ -36,7 +36,8 @@ CREATE INDEX af_trees_finished ON af_trees (finished_at) WHERE finished_at IS NO
 
 -- What the author said; written once, changed only by an update.
 CREATE TABLE af_tasks (
-    seq INTEGER PRIMARY KEY,          -- order of submission
+    -- Order of submission; never given twice, or a worker that lost a task could report another one.
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
     tree INTEGER NOT NULL,
     forest INTEGER NOT NULL,

@@ -11,6 +11,8 @@
 //! conformance suite. A test prepares every statement on its database.
 
 mod committer;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod migration;
 mod open;

@@ -96,6 +96,15 @@ pub(crate) struct Save {
 }
 
 impl Save {
+    /// Tasks whose earlier result is not to be found any more.
+    pub(crate) fn superseded(&self) -> Vec<i64> {
+        let wiped = self.work.iter().filter(|change| change.wipe).map(|change| change.seq);
+        let mut seqs: Vec<i64> = wiped.chain(self.parts.iter().map(|(seq, ..)| *seq)).collect();
+        seqs.sort_unstable();
+        seqs.dedup();
+        seqs
+    }
+
     /// Nothing would be written.
     pub(crate) fn is_empty(&self) -> bool {
         self.work.is_empty()

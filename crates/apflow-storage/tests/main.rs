@@ -1,3 +1,4 @@
 //! The suites of the storage crate.
 
+mod conformance;
 mod smoke;

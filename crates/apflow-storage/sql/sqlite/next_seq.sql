@@ -1,2 +1,2 @@
--- The last place in the order of submission that is taken.
-SELECT coalesce(max(seq), 0) FROM af_tasks
+-- The last place in the order of submission that was ever given, also to a task that is gone.
+SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'af_tasks'

@@ -339,15 +339,15 @@ impl Rows for SqliteRows<'_> {
     }
 
     async fn save(&mut self, save: &Save) -> Result<(), StoreError> {
+        // The pieces of an earlier, longer result would be read as the end of this one.
+        let superseded = save.superseded();
+        if !superseded.is_empty() {
+            let statement = sqlx::query(sql::DELETE_PARTS).bind(json(&superseded)?);
+            self.execute("forgetting results", statement).await?;
+        }
         if !save.parts.is_empty() {
             let statement = sqlx::query(sql::INSERT_PARTS).bind(json(&save.parts)?);
             self.execute("storing a large result", statement).await?;
-        }
-        let wiped: Vec<i64> =
-            save.work.iter().filter(|change| change.wipe).map(|change| change.seq).collect();
-        if !wiped.is_empty() {
-            let statement = sqlx::query(sql::DELETE_PARTS).bind(json(&wiped)?);
-            self.execute("forgetting results", statement).await?;
         }
         if self.pending.save.is_some() {
             self.begin().await?;

@@ -121,6 +121,8 @@ fn needs_by_task(
         let result = results
             .entry(row.need)
             .or_insert_with(|| match fresh.get(&row.need) {
+                // What lies beside the error of a failed task is not its result.
+                _ if !completed => None,
                 Some(value) => Some(Arc::new(Value::clone(value))),
                 None => serde_json::from_str(row.output.as_deref()?).ok().map(Arc::new),
             })

@@ -69,19 +69,22 @@ pub(crate) async fn cancel<R: Rows + ?Sized>(
     forests.dedup();
     let mut work = Working::new(rows.now().await?);
     let mut answers = Vec::with_capacity(batch.len());
-    let graph = work.whole(rows, &forests).await?;
+    let mut graph = work.whole(rows, &forests).await?;
     for item in batch {
         let Some(found) = found.iter().find(|found| found.id == item.task.as_str()) else {
             answers.push(CancelAnswer::NoSuchTask);
             continue;
         };
         answers.push(cancel_one(&mut work, &graph, found, &item.reason)?);
+        // The next one sees what this one took along.
+        work.look_again(&mut graph);
     }
     work.carry_through(rows).await?;
     Ok((answers, work.finish_with(rows).await?))
 }
 
-fn cancel_one(
+/// Cancels one task and whom it takes along.
+pub(crate) fn cancel_one(
     work: &mut Working,
     graph: &super::working::Graph,
     found: &Found,

@@ -51,24 +51,18 @@ pub(crate) async fn insert<R: Rows + ?Sized>(
                 continue;
             }
         }
-        let refused = submission
-            .tasks
-            .iter()
-            .find(|task| taken_tasks.contains(task.id.as_str()))
-            .map(|task| StoreError::DuplicateTask(task.id.clone()))
-            .or_else(|| {
-                submission
-                    .trees
-                    .iter()
-                    .find(|tree| taken_trees.contains(tree.id.as_str()))
-                    .map(|tree| StoreError::DuplicateTree(tree.id.clone()))
-            });
-        if let Some(refused) = refused {
-            answers.push(Err(refused));
+        let tasks = submission.tasks.iter().map(|task| task.id.as_str());
+        let trees = submission.trees.iter().map(|tree| tree.id.as_str());
+        if let Some(id) = first_taken(tasks.clone(), &taken_tasks) {
+            answers.push(Err(StoreError::DuplicateTask(TaskId::new(id))));
             continue;
         }
-        taken_tasks.extend(submission.tasks.iter().map(|task| task.id.as_str().to_owned()));
-        taken_trees.extend(submission.trees.iter().map(|tree| tree.id.as_str().to_owned()));
+        if let Some(id) = first_taken(trees.clone(), &taken_trees) {
+            answers.push(Err(StoreError::DuplicateTree(TreeId::new(id))));
+            continue;
+        }
+        taken_tasks.extend(tasks.map(str::to_owned));
+        taken_trees.extend(trees.map(str::to_owned));
         let inserted = add(&mut insert, &mut work, submission, &places);
         if let Some(key) = &submission.idempotency {
             let trees = trees_text(&inserted, submission, &places);
@@ -88,6 +82,15 @@ pub(crate) async fn insert<R: Rows + ?Sized>(
     }
     let effects = work.finish_with(rows).await?;
     Ok((answers, effects))
+}
+
+/// The first id that is taken, or that comes a second time.
+fn first_taken<'a>(
+    mut ids: impl Iterator<Item = &'a str>,
+    taken: &HashSet<String>,
+) -> Option<&'a str> {
+    let mut seen = HashSet::new();
+    ids.find(|id| taken.contains(*id) || !seen.insert(*id))
 }
 
 fn trees_text(inserted: &Inserted, submission: &Submission, places: &[i64]) -> String {

@@ -28,49 +28,39 @@ pub(crate) async fn settle<R: Rows + ?Sized>(
     let ready = work.take_in(opening);
 
     let mut answers = Vec::with_capacity(parts.len());
+    let mut fresh = claim::Fresh::new();
     for (batch, _) in parts {
-        let mut answer = Settled { next_wake, now: work.now, ..Settled::default() };
+        let mut answer = Settled { now: work.now, ..Settled::default() };
         for item in *batch {
-            if let Err(why) = settle_one(&mut work, item) {
-                answer.refused.push(Refusal { seq: item.seq, why });
+            match settle_one(&mut work, item) {
+                Ok(()) => {
+                    if let Ended::Completed { result } = &item.outcome {
+                        fresh.insert(item.seq.0, result);
+                    }
+                }
+                // What it carries is nobody's input.
+                Err(why) => answer.refused.push(Refusal { seq: item.seq, why }),
             }
         }
         answers.push(answer);
     }
     work.carry_through(rows).await?;
 
-    let fresh: claim::Fresh<'_> = parts
-        .iter()
-        .flat_map(|(batch, _)| *batch)
-        .filter_map(|item| match &item.outcome {
-            Ended::Completed { result } => Some((item.seq.0, result)),
-            _ => None,
-        })
-        .collect();
     let mut candidates = claim::in_order(&work, ready);
     for (answer, (_, ask)) in answers.iter_mut().zip(parts) {
         if let Some(ask) = ask {
             answer.claimed = claim::claim(rows, &mut work, &mut candidates, ask, &fresh).await?;
-            answer.next_wake = earliest(answer.next_wake, &answer.claimed, ask, work.now);
         }
     }
     // A task whose row could not be read has failed meanwhile.
     work.carry_through(rows).await?;
+    let next_wake = next_wake.into_iter().chain(work.next_wake()).min();
     for answer in &mut answers {
         answer.more = !candidates.is_empty();
+        answer.next_wake = next_wake;
     }
     let effects = work.finish_with(rows).await?;
     Ok((answers, effects))
-}
-
-fn earliest(
-    known: Option<Timestamp>,
-    claimed: &[apflow_core::store::Claimed],
-    ask: &Claim,
-    now: Timestamp,
-) -> Option<Timestamp> {
-    let lease = (!claimed.is_empty()).then(|| now.after(ask.lease));
-    known.into_iter().chain(lease).min()
 }
 
 fn settle_one(

@@ -10,7 +10,11 @@ use apflow_core::{
 };
 use serde_json::Value;
 
-use super::{Effects, Working, control::find, insert::edges_text};
+use super::{
+    Effects, Working,
+    control::{cancel_one, find},
+    insert::edges_text,
+};
 use crate::rows::{ForestTask, Found, Rows, Values};
 
 /// Changes one task, all of the patch or nothing.
@@ -38,8 +42,9 @@ pub(crate) async fn update<R: Rows + ?Sized>(
     }
     merge(&mut definition, patch, &found)?;
     if let Some(status) = patch.status {
-        change_status(&mut work, &found, status, patch)?;
+        change_status(rows, &mut work, &found, status, patch).await?;
     }
+    let error = new_error(&work, &found, patch)?;
     work.carry_through(rows).await?;
     let text = serde_json::to_string(&definition).unwrap_or_default();
     rows.save_authored(
@@ -53,7 +58,7 @@ pub(crate) async fn update<R: Rows + ?Sized>(
     let values = Values {
         seq: found.seq,
         output: patch.result.as_ref().map(|value| value.as_ref().map(Value::to_string)),
-        error: patch.error.clone(),
+        error,
         progress: patch.progress,
         priority: i64::from(definition.priority.get()),
         join_any: definition.join == Join::Any,
@@ -105,7 +110,8 @@ fn merge(definition: &mut Definition, patch: &Patch, found: &Found) -> Result<()
     Ok(())
 }
 
-fn change_status(
+async fn change_status<R: Rows + ?Sized>(
+    rows: &mut R,
     work: &mut Working,
     found: &Found,
     status: Status,
@@ -117,7 +123,7 @@ fn change_status(
     if state.status() == status {
         return Ok(());
     }
-    let said = patch.error.clone().flatten();
+    let said = patch.error.clone().flatten().filter(|error| !error.trim().is_empty());
     let event = match (state.status(), status) {
         (Status::Failed | Status::Cancelled, Status::Pending) => Event::Reset,
         (Status::Pending, Status::InProgress) => Event::TakenOver,
@@ -126,13 +132,41 @@ fn change_status(
             let message = said.unwrap_or_default();
             Event::Reported { failure: Some(Failure::new(FailureKind::Reported, message)) }
         }
-        (Status::Pending | Status::InProgress, Status::Cancelled) => Event::CancelRequested {
-            reason: said.unwrap_or_else(|| "Cancelled by user".to_owned()),
-        },
+        (Status::Pending | Status::InProgress, Status::Cancelled) => {
+            let reason = said.unwrap_or_else(|| "Cancelled by user".to_owned());
+            let graph = work.whole(rows, &[found.forest]).await?;
+            return cancel_one(work, &graph, found, &reason).map(drop);
+        }
         _ => return Err(refused(found, state)),
     };
     work.apply(found.seq, event)
         .map_err(|refused| StoreError::Refused { id: TaskId::new(found.id.clone()), refused })
+}
+
+/// The error to store, if the patch names one; what ended without a result always says why (ruling 8).
+fn new_error(
+    work: &Working,
+    found: &Found,
+    patch: &Patch,
+) -> Result<Option<Option<String>>, StoreError> {
+    let status = work.task(found.seq).map(|task| task.state.status());
+    let says_why = matches!(status, Some(Status::Failed | Status::Cancelled));
+    match (&patch.error, status) {
+        (Some(error), Some(status))
+            if says_why && error.as_ref().is_none_or(|error| error.trim().is_empty()) =>
+        {
+            if patch.status == Some(status) {
+                // The change of status has found words.
+                return Ok(None);
+            }
+            Err(StoreError::Rejected(vec![format!(
+                "Cannot update 'error' of task '{}': its status is '{status}', which needs a \
+                 reason; write another one, or set the status",
+                found.id
+            )]))
+        }
+        (error, _) => Ok(error.clone()),
+    }
 }
 
 fn refused(found: &Found, state: StateName) -> StoreError {
@@ -279,14 +313,21 @@ pub(crate) async fn delete<R: Rows + ?Sized>(rows: &mut R, id: &TaskId) -> Resul
     work.take_in_forests(forests, trees, &tasks);
     let goes = below(&tasks, found.seq);
     let authored = rows.authored(found.seq).await?;
-    let reasons = objections(&work, &tasks, &goes, &found, &authored.definition, running);
+    let mut reasons = objections(&work, &goes, &found, running);
+    reasons.extend(not_pending(rows, &work, &goes, &found).await?);
+    reasons.extend(still_needed(rows, &tasks, &goes, &authored.definition).await?);
     if !reasons.is_empty() {
         return Err(StoreError::Rejected(vec![format!(
             "Cannot delete task: {}",
             reasons.join("; ")
         )]));
     }
-    let seqs: Vec<i64> = goes.iter().copied().collect();
+    let mut seqs: Vec<i64> = goes.iter().copied().collect();
+    seqs.sort_unstable();
+    for seq in &seqs {
+        work.forget(*seq);
+    }
+    work.finish_with(rows).await?;
     rows.delete_tasks(&seqs, authored.parent, found.tree).await?;
     if found.seq == found.tree {
         rows.delete_trees(&[found.tree], &[], &[found.forest]).await?;
@@ -314,50 +355,75 @@ fn below(tasks: &[ForestTask], root: i64) -> HashSet<i64> {
     goes
 }
 
-/// Why a task and what is below it cannot go.
-fn objections(
+/// Why a task cannot go, as far as it is about the task itself and its run.
+fn objections(work: &Working, goes: &HashSet<i64>, found: &Found, running: bool) -> Vec<String> {
+    let state = |seq: i64| work.task(seq).map(|task| task.state.name());
+    let status = state(found.seq).map_or(Status::Pending, StateName::status);
+    if status != Status::Pending {
+        return vec![format!("task status is '{status}' (must be 'pending')")];
+    }
+    // Others of the tree may run; what the run has asked for may not go.
+    let asked_for = |seq: &i64| state(*seq) != Some(StateName::Created);
+    if running && goes.iter().any(asked_for) {
+        return vec!["its tree is running".to_owned()];
+    }
+    Vec::new()
+}
+
+/// The tasks below that have begun or ended, by name.
+async fn not_pending<R: Rows + ?Sized>(
+    rows: &mut R,
     work: &Working,
-    tasks: &[ForestTask],
     goes: &HashSet<i64>,
     found: &Found,
-    definition: &str,
-    running: bool,
-) -> Vec<String> {
+) -> Result<Option<String>, StoreError> {
     let status = |seq: i64| work.task(seq).map_or(Status::Pending, |task| task.state.status());
-    let mut reasons = Vec::new();
-    let mut children: Vec<i64> = goes
+    let children: Vec<i64> = goes
         .iter()
         .copied()
         .filter(|seq| *seq != found.seq && status(*seq) != Status::Pending)
         .collect();
-    children.sort_unstable();
-    if !children.is_empty() {
-        let list: Vec<String> =
-            children.iter().map(|seq| format!("{seq}: {}", status(*seq))).collect();
-        reasons.push(format!(
-            "task has {} non-pending children: [{}]",
-            children.len(),
-            list.join(", ")
-        ));
-    }
-    if status(found.seq) != Status::Pending {
-        reasons.push(format!("task status is '{}' (must be 'pending')", status(found.seq)));
-    } else if running
-        && work.task(found.seq).is_some_and(|task| task.state.name() != StateName::Created)
-    {
-        reasons.push("its tree is running".to_owned());
-    }
-    let needed = tasks.iter().any(|task| {
-        !goes.contains(&task.hot.seq)
-            && task
-                .needs
-                .iter()
-                .any(|(need, kind)| goes.contains(need) && *kind != NeedKind::Structure.code())
-    });
+    let named = names(rows, children).await?;
+    let list: Vec<String> =
+        named.iter().map(|(seq, id)| format!("{id}: {}", status(*seq))).collect();
+    Ok((!list.is_empty())
+        .then(|| format!("task has {} non-pending children: [{}]", list.len(), list.join(", "))))
+}
+
+/// Those that depend on what is to go and stay behind, by name.
+async fn still_needed<R: Rows + ?Sized>(
+    rows: &mut R,
+    tasks: &[ForestTask],
+    goes: &HashSet<i64>,
+    definition: &str,
+) -> Result<Option<String>, StoreError> {
+    let needs_one = |task: &&ForestTask| {
+        let is_real = |kind: i64| kind != NeedKind::Structure.code();
+        task.needs.iter().any(|(need, kind)| goes.contains(need) && is_real(*kind))
+    };
+    let dependents = tasks.iter().filter(|task| !goes.contains(&task.hot.seq)).filter(needs_one);
+    let named = names(rows, dependents.map(|task| task.hot.seq).collect()).await?;
     let linked = serde_json::from_str::<Definition>(definition)
         .is_ok_and(|definition| definition.origin.has_references);
-    if needed || linked {
-        reasons.push("task has dependent tasks and cannot be deleted".to_owned());
+    if named.is_empty() && !linked {
+        return Ok(None);
     }
-    reasons
+    let ids: Vec<&str> = named.iter().map(|(_, id)| id.as_str()).collect();
+    let who = if ids.is_empty() { String::new() } else { format!(": [{}]", ids.join(", ")) };
+    Ok(Some(format!("task has dependent tasks and cannot be deleted{who}")))
+}
+
+/// The ids of some rows, in order of submission.
+async fn names<R: Rows + ?Sized>(
+    rows: &mut R,
+    seqs: Vec<i64>,
+) -> Result<Vec<(i64, String)>, StoreError> {
+    if seqs.is_empty() {
+        return Ok(Vec::new());
+    }
+    // What a worker is told of a task has its id; it is asked here only to explain a refusal.
+    let (found, _) = rows.claimed(&seqs).await?;
+    let mut named: Vec<(i64, String)> = found.into_iter().map(|row| (row.seq, row.id)).collect();
+    named.sort_unstable();
+    Ok(named)
 }

@@ -7,7 +7,7 @@ use apflow_core::{
     id::Seq,
     plan::{self, Cause, Edge, Node},
     store::{EventKind, NeedKind, StoreError},
-    task::{Definition, OnFailure, Outcome, State, StateName, Status, Task},
+    task::{Definition, OnFailure, Outcome, State, StateName, Task},
     time::Timestamp,
     transition::{Event, Refused},
 };
@@ -176,6 +176,12 @@ impl Working {
         self.tasks.get(&seq).map(|entry| &entry.task)
     }
 
+    /// When time alone will change one of the tasks that moved in this transaction.
+    pub(crate) fn next_wake(&self) -> Option<Timestamp> {
+        let moved = self.tasks.values().filter(|entry| entry.touched);
+        moved.filter_map(|entry| entry.task.state.wake_at()).min()
+    }
+
     pub(crate) fn tree(&self, seq: i64) -> Option<&TreeRow> {
         self.trees.get(&seq).map(|(row, _)| row)
     }
@@ -212,6 +218,7 @@ impl Working {
                 | Event::HandedBack { .. }
         );
         let before = entry.task.state.name();
+        let ended_at = entry.task.completed_at;
         entry.task.on(event, now)?;
         entry.touched = true;
         entry.wipe |= wipe;
@@ -230,6 +237,9 @@ impl Working {
         if before != after {
             self.count(tree, forest, before, after);
         }
+        if before.is_terminal() && after == StateName::Created {
+            self.uncount(tree, before, ended_at);
+        }
         if after == StateName::Ready && before != StateName::Ready {
             self.readied.push(seq);
             self.effects.readied = true;
@@ -241,6 +251,13 @@ impl Working {
             }
         }
         Ok(())
+    }
+
+    /// A pending task is about to be deleted: what was counted for it is counted no more.
+    pub(crate) fn forget(&mut self, seq: i64) {
+        if let Some(Entry { task, .. }) = self.tasks.remove(&seq) {
+            self.count(task.tree, task.forest, task.state.name(), StateName::Created);
+        }
     }
 
     fn count(&mut self, tree: Seq, forest: Seq, before: StateName, after: StateName) {
@@ -258,6 +275,17 @@ impl Working {
             row.open += i64::from(is_open) - i64::from(was_open);
             *counter(row, before) -= 1;
             *counter(row, after) += 1;
+            *dirty = true;
+        }
+    }
+
+    /// A task that was set back is not one of those that failed in this run, if it ever was.
+    fn uncount(&mut self, tree: Seq, before: StateName, ended_at: Option<Timestamp>) {
+        if let Some((row, dirty)) = self.trees.get_mut(&tree.0)
+            && ended_at.map(|at| at.0) >= row.started_at
+        {
+            let count = counter(row, before);
+            *count = (*count - 1).max(0);
             *dirty = true;
         }
     }
@@ -471,13 +499,9 @@ impl Working {
             let tree = *trees.entry(task.hot.tree).or_insert(next);
             graph.at.insert(task.hot.seq, graph.nodes.len());
             graph.seqs.push(task.hot.seq);
-            let failed = match entry.task.state {
-                State::Blocked { failed, .. } => failed,
-                _ => 0,
-            };
             graph.nodes.push(Node {
                 state: entry.task.state.name(),
-                failed,
+                failed: failed_needs(&entry.task.state),
                 tree,
                 parent: None,
                 join: entry.task.join,
@@ -493,6 +517,16 @@ impl Working {
             }
         }
         graph
+    }
+
+    /// Brings a graph up to date with what happened since it was made.
+    pub(crate) fn look_again(&self, graph: &mut Graph) {
+        for (node, seq) in graph.nodes.iter_mut().zip(&graph.seqs) {
+            if let Some(entry) = self.tasks.get(seq) {
+                node.state = entry.task.state.name();
+                node.failed = failed_needs(&entry.task.state);
+            }
+        }
     }
 
     /// What has to be written.
@@ -597,17 +631,26 @@ fn name_of(definition: &str) -> String {
         .map_or_else(|_| "a task".to_owned(), |definition| definition.name)
 }
 
+/// Required needs that ended without completing, where the task is blocked.
+const fn failed_needs(state: &State) -> u32 {
+    match state {
+        State::Blocked { failed, .. } => *failed,
+        _ => 0,
+    }
+}
+
 const fn is_open(name: StateName) -> bool {
     !name.is_terminal() && !matches!(name, StateName::Created)
 }
 
 /// The counter a state is counted in; states that have none share one that nobody reads.
 fn counter(row: &mut TreeRow, name: StateName) -> &mut i64 {
-    match name.status() {
-        Status::Completed => &mut row.completed,
-        Status::Failed => &mut row.failed,
-        Status::Cancelled => &mut row.cancelled,
-        Status::Pending | Status::InProgress => &mut row.uncounted,
+    match name {
+        StateName::Completed => &mut row.completed,
+        // What is skipped was kept from running by a failure, perhaps one in another tree.
+        StateName::Failed | StateName::Skipped => &mut row.failed,
+        StateName::Cancelled => &mut row.cancelled,
+        _ => &mut row.uncounted,
     }
 }
 

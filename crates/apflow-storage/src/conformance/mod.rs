@@ -1,0 +1,233 @@
+//! The rules every backend must keep, as tests that are stamped for each of them.
+//!
+//! A backend brings an async function that takes [`OpenOptions`](crate::OpenOptions) and returns a
+//! fresh, empty store; [`store_conformance!`](crate::store_conformance) makes one test of each rule:
+//!
+//! ```ignore
+//! async fn in_memory(options: OpenOptions) -> Arc<dyn Store> {
+//!     apflow_storage::open("sqlite::memory:", options).await.unwrap()
+//! }
+//! apflow_storage::store_conformance!(sqlite_memory, in_memory);
+//! ```
+//!
+//! What has to live as long as the store, such as a directory, is returned beside it: see [`Fresh`].
+//! After each rule [`audit`] compares what the store counts with what its records say.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "these are tests: a rule that is broken panics"
+)]
+
+mod audit;
+mod bed;
+mod forest;
+
+pub mod cancel;
+pub mod claim;
+pub mod failure;
+pub mod joins;
+pub mod journal;
+pub mod prune;
+pub mod results;
+pub mod settle;
+pub mod start;
+pub mod submit;
+pub mod time;
+pub mod together;
+pub mod update;
+
+pub use audit::audit;
+pub use bed::{Bed, Fresh, HandClock, done, failed, handed_back, parked};
+pub use forest::{definition, forest};
+
+/// One test of each rule, in a module of its own, for a backend that `$open` opens.
+///
+/// `$open` is called as `async fn(OpenOptions) -> T` with `T: Into<Fresh>`.
+#[macro_export]
+macro_rules! store_conformance {
+    ($module:ident, $open:expr) => {
+        mod $module {
+            use super::*;
+
+            $crate::store_conformance! { @rules ($open)
+                submit::a_submission_comes_back_as_it_was_written,
+                submit::numbers_text_and_depth_come_back_exactly,
+                submit::a_subtree_lists_parents_before_children,
+                submit::lists_are_newest_first_and_children_by_priority,
+                submit::lists_and_counts_follow_the_filter,
+                submit::a_page_is_a_part_of_the_list,
+                submit::what_is_not_there_is_none,
+                submit::a_taken_id_is_refused_and_the_rest_of_the_commit_stands,
+                submit::a_taken_tree_id_is_refused,
+                submit::an_id_twice_in_one_submission_is_refused,
+                submit::an_idempotency_key_gives_its_first_answer_again,
+                submit::an_idempotency_key_is_not_for_another_request,
+                submit::an_idempotency_key_belongs_to_its_owner,
+                submit::a_refused_submission_does_not_use_up_its_key,
+                submit::a_large_submission_is_stored_whole,
+
+                claim::the_most_urgent_goes_first_and_then_the_oldest,
+                claim::a_claim_never_exceeds_its_limit,
+                claim::a_claim_tells_the_worker_what_it_has_to_know,
+                claim::a_claimed_task_is_taken,
+                claim::whatever_became_ready_is_claimed_in_the_same_transaction,
+                claim::a_task_that_became_ready_does_not_overtake_an_urgent_one,
+                claim::the_next_moment_is_the_earliest_lease_retry_or_deadline,
+
+                results::results_are_handed_over_in_the_authors_order,
+                results::results_settled_in_the_same_transaction_are_handed_over,
+                results::a_null_result_is_a_result,
+                results::structure_hands_nothing_over,
+                results::a_need_that_did_not_complete_hands_nothing_over,
+                results::a_result_of_several_parts_comes_back_whole,
+                results::a_shorter_result_replaces_a_longer_one,
+                results::resolved_inputs_lie_beside_the_callers,
+                results::a_result_beside_an_error_is_kept,
+
+                settle::a_stale_lease_settles_nothing,
+                settle::a_second_report_is_refused,
+                settle::the_first_of_two_reports_in_one_batch_counts,
+                settle::one_refused_item_leaves_its_batch_intact,
+                settle::a_refused_result_never_reaches_a_dependent,
+                settle::a_task_that_was_handed_back_was_not_tried,
+                settle::a_parked_task_holds_no_worker_and_keeps_its_run_going,
+                settle::an_attempt_that_failed_is_tried_again_while_attempts_are_left,
+
+                joins::a_diamond_runs_in_order,
+                joins::a_required_need_must_complete,
+                joins::an_optional_need_only_has_to_end,
+                joins::a_parent_comes_after_its_children,
+                joins::a_child_may_depend_on_its_parent,
+                joins::any_one_completed_need_is_enough,
+                joins::a_join_any_whose_needs_all_failed_stays_blocked,
+                joins::trees_of_one_submission_may_depend_on_one_another,
+                joins::a_parent_is_released_when_a_child_can_never_run,
+                joins::parents_are_released_from_the_leaves_up,
+
+                failure::dependents_of_a_failure_stay_blocked_and_the_rest_finishes,
+                failure::a_run_that_failed_names_what_failed_and_what_is_blocked,
+                failure::fail_fast_cancels_whatever_has_not_ended,
+                failure::fail_fast_stays_within_its_tree,
+                failure::skip_dependents_skips_them_and_the_rest_finishes,
+                failure::an_optional_dependent_of_a_skipped_task_runs,
+
+                start::what_is_stored_waits_to_be_asked,
+                start::a_second_run_waits_for_the_first,
+                start::a_second_run_takes_what_failed_its_dependents_and_what_never_ran,
+                start::a_completed_tree_runs_again_only_if_asked,
+                start::a_child_runs_with_its_closure_and_nothing_else,
+                start::a_run_of_a_child_leaves_the_rest_as_it_was,
+                start::a_cancelled_task_never_runs_again,
+                start::a_task_that_was_reset_runs_again,
+                start::an_unknown_task_cannot_be_started,
+                start::a_new_run_forgets_the_last_one,
+
+                cancel::a_cancellation_takes_descendants_and_dependents_along,
+                cancel::a_task_that_ended_stays_as_it_is,
+                cancel::a_late_report_does_not_undo_a_cancellation,
+                cancel::a_cancellation_raises_the_token_and_ends_the_lease,
+                cancel::a_run_without_failures_ends_cancelled,
+                cancel::a_retry_or_a_wait_is_cancelled_too,
+                cancel::what_was_never_started_can_be_cancelled,
+                cancel::the_last_of_several_needs_takes_a_join_any_along,
+
+                time::a_lapsed_lease_is_taken_up_again_under_a_higher_token,
+                time::a_task_whose_workers_vanish_fails_in_the_end,
+                time::a_task_with_max_attempts_is_not_tried_more_often,
+                time::a_renewed_lease_does_not_lapse,
+                time::a_stale_renewal_is_refused,
+                time::a_retry_is_due_when_its_delay_is_over,
+                time::a_wait_that_nobody_answers_fails,
+                time::a_tree_that_takes_too_long_is_cancelled,
+                time::time_acts_on_a_bounded_number_at_once,
+                time::the_work_of_the_living_is_left_alone,
+
+                update::an_update_changes_what_it_names_and_nothing_else,
+                update::an_authored_field_is_merged_by_its_name,
+                update::a_new_priority_counts_at_the_next_claim,
+                update::dependencies_can_be_rewired_before_the_run,
+                update::a_loop_of_dependencies_is_refused,
+                update::a_dependency_outside_the_submission_is_refused,
+                update::dependencies_of_a_running_task_stay,
+                update::a_status_that_cannot_follow_is_refused,
+                update::a_task_that_is_taken_over_can_be_reported,
+                update::a_task_cancelled_by_its_status_takes_others_along,
+                update::an_error_cannot_be_taken_from_a_task_that_failed,
+                update::a_failure_that_is_reported_without_words_gets_some,
+                update::a_refused_update_changes_nothing,
+                update::a_reset_failure_no_longer_fails_the_run,
+                update::a_pending_subtree_can_be_deleted,
+                update::what_is_needed_or_not_pending_cannot_be_deleted,
+                update::what_is_about_to_run_cannot_be_deleted,
+                update::a_deleted_blocked_task_does_not_fail_the_next_run,
+                update::a_place_in_the_order_is_never_given_twice,
+
+                prune::what_ended_long_ago_goes_in_bounded_batches,
+                prune::what_runs_or_never_ran_stays,
+                prune::a_submission_goes_only_as_a_whole,
+
+                journal::events_of_a_tree_come_in_order,
+                journal::every_task_ends_once_and_every_run_ends_once,
+                journal::a_reader_resumes_where_it_stopped,
+                journal::a_retry_and_a_reset_are_noted,
+                journal::signals_tell_what_changed,
+
+                together::fan_ins_that_settle_at_once_leave_nobody_asleep,
+                together::two_claimers_never_share_a_task,
+                together::of_many_reports_under_one_lease_one_is_taken,
+                together::a_fresh_report_wins_over_stale_ones,
+                together::a_cancellation_or_a_report_wins_but_never_both,
+                together::a_renewal_or_a_lapse_wins_but_never_both,
+                together::submissions_at_once_are_all_answered,
+                together::one_idempotency_key_makes_one_tree,
+                together::of_many_starts_one_begins_the_run,
+                together::one_id_is_stored_once,
+            }
+        }
+    };
+    (@rules ($open:expr) $($group:ident :: $rule:ident,)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $rule() {
+                let bed = $crate::conformance::Bed::open($open).await;
+                $crate::conformance::$group::$rule(&bed).await;
+                $crate::conformance::audit(bed.store.as_ref()).await;
+            }
+        )*
+
+        #[test]
+        fn every_rule_is_stamped() {
+            assert_eq!(
+                $crate::conformance::rules_that_are_missing(&[$(stringify!($rule)),*]),
+                [""; 0]
+            );
+        }
+    };
+}
+
+/// The rules written in this module that a list of names does not have.
+pub fn rules_that_are_missing(listed: &[&str]) -> Vec<&'static str> {
+    let sources = [
+        include_str!("cancel.rs"),
+        include_str!("claim.rs"),
+        include_str!("failure.rs"),
+        include_str!("journal.rs"),
+        include_str!("joins.rs"),
+        include_str!("prune.rs"),
+        include_str!("results.rs"),
+        include_str!("settle.rs"),
+        include_str!("start.rs"),
+        include_str!("submit.rs"),
+        include_str!("time.rs"),
+        include_str!("together.rs"),
+        include_str!("update.rs"),
+    ];
+    sources
+        .iter()
+        .flat_map(|source| source.lines())
+        .filter_map(|line| line.strip_prefix("pub async fn ")?.split('(').next())
+        .filter(|rule| !listed.contains(rule))
+        .collect()
+}

@@ -1,0 +1,22 @@
+//! The rules of every backend, stamped for each we have.
+
+use std::sync::Arc;
+
+use apflow_core::store::Store;
+use apflow_storage::{OpenOptions, open, store_conformance};
+use tempfile::TempDir;
+
+async fn in_memory(options: OpenOptions) -> Arc<dyn Store> {
+    open("sqlite::memory:", options).await.expect("opens")
+}
+
+async fn in_a_file(options: OpenOptions) -> (Arc<dyn Store>, TempDir) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("apflow.db");
+    let store = open(path.to_str().expect("a path in UTF-8"), options).await.expect("opens");
+    (store, dir)
+}
+
+store_conformance!(sqlite_memory, in_memory);
+store_conformance!(sqlite_file, in_a_file);
+// PostgreSQL: `store_conformance!(postgres, in_a_schema_of_its_own);`
