@@ -1,14 +1,16 @@
 -- Submissions, trees, tasks, the changing part of tasks, and what happened.
 -- Times are microseconds since 1970. JSON is text, so that it comes back as it went in.
 
+-- Places in the order of submission, and numbers of events.
 CREATE SEQUENCE af_seq;
+CREATE SEQUENCE af_event_seq;
 
 -- One submission: dependencies never leave it, so it is what a change locks.
 CREATE TABLE af_forests (
     seq BIGINT PRIMARY KEY,          -- the root of its first tree
     live BIGINT NOT NULL DEFAULT 0,  -- tasks that can still move by themselves
     open BIGINT NOT NULL DEFAULT 0   -- tasks of running trees that have not ended
-);
+) WITH (fillfactor = 70);
 
 CREATE TABLE af_trees (
     seq BIGINT PRIMARY KEY,          -- its root task
@@ -27,7 +29,7 @@ CREATE TABLE af_trees (
     created_at BIGINT NOT NULL,
     started_at BIGINT,
     finished_at BIGINT
-);
+) WITH (fillfactor = 70);
 
 -- load_forest.sql
 CREATE INDEX af_trees_forest ON af_trees (forest);
@@ -101,8 +103,8 @@ CREATE TABLE af_output_parts (
     PRIMARY KEY (task, part)
 );
 
--- `seq` is the transaction's number and a position in it, so that a reader that stops before the
--- oldest open transaction never misses an event that commits late.
+-- `seq` comes from af_event_seq in the way that append_events.sql tells, so that a reader never misses
+-- an event that commits late.
 CREATE TABLE af_events (
     seq BIGINT PRIMARY KEY,
     tree BIGINT NOT NULL,

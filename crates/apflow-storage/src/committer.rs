@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use tokio::sync::{Notify, broadcast, oneshot};
 
 use crate::{
+    error::is_out_of_reach,
     rows::Rows,
     steps::{self, Effects},
 };
@@ -195,6 +196,7 @@ pub(crate) struct Limits {
 
 fn is_of_the_item(error: &StoreError) -> bool {
     !matches!(error, StoreError::Full { .. } | StoreError::Damaged { .. })
+        && !is_out_of_reach(error)
 }
 
 fn fail_all(group: Vec<Job>, error: StoreError) {
@@ -214,6 +216,9 @@ fn again(error: &StoreError) -> StoreError {
     match error {
         StoreError::Full { what } => StoreError::Full { what: what.clone() },
         StoreError::Damaged { what } => StoreError::Damaged { what: what.clone() },
+        StoreError::Unavailable { what, .. } => {
+            StoreError::Unavailable { what: what.clone(), source: None }
+        }
         other => StoreError::Unavailable { what: other.to_string(), source: None },
     }
 }

@@ -63,7 +63,12 @@ pub(crate) trait Reads: Send + Sync {
     /// Rows that could not be read: table, key, what is wrong.
     async fn set_aside(&self) -> Result<Vec<(String, String, String)>, StoreError>;
 
-    /// Which of these workers are known to be dead.
+    /// A worker is about to claim for the first time: it lives as long as this process does.
+    async fn alive(&self, _worker: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Which workers are known to be dead; those of this process, `known`, are not.
     async fn dead(&self, known: &[String]) -> Result<crate::committer::IsDead, StoreError>;
 }
 

@@ -61,11 +61,18 @@ impl<R: Reads> Database<R> {
         self.workers.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn know(&self, worker: &str) {
+    /// Lets it be known, before a worker claims for the first time, that it lives.
+    async fn know(&self, worker: &str) -> Result<(), StoreError> {
+        let is_known = |workers: &[String]| workers.iter().any(|known| known == worker);
+        if is_known(&self.workers()) {
+            return Ok(());
+        }
+        self.reads.alive(worker).await?;
         let mut workers = self.workers();
-        if !workers.iter().any(|known| known == worker) {
+        if !is_known(&workers) {
             workers.push(worker.to_owned());
         }
+        Ok(())
     }
 
     async fn summary(&self, row: Option<RunRow>) -> Result<Option<RunSummary>, StoreError> {
@@ -194,7 +201,7 @@ impl<R: Reads> WorkStore for Database<R> {
         next: Option<Claim>,
     ) -> Result<Settled, StoreError> {
         if let Some(claim) = &next {
-            self.know(claim.worker.as_str());
+            self.know(claim.worker.as_str()).await?;
         }
         self.ask(|to| Job::Settle(batch, next, to)).await
     }

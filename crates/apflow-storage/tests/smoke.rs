@@ -9,7 +9,7 @@ use apflow_core::{
 };
 use apflow_storage::{OpenOptions, open};
 
-fn task(id: &str, needs: &[usize]) -> NewTask {
+pub(crate) fn task(id: &str, needs: &[usize]) -> NewTask {
     NewTask {
         id: TaskId::new(id),
         tree: 0,
@@ -20,7 +20,7 @@ fn task(id: &str, needs: &[usize]) -> NewTask {
     }
 }
 
-async fn diamond(store: &dyn Store) {
+pub(crate) async fn diamond(store: &dyn Store) {
     let submission = Submission {
         trees: vec![NewTree {
             id: TreeId::new("t"),

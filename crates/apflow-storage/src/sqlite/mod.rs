@@ -170,7 +170,7 @@ async fn migrate(writer: &mut SqliteConnection, options: &OpenOptions) -> Result
             )
         })
         .collect();
-    Migrator::with_migrations(migrations).run(writer).await.map_err(|error| {
+    Migrator::with_migrations(migrations).run_direct(None, writer, false).await.map_err(|error| {
         StoreError::Unavailable {
             what: format!("migrating: {error}"),
             source: Some(Box::new(error)),

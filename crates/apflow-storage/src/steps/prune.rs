@@ -2,7 +2,7 @@
 
 use apflow_core::{store::StoreError, time::Timestamp};
 
-use crate::rows::Rows;
+use crate::{row::TreeRow, rows::Rows};
 
 /// Removes submissions that ended before a moment, oldest first, at most `limit` tasks.
 ///
@@ -18,7 +18,12 @@ pub(crate) async fn prune<R: Rows + ?Sized>(
         if left == 0 {
             break;
         }
-        let (_, trees, tasks) = rows.forests(&[forest]).await?;
+        let (locked, trees, tasks) = rows.forests(&[forest]).await?;
+        // Somebody may have started it again before it was locked.
+        let rests = locked.iter().all(|row| row.live == 0);
+        if !rests || trees.iter().any(TreeRow::is_running) {
+            continue;
+        }
         // The roots have the smallest numbers of their trees, so they go last.
         let seqs: Vec<i64> = tasks.iter().rev().map(|task| task.hot.seq).take(left).collect();
         left -= seqs.len();

@@ -74,6 +74,10 @@ async fn end_tree<R: Rows + ?Sized>(
     let opening = rows.open(&[tree], 0).await?;
     let Some(forest) = opening.forests.first().map(|row| row.seq) else { return Ok(false) };
     let graph = work.whole(rows, &[forest]).await?;
+    // Between the two looks the run may have ended, and another one may have begun.
+    if !work.tree(tree).is_some_and(|row| row.deadline.is_some_and(|at| at <= opening.now.0)) {
+        return Ok(false);
+    }
     let Some(row) = work.tree_mut(tree) else { return Ok(false) };
     row.deadline = None;
     let seqs: Vec<i64> = graph.seqs.clone();

@@ -1,0 +1,2 @@
+-- Trees that go.
+DELETE FROM af_trees WHERE seq = ANY ($1::bigint[])

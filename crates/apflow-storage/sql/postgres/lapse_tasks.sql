@@ -1,0 +1,2 @@
+-- Tasks on which time has to act.
+SELECT seq FROM af_work WHERE wake_at <= $1 ORDER BY wake_at LIMIT $2

@@ -1,0 +1,17 @@
+-- Tasks that pass a filter, newest first.
+SELECT t.seq, t.id, r.id, p.id, t.has_children, t.definition, t.created_at,
+    w.progress, w.resolved, w.output, w.output_parts, w.updated_at,
+    w.seq, w.tree, w.forest, w.state, w.priority, w.join_any, w.token, w.attempts, w.max_attempts,
+    w.waiting_for, w.failed_needs, w.wake_at, w.worker, w.detail, w.error, w.started_at, w.completed_at
+FROM af_tasks t
+JOIN af_work w ON w.seq = t.seq
+JOIN af_trees r ON r.seq = t.tree
+LEFT JOIN af_tasks p ON p.seq = t.parent
+WHERE ($1::text IS NULL OR t.user_id = $1)
+    AND ($2::text[] IS NULL OR w.state = ANY ($2))
+    AND (NOT $3::boolean OR t.parent IS NULL)
+    AND ($4::text IS NULL OR t.parent = (SELECT seq FROM af_tasks WHERE id = $4))
+    AND ($5::text IS NULL OR t.tree = (SELECT seq FROM af_trees WHERE id = $5))
+    AND ($6::text[] IS NULL OR t.id = ANY ($6))
+ORDER BY t.seq DESC
+LIMIT $7 OFFSET $8

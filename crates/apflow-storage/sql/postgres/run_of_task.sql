@@ -1,0 +1,7 @@
+-- The tree of a task and how its newest run stands.
+SELECT r.seq, r.id, root.id, r.user_id, r.options, r.run, r.outcome, r.total, r.completed,
+    r.started_at, r.finished_at
+FROM af_tasks t
+JOIN af_trees r ON r.seq = t.tree
+JOIN af_tasks root ON root.seq = r.seq
+WHERE t.id = $1

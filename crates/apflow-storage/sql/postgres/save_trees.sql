@@ -1,0 +1,15 @@
+-- Counters of the trees that moved.
+UPDATE af_trees
+SET run = v.run,
+    open = v.open,
+    completed = v.completed,
+    failed = v.failed,
+    cancelled = v.cancelled,
+    outcome = v.outcome,
+    deadline = v.deadline,
+    started_at = v.started_at,
+    finished_at = v.finished_at
+FROM unnest($24::bigint[], $25::bigint[], $26::bigint[], $27::bigint[], $28::bigint[], $29::bigint[],
+    $30::text[], $31::bigint[], $32::bigint[], $33::bigint[])
+    AS v (seq, run, open, completed, failed, cancelled, outcome, deadline, started_at, finished_at)
+WHERE af_trees.seq = v.seq

@@ -1,0 +1,16 @@
+-- A task and everything below it.
+WITH RECURSIVE below (seq) AS (
+    SELECT seq FROM af_tasks WHERE id = $1
+    UNION ALL
+    SELECT c.seq FROM af_tasks c JOIN below b ON c.parent = b.seq
+)
+SELECT t.seq, t.id, r.id, p.id, t.has_children, t.definition, t.created_at,
+    w.progress, w.resolved, w.output, w.output_parts, w.updated_at,
+    w.seq, w.tree, w.forest, w.state, w.priority, w.join_any, w.token, w.attempts, w.max_attempts,
+    w.waiting_for, w.failed_needs, w.wake_at, w.worker, w.detail, w.error, w.started_at, w.completed_at
+FROM below b
+JOIN af_tasks t ON t.seq = b.seq
+JOIN af_work w ON w.seq = t.seq
+JOIN af_trees r ON r.seq = t.tree
+LEFT JOIN af_tasks p ON p.seq = t.parent
+ORDER BY t.seq

@@ -1,0 +1,142 @@
+//! The statements of PostgreSQL, each from its file. Those that are always run together are sent
+//! together, for each round trip counts: reads as one script of prepared statements, each of which sees
+//! what others have committed by then; writes as one statement.
+
+macro_rules! file {
+    ($name:literal) => {
+        include_str!(concat!("../../sql/postgres/", $name, ".sql"))
+    };
+}
+
+macro_rules! statements {
+    ($($name:ident = $file:literal;)*) => {
+        $(pub(super) const $name: &str = file!($file);)*
+
+        /// Every statement that is sent alone, with its name, for the test that prepares them.
+        #[cfg(test)]
+        pub(super) const ALONE: &[(&str, &str)] = &[$(($file, $name),)*];
+    };
+}
+
+statements! {
+    INSERT_PARTS = "insert_parts";
+    LOAD_PARTS = "load_parts";
+    DELETE_PARTS = "delete_parts";
+    FIND_TASKS = "find_tasks";
+    TAKEN_TASKS = "taken_tasks";
+    TAKEN_TREES = "taken_trees";
+    FIND_KEY = "find_key";
+    INSERT_KEY = "insert_key";
+    NEXT_SEQ = "next_seq";
+    RENEW = "renew";
+    TOKENS = "tokens";
+    LAPSE_TASKS = "lapse_tasks";
+    LAPSE_TREES = "lapse_trees";
+    RUNNING = "running";
+    LOAD_DEFINITION = "load_definition";
+    SAVE_DEFINITION = "save_definition";
+    SAVE_DEPENDENTS = "save_dependents";
+    SAVE_VALUES = "save_values";
+    DELETE_TASKS = "delete_tasks";
+    DELETE_WORK = "delete_work";
+    DELETE_TREES = "delete_trees";
+    DELETE_EVENTS = "delete_events";
+    DELETE_FORESTS = "delete_forests";
+    SHRINK_TREE = "shrink_tree";
+    CHILDLESS = "childless";
+    PRUNE_TREES = "prune_trees";
+    INSERT_SET_ASIDE = "insert_set_aside";
+    SET_ASIDE = "set_aside";
+    RECORD = "record";
+    SUBTREE = "subtree";
+    LIST_TASKS = "list_tasks";
+    CHILDREN = "children";
+    COUNT_TASKS = "count_tasks";
+    NEEDS_OF = "needs_of";
+    RUN_OF_TASK = "run_of_task";
+    RUN_OF_TREE = "run_of_tree";
+    TROUBLED = "troubled";
+    EVENTS = "events";
+    EVENTS_OF_TREE = "events_of_tree";
+}
+
+/// Statements that are prepared under their name on every writing connection, to be run in scripts.
+pub(super) const SCRIPTED: &[(&str, &str)] = &[
+    ("lock_forests", file!("lock_forests")),
+    ("load_trees", file!("load_trees")),
+    ("load_edges", file!("load_edges")),
+    ("load_settling", file!("load_settling")),
+    ("ready", file!("ready")),
+    ("next_wake", file!("next_wake")),
+    ("load_needs", file!("load_needs")),
+    ("load_claimed", file!("load_claimed")),
+    ("lock_forests_by_seq", file!("lock_forests_by_seq")),
+    ("load_forest_trees", file!("load_forest_trees")),
+    ("load_forest", file!("load_forest")),
+    ("clock", CLOCK),
+];
+
+/// Writes what moved: `$1` to `$17` tasks, `$18` the moment, `$19` to `$23` events, `$24` to `$33`
+/// trees, `$34` to `$36` submissions.
+pub(super) const SAVE: &str = concat!(
+    "WITH work AS (",
+    file!("save_work"),
+    "), trees AS (",
+    file!("save_trees"),
+    "), forests AS (",
+    file!("save_forests"),
+    ")\n",
+    file!("append_events"),
+); // tidy: sql because only the files' contents are joined
+
+/// The same where only tasks moved.
+pub(super) const SAVE_WORK_AND_EVENTS: &str =
+    concat!("WITH work AS (", file!("save_work"), ")\n", file!("append_events")); // tidy: sql because only the files' contents are joined
+
+/// Adds submissions: `$1` to `$3` submissions, `$4` to `$13` trees, `$14` to `$30` tasks, `$31` the
+/// moment.
+pub(super) const INSERT: &str = concat!(
+    "WITH forests AS (",
+    file!("insert_forests"),
+    "), trees AS (",
+    file!("insert_trees"),
+    "), tasks AS (",
+    file!("insert_tasks"),
+    ")\n",
+    file!("insert_work"),
+); // tidy: sql because only the files' contents are joined
+
+/// Which files each joined statement is made of, for the test that looks for forgotten ones.
+#[cfg(test)]
+pub(super) const JOINED: &[(&str, &str)] = &[
+    ("save_work save_trees save_forests append_events", SAVE),
+    ("save_work append_events", SAVE_WORK_AND_EVENTS),
+    ("insert_forests insert_trees insert_tasks insert_work", INSERT),
+];
+
+/// Below which number of an event nothing can be added any more: below every number that an open
+/// transaction has announced (see `append_events.sql`). It has to be asked before the events are
+/// read, in a statement of its own, and looks at the counter before it looks for announcements.
+pub(super) const EVENTS_BOUND: &str = "SELECT s.last_value, s.is_called, w.low FROM af_event_seq s CROSS JOIN LATERAL (SELECT min(l.objid::bigint) << 8 AS low FROM pg_locks l WHERE s.last_value IS NOT NULL AND l.locktype = 'advisory' AND l.classid = 1634104694 AND l.objsubid = 2 AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS w"; // tidy: sql because SQLite has one writer and needs no bound
+
+/// The server's clock, not the start of the transaction.
+const CLOCK: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"; // tidy: sql because SQLite has no clock
+
+/// Holds the lock that says that a worker lives, as long as the connection does.
+pub(super) const WORKER_LIVES: &str = "SELECT pg_advisory_lock_shared(hashtextextended($1, 0))"; // tidy: sql because a SQLite file belongs to one process
+
+/// Workers that hold tasks and whose lock nobody has. The lock is given back with the statement.
+pub(super) const DEAD_WORKERS: &str = "SELECT w.worker FROM (SELECT DISTINCT worker FROM af_work WHERE wake_at IS NOT NULL AND state = 'running' AND worker <> ALL ($1::text[]) OFFSET 0) AS w WHERE pg_try_advisory_xact_lock(hashtextextended(w.worker, 0))"; // tidy: sql because a SQLite file belongs to one process
+
+/// Tells whoever listens.
+pub(super) const NOTIFY: &str = "SELECT pg_notify('apflow', $1)"; // tidy: sql because a SQLite file belongs to one process
+
+/// Which connection this is, so that it does not listen to itself.
+pub(super) const BACKEND: &str = "SELECT pg_backend_pid()"; // tidy: sql because a SQLite file belongs to one process
+
+/// What holds on this connection.
+pub(super) const SETTINGS: &str = "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), current_setting('synchronous_commit'), current_setting('fsync'), to_regclass('_sqlx_migrations') IS NOT NULL"; // tidy: sql because it reads settings back
+
+/// Migrations that were applied.
+pub(super) const MIGRATIONS: &str =
+    "SELECT version FROM _sqlx_migrations WHERE success ORDER BY version"; // tidy: sql because the table belongs to the migrator
