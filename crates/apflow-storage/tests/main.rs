@@ -1,7 +1,10 @@
 //! The suites of the storage crate.
+#![expect(clippy::expect_used, reason = "a test that cannot go on says what it missed")]
 
 #[cfg(feature = "postgres")]
 mod pg;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "postgres")]
+mod postgres_races;
 mod smoke;
