@@ -15,6 +15,10 @@ mod sqlite {
 /// What an error of sqlx means, while `what` was being done.
 pub(crate) fn from_sqlx(what: &str, error: sqlx::Error) -> StoreError {
     let Some(database) = error.as_database_error() else {
+        if matches!(error, sqlx::Error::PoolTimedOut) {
+            let what = format!("{what}: no connection could be had in the time allowed");
+            return StoreError::Unavailable { what, source: Some(Box::new(error)) };
+        }
         return unavailable(what, error);
     };
     let said = database.message().to_owned();

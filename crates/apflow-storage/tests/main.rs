@@ -1,8 +1,11 @@
 //! The suites of the storage crate.
+#![expect(clippy::expect_used, reason = "a test that cannot go on says what it missed")]
 
 mod conformance;
 #[cfg(feature = "postgres")]
 mod pg;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "postgres")]
+mod postgres_races;
 mod smoke;

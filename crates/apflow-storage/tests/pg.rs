@@ -35,6 +35,7 @@ thread_local! {
 }
 
 /// The address of the server that tests may create databases on.
+#[expect(clippy::disallowed_methods, reason = "a test that gets its server from its caller")]
 pub(crate) fn server() -> String {
     std::env::var("APFLOW_TEST_PG").expect(
         "APFLOW_TEST_PG names no PostgreSQL server; run `cargo xtask test`, which starts one",

@@ -397,3 +397,18 @@ async fn a_database_in_another_encoding_is_refused() {
     sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut admin).await.expect("dropped");
     assert!(refused.to_string().contains("SQL_ASCII"), "{refused}");
 }
+
+#[tokio::test]
+async fn a_user_who_may_not_create_tables_is_told_what_it_needs() {
+    let address = fresh().await;
+    let (_, name) = address.split_once("apflow_test_").expect("a test database");
+    let role = format!("apflow_guest_{}", &name[..16]);
+    let mut admin = connect(&address).await;
+    let create = format!("CREATE ROLE {role} LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC;");
+    sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut admin).await.expect("created");
+    let guest = format!("{address}&user={role}");
+    let refused = open(&guest, OpenOptions::default()).await.err().expect("refused");
+    let drop = format!("DROP ROLE {role}");
+    sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut admin).await.expect("dropped");
+    assert!(refused.hint().expect("a hint").contains("GRANT"), "{refused}");
+}

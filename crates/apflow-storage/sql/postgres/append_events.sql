@@ -7,8 +7,10 @@
 INSERT INTO af_events (seq, tree, task, kind, attempt, at, detail)
 SELECT nextval('af_event_seq'), v.tree, v.task, v.kind, v.attempt, $18::bigint, v.detail
 FROM (
-    SELECT pg_advisory_xact_lock_shared(1634104694, (last_value >> 8)::integer)
-    FROM af_event_seq
+    -- 97 above the upper half of the number, and its lower half
+    SELECT pg_advisory_xact_lock_shared(1627389952 + (s.next >> 32)::integer,
+        ((s.next << 32) >> 32)::integer)
+    FROM (SELECT last_value + is_called::integer AS next FROM af_event_seq) AS s
     OFFSET 0
 ) AS announced
 CROSS JOIN unnest($19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[], $23::text[])

@@ -58,9 +58,7 @@ impl PgReads {
     async fn bound(&self) -> Result<i64, StoreError> {
         let rows = self.fetch("reading events", sqlx::query(sql::EVENTS_BOUND)).await?;
         let read = decode::all(&rows, |row| {
-            let (last, called): (i64, bool) = (row.try_get(0)?, row.try_get(1)?);
-            let low: Option<i64> = row.try_get(2)?;
-            let next = if called { last + 1 } else { last };
+            let (next, low): (i64, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
             Ok(low.map_or(next, |low| low.min(next)))
         })?;
         Ok(read.first().copied().unwrap_or(0))

@@ -77,12 +77,11 @@ impl<'a> PgRows<'a> {
 
     /// The moment as the last statement of a script, or somebody else, says it.
     fn set_now(&mut self, last: Option<Vec<PgRow>>) -> Result<Timestamp, StoreError> {
-        let now = match &self.writer.clock {
-            Some(clock) => clock.now(),
-            None => {
-                let read = decode::all(&last.unwrap_or_default(), |row| row.try_get(0))?;
-                Timestamp(read.first().copied().unwrap_or_default())
-            }
+        let now = if let Some(clock) = &self.writer.clock {
+            clock.now()
+        } else {
+            let read = decode::all(&last.unwrap_or_default(), |row| row.try_get(0))?;
+            Timestamp(read.first().copied().unwrap_or_default())
         };
         self.now = Some(now);
         Ok(now)
@@ -141,10 +140,10 @@ impl Rows for PgRows<'_> {
         &mut self,
         seqs: &[i64],
     ) -> Result<(Vec<ClaimedRow>, Vec<NeedRow>), StoreError> {
-        let seqs = numbers(seqs);
-        let text = format!("EXECUTE af_load_needs({seqs});EXECUTE af_load_claimed({seqs});"); // tidy: sql because it runs prepared files
-        let mut sets = self.script("reading what claimed tasks need", text).await?.into_iter();
-        let needs = decode::all(&sets.next().unwrap_or_default(), |row| {
+        let list = numbers(seqs);
+        let text = format!("EXECUTE af_load_needs({list});EXECUTE af_load_claimed({list});"); // tidy: sql because it runs prepared files
+        let mut read = self.script("reading what claimed tasks need", text).await?.into_iter();
+        let needs = decode::all(&read.next().unwrap_or_default(), |row| {
             let need = NeedRow {
                 task: row.try_get(0)?,
                 need: row.try_get(1)?,
@@ -155,7 +154,7 @@ impl Rows for PgRows<'_> {
             };
             Ok((need, row.try_get::<i64, _>(6)?))
         })?;
-        let claimed = decode::all(&sets.next().unwrap_or_default(), decode::claimed)?;
+        let claimed = decode::all(&read.next().unwrap_or_default(), decode::claimed)?;
         let mut whole = Vec::with_capacity(needs.len());
         for (mut need, parts) in needs {
             if parts > 0 {
@@ -170,11 +169,11 @@ impl Rows for PgRows<'_> {
         &mut self,
         forests: &[i64],
     ) -> Result<(Vec<ForestRow>, Vec<TreeRow>, Vec<ForestTask>), StoreError> {
-        let seqs = numbers(forests);
+        let list = numbers(forests);
         let mut text = String::new();
         for name in ["lock_forests_by_seq", "load_forest_trees", "load_forest"] {
             // Writing into a text does not fail.
-            let _ = write!(text, "EXECUTE af_{name}({seqs});"); // tidy: sql because it runs a prepared file
+            let _ = write!(text, "EXECUTE af_{name}({list});"); // tidy: sql because it runs a prepared file
         }
         let mut sets = self.script("reading submissions", text).await?.into_iter();
         let mut next = || sets.next().unwrap_or_default();

@@ -117,7 +117,7 @@ pub(super) const JOINED: &[(&str, &str)] = &[
 /// Below which number of an event nothing can be added any more: below every number that an open
 /// transaction has announced (see `append_events.sql`). It has to be asked before the events are
 /// read, in a statement of its own, and looks at the counter before it looks for announcements.
-pub(super) const EVENTS_BOUND: &str = "SELECT s.last_value, s.is_called, w.low FROM af_event_seq s CROSS JOIN LATERAL (SELECT min(l.objid::bigint) << 8 AS low FROM pg_locks l WHERE s.last_value IS NOT NULL AND l.locktype = 'advisory' AND l.classid = 1634104694 AND l.objsubid = 2 AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS w"; // tidy: sql because SQLite has one writer and needs no bound
+pub(super) const EVENTS_BOUND: &str = "SELECT s.last_value + s.is_called::integer, w.low FROM af_event_seq s CROSS JOIN LATERAL (SELECT min(((l.classid::bigint - 1627389952) << 32) + l.objid::bigint) AS low FROM pg_locks l WHERE s.last_value IS NOT NULL AND l.locktype = 'advisory' AND l.objsubid = 2 AND l.classid::bigint BETWEEN 1627389952 AND 1644167167 AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS w"; // tidy: sql because SQLite has one writer and needs no bound
 
 /// The server's clock, not the start of the transaction.
 const CLOCK: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"; // tidy: sql because SQLite has no clock

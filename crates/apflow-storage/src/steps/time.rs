@@ -75,7 +75,7 @@ async fn end_tree<R: Rows + ?Sized>(
     let Some(forest) = opening.forests.first().map(|row| row.seq) else { return Ok(false) };
     let graph = work.whole(rows, &[forest]).await?;
     // Between the two looks the run may have ended, and another one may have begun.
-    if !work.tree(tree).is_some_and(|row| row.deadline.is_some_and(|at| at <= opening.now.0)) {
+    if work.tree(tree).is_none_or(|row| row.deadline.is_none_or(|at| at > opening.now.0)) {
         return Ok(false);
     }
     let Some(row) = work.tree_mut(tree) else { return Ok(false) };
