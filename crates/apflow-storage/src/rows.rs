@@ -1,7 +1,9 @@
 //! One open transaction, as sets of rows: the seam between the steps, which are written once, and the
 //! two databases, which each have their own statements.
 
-use apflow_core::{store::StoreError, time::Timestamp};
+use std::sync::Arc;
+
+use apflow_core::{store::StoreError, task::Definition, time::Timestamp};
 use async_trait::async_trait;
 
 use crate::row::{ForestRow, HotRow, TreeRow};
@@ -27,7 +29,13 @@ pub(crate) struct ClaimedRow {
     pub(crate) id: String,
     pub(crate) tree_id: String,
     pub(crate) deadline: Option<i64>,
-    pub(crate) definition: String,
+    /// As it was written, or what is wrong with the text.
+    pub(crate) definition: Result<Arc<Definition>, String>,
+}
+
+/// A stored definition, or what is wrong with it.
+pub(crate) fn definition(text: &str) -> Result<Arc<Definition>, String> {
+    serde_json::from_str(text).map(Arc::new).map_err(|error| error.to_string())
 }
 
 /// What a task it takes needs.

@@ -3,4 +3,4 @@ INSERT INTO af_work (seq, tree, forest, state, priority, join_any, token, max_at
     waiting_for, updated_at)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
     value ->> 7, value ->> 8, $5
-FROM json_each($9)
+FROM jsonb_each($9)

@@ -13,6 +13,6 @@ FROM (
     SELECT value ->> 0 AS seq, value ->> 1 AS run, value ->> 2 AS open, value ->> 3 AS completed,
         value ->> 4 AS failed, value ->> 5 AS cancelled, value ->> 6 AS outcome,
         value ->> 7 AS deadline, value ->> 8 AS started_at, value ->> 9 AS finished_at
-    FROM json_each($2)
+    FROM jsonb_each($2)
 ) AS v
 WHERE af_trees.seq = v.seq

@@ -23,6 +23,6 @@ FROM (
         value ->> 10 AS progress, value ->> 11 AS resolved, value ->> 12 AS output,
         value ->> 13 AS output_parts, value ->> 14 AS started_at, value ->> 15 AS completed_at,
         value ->> 16 AS wipe
-    FROM json_each($1)
+    FROM jsonb_each($1)
 ) AS v
 WHERE af_work.seq = v.seq

@@ -76,7 +76,7 @@ pub(super) fn claimed(row: &PgRow) -> Decoded<ClaimedRow> {
         id: row.try_get(1)?,
         tree_id: row.try_get(2)?,
         deadline: row.try_get(3)?,
-        definition: row.try_get(4)?,
+        definition: crate::rows::definition(&row.try_get::<String, _>(4)?),
     })
 }
 

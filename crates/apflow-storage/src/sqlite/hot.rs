@@ -10,11 +10,14 @@ use std::{
     sync::Arc,
 };
 
-use apflow_core::{store::NeedKind, task::StateName};
+use apflow_core::{
+    store::NeedKind,
+    task::{Definition, StateName},
+};
 
 use crate::{
     row::{ForestRow, HotRow, TreeRow},
-    rows::{ClaimedRow, Insert, NeedRow, Opening, Save, WorkChange},
+    rows::{ClaimedRow, Insert, NeedRow, Opening, Save, WorkChange, definition},
 };
 
 /// At most so many tasks are kept: about 1 KiB each beside their definitions and results.
@@ -29,7 +32,7 @@ pub(super) struct HotTask {
     pub(super) executor: Option<Arc<str>>,
     pub(super) needs: Vec<(i64, i64)>,
     pub(super) dependents: Vec<(i64, i64)>,
-    pub(super) definition: Arc<str>,
+    pub(super) definition: Result<Arc<Definition>, String>,
     pub(super) output: Output,
 }
 
@@ -248,7 +251,7 @@ impl Hot {
                 id: task.id.as_ref().to_owned(),
                 tree_id: tree.id.as_ref().to_owned(),
                 deadline: tree.row.deadline,
-                definition: task.definition.as_ref().to_owned(),
+                definition: task.definition.clone(),
             });
             for (need, kind) in &task.needs {
                 if *kind == NeedKind::Structure.code() {
@@ -403,7 +406,7 @@ impl Hot {
                 executor: row.executor.as_deref().map(Into::into),
                 needs: super::rows::edges(row.needs.as_deref()),
                 dependents: super::rows::edges(row.dependents.as_deref()),
-                definition: row.definition.as_str().into(),
+                definition: definition(&row.definition),
                 output: Output::None,
             });
         }

@@ -234,7 +234,7 @@ fn hot_task(row: &SqliteRow) -> Result<HotTask, sqlx::Error> {
         executor: row.try_get::<Option<String>, _>(1)?.map(Into::into),
         needs: edges(needs.as_deref()),
         dependents: edges(dependents.as_deref()),
-        definition: row.try_get::<String, _>(4)?.into(),
+        definition: crate::rows::definition(&row.try_get::<String, _>(4)?),
         output: Output::of(row.try_get(5)?, row.try_get(6)?),
         row: decode::hot(row, 7)?,
     })
@@ -631,6 +631,6 @@ fn claimed(row: &SqliteRow) -> Result<ClaimedRow, sqlx::Error> {
         id: row.try_get(1)?,
         tree_id: row.try_get(2)?,
         deadline: row.try_get(3)?,
-        definition: row.try_get(4)?,
+        definition: crate::rows::definition(&row.try_get::<String, _>(4)?),
     })
 }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use apflow_core::{
     id::{LeaseToken, Seq, TaskId, TreeId},
     store::{Claim, Claimed, NeedResult, StoreError},
-    task::{Definition, Failure, FailureKind, State, StateName},
+    task::{Failure, FailureKind, State, StateName},
     time::Timestamp,
     transition::Event,
 };
@@ -68,12 +68,11 @@ fn describe(
 ) -> Result<Option<Claimed>, StoreError> {
     let Some(task) = work.task(row.seq) else { return Ok(None) };
     let State::Running { lease, attempt, .. } = task.state else { return Ok(None) };
-    let definition: Definition =
-        serde_json::from_str(&row.definition).map_err(|error| StoreError::Corrupt {
-            table: "af_tasks",
-            row: row.id.clone(),
-            what: format!("definition: {error}"),
-        })?;
+    let definition = row.definition.map_err(|error| StoreError::Corrupt {
+        table: "af_tasks",
+        row: row.id.clone(),
+        what: format!("definition: {error}"),
+    })?;
     Ok(Some(Claimed {
         seq: Seq(row.seq),
         id: TaskId::new(row.id),
@@ -81,7 +80,7 @@ fn describe(
         tree: task.tree,
         lease,
         attempt,
-        definition: Arc::new(definition),
+        definition,
         needs: needs.get(&row.seq).cloned().unwrap_or_default(),
         tree_deadline: row.deadline.map(Timestamp),
         now: work.now,
