@@ -6,6 +6,8 @@ mod lock;
 mod reads;
 mod rows;
 mod sql;
+#[cfg(test)]
+mod statements;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
