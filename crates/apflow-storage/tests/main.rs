@@ -1,4 +1,5 @@
 //! The suites of the storage crate.
 
 mod conformance;
+mod migrations;
 mod smoke;
