@@ -1,5 +1,6 @@
 //! The suites of the storage crate.
 
 mod conformance;
+mod disaster;
 mod migrations;
 mod smoke;
