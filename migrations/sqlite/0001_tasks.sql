@@ -8,6 +8,9 @@ CREATE TABLE af_forests (
     open INTEGER NOT NULL DEFAULT 0   -- tasks of running trees that have not ended
 ) STRICT;
 
+-- live_forests.sql
+CREATE INDEX af_forests_live ON af_forests (seq) WHERE live > 0;
+
 CREATE TABLE af_trees (
     seq INTEGER PRIMARY KEY,          -- its root task
     id TEXT NOT NULL UNIQUE,

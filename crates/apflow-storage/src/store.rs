@@ -98,8 +98,18 @@ impl<R: Reads> Database<R> {
     }
 }
 
+/// The records of a list. A row that cannot be read is left out and noted in the log; whoever asks for
+/// it by name is told what is wrong with it.
 fn records(rows: Vec<RecordRow>) -> Result<Vec<Record>, StoreError> {
-    rows.into_iter().map(record).collect()
+    rows.into_iter()
+        .filter_map(|row| match record(row) {
+            Err(error @ StoreError::Corrupt { .. }) => {
+                tracing::error!(%error, "a row was left out of a list");
+                None
+            }
+            other => Some(other),
+        })
+        .collect()
 }
 
 #[async_trait]

@@ -19,4 +19,11 @@ async fn in_a_file(options: OpenOptions) -> (Arc<dyn Store>, TempDir) {
 
 store_conformance!(sqlite_memory, in_memory);
 store_conformance!(sqlite_file, in_a_file);
-// PostgreSQL: `store_conformance!(postgres, in_a_schema_of_its_own);`
+
+#[cfg(feature = "postgres")]
+store_conformance!(postgres, in_a_database_of_its_own);
+
+#[cfg(feature = "postgres")]
+async fn in_a_database_of_its_own(options: OpenOptions) -> Arc<dyn Store> {
+    open(&crate::pg::fresh().await, options).await.expect("opens")
+}

@@ -2,6 +2,9 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on says what it missed")]
 
 mod conformance;
+mod differential;
+mod disaster;
+mod migrations;
 #[cfg(feature = "postgres")]
 mod pg;
 #[cfg(feature = "postgres")]

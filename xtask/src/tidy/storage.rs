@@ -96,7 +96,12 @@ pub(super) fn both_databases_have_the_same_names(files: &[File]) -> Vec<Finding>
     for folder in ["crates/apflow-storage/sql", "migrations"] {
         let names = |database: &str| -> BTreeSet<&str> {
             let start = format!("{folder}/{database}/");
-            files.iter().filter_map(|file| file.path.strip_prefix(&start)).collect()
+            // A statement of what only one database has says so: `-- tidy: pair because …`.
+            files
+                .iter()
+                .filter(|file| !file.text.contains("-- tidy: pair because "))
+                .filter_map(|file| file.path.strip_prefix(&start))
+                .collect()
         };
         let (sqlite, postgres) = (names("sqlite"), names("postgres"));
         for (has, lacks, missing) in [

@@ -1,3 +1,4 @@
+-- tidy: pair because only SQLite keeps what is on the move in memory
 -- All tasks of some submissions, with everything that claiming and settling them needs.
 SELECT t.id, t.executor, t.needs, t.dependents, t.definition, w.output, w.output_parts,
     w.seq, w.tree, w.forest, w.state, w.priority, w.join_any, w.token, w.attempts, w.max_attempts,

@@ -1,4 +1,5 @@
--- A task and everything below it.
+-- A task and everything below it. The first join is a CROSS JOIN, which SQLite does not turn round: else
+-- it reads the whole table to spare itself the sorting.
 WITH RECURSIVE below (seq) AS (
     SELECT seq FROM af_tasks WHERE id = $1
     UNION ALL
@@ -9,7 +10,7 @@ SELECT t.seq, t.id, r.id, p.id, t.has_children, t.definition, t.created_at,
     w.seq, w.tree, w.forest, w.state, w.priority, w.join_any, w.token, w.attempts, w.max_attempts,
     w.waiting_for, w.failed_needs, w.wake_at, w.worker, w.detail, w.error, w.started_at, w.completed_at
 FROM below b
-JOIN af_tasks t ON t.seq = b.seq
+CROSS JOIN af_tasks t ON t.seq = b.seq
 JOIN af_work w ON w.seq = t.seq
 JOIN af_trees r ON r.seq = t.tree
 LEFT JOIN af_tasks p ON p.seq = t.parent

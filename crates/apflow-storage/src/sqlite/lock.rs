@@ -3,6 +3,7 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{Read as _, Seek as _, Write as _},
+    time::Duration,
 };
 
 use apflow_core::store::StoreError;
@@ -12,13 +13,41 @@ pub(super) struct FileLock {
     _file: File,
 }
 
+/// How long a store of this process that was dropped may take to finish what it had accepted.
+const CLOSING: Duration = Duration::from_secs(1);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Why the lock was not taken.
+enum Held {
+    /// This process has it, perhaps only until a store that was dropped has closed.
+    ByUs(StoreError),
+    /// Nothing will change soon.
+    For(StoreError),
+}
+
 impl FileLock {
     /// Takes the lock of the database at `path`, or says which process has it.
-    pub(super) fn take(path: &str) -> Result<Self, StoreError> {
+    pub(super) async fn take(path: &str) -> Result<Self, StoreError> {
+        let mut waited = Duration::ZERO;
+        loop {
+            match Self::try_take(path) {
+                Ok(lock) => return Ok(lock),
+                Err(Held::ByUs(_)) if waited < CLOSING => {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                    waited += LOOK_AGAIN;
+                }
+                Err(Held::ByUs(error) | Held::For(error)) => return Err(error),
+            }
+        }
+    }
+
+    fn try_take(path: &str) -> Result<Self, Held> {
         let name = format!("{path}-lock");
-        let cannot = |error: std::io::Error| StoreError::Unavailable {
-            what: format!("opening {name}: {error}"),
-            source: Some(Box::new(error)),
+        let cannot = |error: std::io::Error| {
+            Held::For(StoreError::Unavailable {
+                what: format!("opening {name}: {error}"),
+                source: Some(Box::new(error)),
+            })
         };
         let mut file = OpenOptions::new()
             .read(true)
@@ -38,13 +67,15 @@ impl FileLock {
                 } else {
                     format!("process {holder}")
                 };
-                return Err(StoreError::Locked {
+                let error = StoreError::Locked {
                     what: format!("{who} has the database {path}"),
                     hint: format!(
                         "stop it, send the command to it over HTTP, or use PostgreSQL, which many \
                          processes can share; reading works meanwhile (holder: {holder})"
                     ),
-                });
+                };
+                let ours = holder == std::process::id().to_string();
+                return Err(if ours { Held::ByUs(error) } else { Held::For(error) });
             }
             Err(TryLockError::Error(error)) => return Err(cannot(error)),
         }

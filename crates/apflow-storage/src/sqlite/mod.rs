@@ -7,6 +7,8 @@ mod lock;
 mod reads;
 mod rows;
 mod sql;
+#[cfg(test)]
+mod statements;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -17,7 +19,7 @@ use apflow_core::{
 use async_trait::async_trait;
 use sqlx::{
     AssertSqlSafe, Connection as _, Row as _, SqlSafeStr as _, SqliteConnection,
-    migrate::{Migration, MigrationType, Migrator},
+    migrate::{MigrateError, Migration, MigrationType, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::sync::{Mutex, broadcast};
@@ -53,7 +55,8 @@ pub(crate) async fn open(
             hint: "run a workflow first, or name another file with --db".to_owned(),
         });
     }
-    let lock = if in_memory || options.read_only { None } else { Some(FileLock::take(path)?) };
+    let lock =
+        if in_memory || options.read_only { None } else { Some(FileLock::take(path).await?) };
     let connect = connect_options(path, in_memory, &options);
     let mut writer = SqliteConnection::connect_with(&connect)
         .await
@@ -170,12 +173,26 @@ async fn migrate(writer: &mut SqliteConnection, options: &OpenOptions) -> Result
             )
         })
         .collect();
-    Migrator::with_migrations(migrations).run_direct(None, writer, false).await.map_err(|error| {
-        StoreError::Unavailable {
+    Migrator::with_migrations(migrations)
+        .run_direct(None, writer, false)
+        .await
+        .map_err(migration_failed)
+}
+
+fn migration_failed(error: MigrateError) -> StoreError {
+    match error {
+        MigrateError::Dirty(version) => StoreError::Damaged {
+            what: format!("migration {version} was begun and never finished"),
+        },
+        MigrateError::Execute(error) => from_sqlx("migrating", error),
+        MigrateError::ExecuteMigration(error, version) => {
+            from_sqlx(&format!("running migration {version}"), error)
+        }
+        error => StoreError::Unavailable {
             what: format!("migrating: {error}"),
             source: Some(Box::new(error)),
-        }
-    })
+        },
+    }
 }
 
 async fn applied(writer: &mut SqliteConnection) -> Result<Vec<i64>, StoreError> {

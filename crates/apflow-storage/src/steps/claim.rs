@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use apflow_core::{
-    id::{LeaseToken, Seq, TaskId, TreeId},
+    id::{Seq, TaskId, TreeId},
     store::{Claim, Claimed, NeedResult, StoreError},
     task::{Failure, FailureKind, State, StateName},
     time::Timestamp,
@@ -98,7 +98,11 @@ async fn give_up<R: Rows + ?Sized>(
     if let StoreError::Corrupt { table, row, what } = error {
         rows.set_aside(table, row, what).await?;
     }
-    let lease = work.task(seq).map_or(LeaseToken(0), |task| task.token);
+    let Some((lease, forest)) = work.task(seq).map(|task| (task.token, task.forest.0)) else {
+        return Ok(());
+    };
+    // What is claimed comes without its tree and its dependents; a failure concerns them.
+    work.whole(rows, &[forest]).await?;
     let failure = Failure::new(FailureKind::InvalidInput, error.to_string());
     // It was claimed a moment ago under this very lease.
     let _ = work.apply(seq, Event::Stumbled { lease, failure, retry_at: None });

@@ -21,11 +21,22 @@ pub(crate) async fn settle<R: Rows + ?Sized>(
         parts.iter().flat_map(|(batch, _)| *batch).map(|item| item.seq.0).collect();
     let wanted = claim::wanted(parts.iter().filter_map(|(_, next)| *next));
     // One more than wanted tells whether asking again is worth while.
-    let opening =
-        rows.open(&settling, if wanted == 0 { 0 } else { wanted.saturating_add(1) }).await?;
+    let mut asked = if wanted == 0 { 0 } else { wanted.saturating_add(1) };
+    let opening = rows.open(&settling, asked).await?;
     let next_wake = opening.next_wake.map(Timestamp);
     let mut work = Working::new(opening.now);
-    let ready = work.take_in(opening);
+    let mut found = opening.ready.len();
+    let mut ready = work.take_in(opening);
+    while found > ready.len() && found == asked as usize {
+        // Rows that cannot be read lie at the head of the queue; those behind them are wanted.
+        asked = asked.saturating_add(u32::try_from(found - ready.len()).unwrap_or(u32::MAX));
+        let opening = rows.open(&[], asked).await?;
+        if opening.ready.len() == found {
+            break;
+        }
+        found = opening.ready.len();
+        ready = work.take_in(opening);
+    }
 
     let mut answers = Vec::with_capacity(parts.len());
     let mut fresh = claim::Fresh::new();

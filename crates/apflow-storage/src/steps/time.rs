@@ -48,11 +48,21 @@ pub(crate) async fn lapse<R: Rows + ?Sized>(
     limit: u32,
 ) -> Result<(u32, Effects), StoreError> {
     let now = rows.now().await?;
-    let (tasks, trees) = rows.due(now, limit).await?;
-    if tasks.is_empty() && trees.is_empty() {
-        return Ok((0, Effects::default()));
-    }
-    let mut work = open(rows, &tasks).await?;
+    let mut asked = limit;
+    let (mut work, tasks, trees) = loop {
+        let (tasks, trees) = rows.due(now, asked).await?;
+        if tasks.is_empty() && trees.is_empty() {
+            return Ok((0, Effects::default()));
+        }
+        let work = open(rows, &tasks).await?;
+        let unreadable = tasks.iter().filter(|seq| work.task(**seq).is_none()).count();
+        let unreadable = u32::try_from(unreadable).unwrap_or(u32::MAX);
+        if tasks.len() < asked as usize || limit.saturating_add(unreadable) <= asked {
+            break (work, tasks, trees);
+        }
+        // Rows that cannot be read come first for ever; time has to reach those behind them.
+        asked = limit.saturating_add(unreadable);
+    };
     let mut changed = 0;
     for seq in tasks {
         // Refused where the row changed between the two looks; it is looked at again.

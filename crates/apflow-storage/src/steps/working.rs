@@ -7,7 +7,7 @@ use apflow_core::{
     id::Seq,
     plan::{self, Cause, Edge, Node},
     store::{EventKind, NeedKind, StoreError},
-    task::{Definition, OnFailure, Outcome, State, StateName, Task},
+    task::{Definition, OnFailure, Outcome, State, StateName, Task, TreeOptions},
     time::Timestamp,
     transition::{Event, Refused},
 };
@@ -166,9 +166,16 @@ impl Working {
                 true
             }
             Err(error) => {
-                self.corrupt.push(error);
+                self.set_aside(error);
                 false
             }
+        }
+    }
+
+    /// Notes a row that cannot be read; it is reported when the transaction is written.
+    fn set_aside(&mut self, error: StoreError) {
+        if !self.corrupt.iter().any(|known| known.to_string() == error.to_string()) {
+            self.corrupt.push(error);
         }
     }
 
@@ -369,7 +376,12 @@ impl Working {
                 continue;
             };
             let Some(row) = self.tree(tree) else { continue };
-            let on_failure = row.options()?.on_failure;
+            let options = row.options().unwrap_or_else(|error| {
+                // The failure has to be stored all the same.
+                self.set_aside(error);
+                TreeOptions::default()
+            });
+            let on_failure = options.on_failure;
             if on_failure == OnFailure::Continue {
                 continue;
             }

@@ -1,0 +1,186 @@
+//! Opening a database: made anew, left half-way, older, newer, and held by somebody else.
+
+use std::path::Path;
+
+use apflow_core::{
+    store::{Store, StoreError},
+    task::StateName,
+};
+use apflow_storage::{
+    OpenOptions,
+    conformance::{Bed, HandClock, forest},
+    open,
+};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _, SqliteConnection};
+use std::sync::Arc;
+use tempfile::TempDir;
+
+const FIRST: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations/sqlite/0001_tasks.sql"));
+
+fn place() -> (TempDir, String) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("apflow.db").to_str().expect("a path in UTF-8").to_owned();
+    (dir, path)
+}
+
+async fn by_hand(path: &str) -> SqliteConnection {
+    let url = format!("sqlite://{path}?mode=rwc");
+    SqliteConnection::connect(&url).await.expect("a connection of our own")
+}
+
+async fn refused(path: &str, options: OpenOptions) -> StoreError {
+    open(path, options).await.err().expect("it should not open")
+}
+
+/// A store works: it takes a submission and gives it back.
+async fn works(store: Arc<dyn Store>, task: &str) {
+    let bed = Bed::open(async |_| store).await;
+    bed.submit(task).await;
+    assert_eq!(bed.state(task).await, StateName::Ready);
+}
+
+#[tokio::test]
+async fn a_migration_that_was_interrupted_is_run_again() {
+    let (_dir, path) = place();
+    let mut connection = by_hand(&path).await;
+    // As far as a process gets that dies between two statements: nothing of it is kept.
+    let mut half = connection.begin().await.expect("a transaction");
+    let statements: Vec<&str> = FIRST.split_inclusive(";\n").collect();
+    for statement in &statements[..statements.len() / 2] {
+        half.execute(AssertSqlSafe(*statement)).await.expect("a statement of the migration");
+    }
+    half.rollback().await.expect("the process dies");
+    // The table of the migrator is made first, outside of the transaction.
+    connection
+        .execute(
+            "CREATE TABLE _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT NOT NULL,
+             installed_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, success BOOLEAN NOT NULL,
+             checksum BLOB NOT NULL, execution_time BIGINT NOT NULL)",
+        )
+        .await
+        .expect("a table");
+    connection.close().await.expect("closed");
+    works(open(&path, OpenOptions::default()).await.expect("it opens"), "a").await;
+}
+
+#[tokio::test]
+async fn a_migration_that_is_marked_as_half_done_is_not_guessed_about() {
+    let (_dir, path) = place();
+    drop(open(&path, OpenOptions::default()).await.expect("it opens"));
+    let mut connection = by_hand(&path).await;
+    connection.execute("UPDATE _sqlx_migrations SET success = FALSE").await.expect("marked");
+    connection.close().await.expect("closed");
+    let error = refused(&path, OpenOptions::default()).await;
+    assert!(matches!(&error, StoreError::Damaged { .. }), "{error:?}");
+    assert!(error.to_string().contains("migration 1"), "{error}");
+    assert!(error.hint().expect("a hint").contains("backup"));
+}
+
+#[tokio::test]
+async fn a_newer_database_is_refused() {
+    let (_dir, path) = place();
+    drop(open(&path, OpenOptions::default()).await.expect("it opens"));
+    let mut connection = by_hand(&path).await;
+    connection
+        .execute(
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+             VALUES (999, 'from the future', TRUE, x'00', 0)",
+        )
+        .await
+        .expect("a row");
+    connection.close().await.expect("closed");
+    for options in [OpenOptions::default(), OpenOptions { read_only: true, ..Default::default() }] {
+        let error = refused(&path, options).await;
+        let StoreError::TooNew { found: 999, known } = error else { panic!("{error:?}") };
+        assert!(known < 999);
+        assert!(error.hint().expect("a hint").contains("newer"));
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_was_made_before_opens_again_with_everything_in_it() {
+    let (_dir, path) = place();
+    for round in 0..3 {
+        let store = open(&path, OpenOptions::default()).await.expect("it opens");
+        works(Arc::clone(&store), &format!("a{round}")).await;
+        for earlier in 0..round {
+            let id = format!("a{earlier}").as_str().into();
+            assert!(store.record(&id).await.expect("an answer").is_some(), "{id}");
+        }
+    }
+    let mut connection = by_hand(&path).await;
+    let row = sqlx::query("SELECT count(*) FROM _sqlx_migrations").fetch_one(&mut connection);
+    assert_eq!(row.await.expect("a row").get::<i64, _>(0), 1, "it was migrated once");
+}
+
+#[tokio::test]
+async fn a_database_that_may_not_be_migrated_says_how_it_could_be() {
+    let (_dir, path) = place();
+    by_hand(&path).await.close().await.expect("an empty file");
+    let mut connection = by_hand(&path).await;
+    connection.execute("CREATE TABLE other (a)").await.expect("a table of somebody else");
+    connection.close().await.expect("closed");
+    for options in [
+        OpenOptions { no_migration: true, ..OpenOptions::default() },
+        OpenOptions { read_only: true, ..OpenOptions::default() },
+    ] {
+        let error = refused(&path, options).await;
+        assert!(error.hint().expect("a hint").contains("apflow db migrate"), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_process_is_refused_with_the_number_of_the_first() {
+    let (_dir, path) = place();
+    let store = open(&path, OpenOptions::default()).await.expect("it opens");
+    let error = refused(&path, OpenOptions::default()).await;
+    assert!(matches!(&error, StoreError::Locked { .. }), "{error:?}");
+    assert!(error.to_string().contains(&std::process::id().to_string()), "{error}");
+    assert!(error.hint().expect("a hint").contains("PostgreSQL"));
+    works(store, "a").await;
+    let other = open(&path, OpenOptions::default()).await.expect("it is free again");
+    works(other, "b").await;
+}
+
+#[tokio::test]
+async fn reading_works_while_another_process_writes() {
+    let (_dir, path) = place();
+    let reading = OpenOptions { read_only: true, ..OpenOptions::default() };
+    let missing = refused(&path, reading.clone()).await;
+    assert!(missing.to_string().contains("no database"), "{missing}");
+    assert!(!Path::new(&path).exists(), "looking makes no file");
+
+    let writer = open(&path, OpenOptions::default()).await.expect("it opens");
+    let reader = open(&path, reading).await.expect("it opens beside the writer");
+    writer.insert(forest("root; a ^root")).await.expect("stored");
+    let seen = reader.subtree(&"root".into()).await.expect("read");
+    assert_eq!(seen.len(), 2, "the reader sees what was acknowledged");
+    let error = reader.insert(forest("b")).await.expect_err("it only reads");
+    assert!(matches!(&error, StoreError::Locked { .. }), "{error:?}");
+    drop(writer);
+    assert!(reader.record(&"a".into()).await.expect("read").is_some(), "and after it is gone");
+}
+
+#[tokio::test]
+async fn what_a_dead_process_held_is_taken_up_when_the_file_is_opened_again() {
+    let (_dir, path) = place();
+    let clock = Arc::new(HandClock::default());
+    let options = OpenOptions { clock: Some(clock), ..OpenOptions::default() };
+    let bed = Bed::open(async |_| open(&path, options.clone()).await.expect("it opens")).await;
+    bed.submit("root; a ^root; b ^root x1").await;
+    let held = bed.claim(1).await;
+    assert_eq!(held[0].id.as_str(), "a");
+    let other = apflow_core::store::Claim { worker: "gone".into(), ..bed.wish(1) };
+    bed.store.settle(Vec::new(), Some(other)).await.expect("claimed");
+    drop(bed);
+
+    let bed = Bed::open(async |_| open(&path, options).await.expect("it opens again")).await;
+    assert_eq!(bed.store.recover().await.expect("recovered"), 2);
+    assert_eq!(bed.states("a b").await, "ready failed", "b had one attempt");
+    let late = bed.store.settle(vec![apflow_storage::conformance::failed(&held[0])], None).await;
+    assert_eq!(late.expect("an answer").refused.len(), 1, "the dead may not report");
+    assert_eq!(bed.store.recover().await.expect("recovered"), 0);
+    assert_eq!(bed.run_all(&[]).await, [["a"], ["root"]]);
+    apflow_storage::conformance::audit(bed.store.as_ref()).await;
+}
