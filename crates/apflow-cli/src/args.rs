@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use crate::show;
+
 /// What `apflow help exit-codes` says.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes. They do not change between releases.
@@ -107,6 +109,24 @@ pub(crate) struct Grants {
     /// Run at most so many tasks at the same time [default: APFLOW_MAX_PARALLEL_TASKS, or 256]
     #[arg(long, value_name = "N")]
     pub(crate) parallel: Option<u32>,
+}
+
+impl Grants {
+    /// The grants as they are typed, for commands that are shown.
+    pub(crate) fn flags(&self) -> String {
+        let dirs: Vec<String> =
+            self.allow_dir.iter().map(|dir| dir.to_string_lossy().into_owned()).collect();
+        let lists = [
+            ("--allow-command", &self.allow_command),
+            ("--allow-dir", &dirs),
+            ("--allow-host", &self.allow_host),
+            ("--allow", &self.allow),
+        ];
+        let flag = |(flag, list): (&str, &Vec<String>)| -> String {
+            list.iter().map(|value| format!(" {flag} {}", show::quoted(value))).collect()
+        };
+        lists.into_iter().map(flag).collect()
+    }
 }
 
 /// How data is written to standard output.

@@ -256,13 +256,7 @@ fn problem(one: &Problem, of: Option<&str>) -> String {
 
 impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
-        let taken = matches!(error, StoreError::DuplicateTask(_) | StoreError::DuplicateTree(_));
-        let told = Self::from(ApiError::from(error));
-        if taken {
-            told.exiting(Exit::Conflict).help("choose another name with --run")
-        } else {
-            told
-        }
+        ApiError::from(error).into()
     }
 }
 
@@ -277,7 +271,12 @@ impl From<ApiError> for CliError {
             None => (error.detail, None),
         };
         let hint = error.hint.or_else(|| error.source.as_ref().and_then(|source| source.hint()));
+        // The API has one code for trees that cannot be stored; that an id is taken is a conflict.
+        let taken = error.code == Code::InvalidTree && what.contains("already exists");
         let mut told = Self::new(error.code, what);
+        if taken {
+            told = told.exiting(Exit::Conflict).help("choose another id");
+        }
         if let Some(why) = why {
             told = told.because(why);
         }

@@ -11,7 +11,7 @@ use apflow::core::{
 use serde_json::{Value, json};
 
 use crate::{
-    args::RunOutput,
+    args::{Grants, RunOutput},
     config::Database,
     error::{CliError, Exit},
     follow::{Follow, Waited},
@@ -35,6 +35,8 @@ pub(crate) struct Telling<'a> {
     pub(crate) took: Duration,
     /// Where it is stored.
     pub(crate) database: &'a Database,
+    /// What its tasks may do.
+    pub(crate) grants: &'a Grants,
 }
 
 /// Writes what came of the runs that were followed.
@@ -158,14 +160,17 @@ async fn summary(
     if count > LISTED * 2 {
         let _ = writeln!(text, "  … {count} tasks failed or are blocked in all");
     }
-    let flag = telling.database.flag();
+    let flag = telling.database.flag() + &telling.grants.flags();
     if !matches!(waited, Waited::Over | Waited::Interrupted) {
         let run = telling.run.map(|run| format!(" {run}")).unwrap_or_default();
         text.push_str(&crate::error::line("go on", &format!("apflow resume{run}{flag}")));
     } else if let Some(first) = records.iter().find(failed) {
         text.push_str(&crate::error::line(
             "retry",
-            &format!("apflow tasks execute {}{flag}", quoted(root_of(records, first).as_str())),
+            &format!(
+                "apflow tasks execute {}{flag}",
+                show::quoted(root_of(records, first).as_str())
+            ),
         ));
     }
     Ok(text)
@@ -183,13 +188,4 @@ fn root_of<'a>(records: &'a [Record], of: &'a Record) -> &'a TaskId {
         }
     }
     &at.id
-}
-
-/// An id as it is typed in a shell.
-fn quoted(id: &str) -> String {
-    let harmless = |letter: char| letter.is_ascii_alphanumeric() || "-_./:@".contains(letter);
-    if !id.is_empty() && id.chars().all(harmless) {
-        return id.to_owned();
-    }
-    format!("'{}'", show::plain(id).replace('\'', r"'\''"))
 }

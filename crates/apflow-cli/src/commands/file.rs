@@ -75,8 +75,15 @@ impl Source {
     ) -> Result<Order, CliError> {
         let wrong = |problems| CliError::problems(self.name.clone(), problems);
         let order = self.workflow.order(inputs, run).map_err(wrong)?;
-        Problems::refuse(strangers(&order, run, registry)).map_err(wrong)?;
-        Ok(order)
+        let mut problems = strangers(&order, run, registry);
+        if problems.is_empty() {
+            return Ok(order);
+        }
+        // All problems are told at once, those of the tree beside those of the executors.
+        if let Err(Problems(more)) = compile(order, &SystemIds, &Limits::default()) {
+            problems.extend(more);
+        }
+        Err(wrong(Problems::of(problems)))
     }
 
     /// What would be stored, or everything that is wrong with it.
@@ -153,7 +160,10 @@ fn strangers(order: &Order, run: &str, registry: &Registry) -> Vec<Problem> {
                     .in_field("executor")
                     .expecting(format!("one of {}", known.join(", ")))
                     .found(asked.clone());
-            Some(match nearest(&asked, known.iter().copied()) {
+            // Most ids end like this, and people leave it out.
+            let whole = format!("{asked}_executor");
+            let ids = || known.iter().copied();
+            Some(match nearest(&asked, ids()).or_else(|| nearest(&whole, ids())) {
                 Some(meant) => problem.hinting(format!("did you mean `{meant}`?")),
                 None => problem.hinting("`apflow info` lists what there is"),
             })

@@ -100,7 +100,9 @@ fn all(whole: &Value) -> String {
     let rows = executors.map(|executor| {
         let standing = match (&executor["allowed"], &executor["unavailable"]) {
             (Value::Bool(false), _) => "not allowed".to_owned(),
-            (_, Value::String(why)) => format!("off: {}", show::short(why, 70)),
+            (_, Value::String(why)) => {
+                format!("off: {}", show::short(why.split("] ").last().unwrap_or(why), 50))
+            }
             _ => "ready".to_owned(),
         };
         vec![data::brief(&executor["id"]), standing, data::brief(&executor["description"])]

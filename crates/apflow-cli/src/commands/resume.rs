@@ -45,9 +45,8 @@ pub(crate) async fn resume(args: Resume) -> Result<Exit, CliError> {
     if followed.is_empty() {
         return nothing(&app, args.run.as_deref()).await;
     }
-    let count = followed.len();
-    let found = if count == 1 { "1 tree".to_owned() } else { format!("{count} trees") };
-    show::say(&format!("going on with {found}"));
+    let count = followed.iter().map(|tree| tree.tasks.len()).sum();
+    show::say(&format!("going on with {}", show::count(count, "task")));
     let trees: Vec<TreeId> = followed.iter().map(|tree| tree.id.clone()).collect();
     let board = board(followed.iter().flat_map(|tree| &tree.tasks), args.run.as_deref());
     let mut interrupts = Interrupts::listen()?;
@@ -61,6 +60,7 @@ pub(crate) async fn resume(args: Resume) -> Result<Exit, CliError> {
         quiet: args.quiet,
         took: began.elapsed(),
         database: &database,
+        grants: &args.allow,
     };
     let told = ended::tell(app.engine(), &mut follow, waited, &telling).await;
     leave(app, waited).await;

@@ -6,6 +6,7 @@ use apflow::{
     App,
     core::{
         id::{Ids as _, TaskId},
+        store::StoreError,
         submit::Order,
         task::StateName,
     },
@@ -47,6 +48,10 @@ pub(crate) async fn run(args: Run) -> Result<Exit, CliError> {
         warn_of_refusals(&order, &registry);
     }
 
+    let board = board(&order, &name);
+    // What is wrong with the file is told before there is a database.
+    let submission = source.compile(order)?;
+
     let database = Database::find(&args.database);
     database.prepare()?;
     let gauge = Arc::new(Gauge::default());
@@ -55,19 +60,22 @@ pub(crate) async fn run(args: Run) -> Result<Exit, CliError> {
         .observer(Arc::clone(&gauge) as Arc<_>)
         .open()
         .await?;
-    let board = board(&order, &name);
-    let inserted = match app.engine().submit(order).await {
-        Ok(inserted) => inserted,
-        Err(apflow::core::engine::SubmitError::Problems(problems)) => {
-            return Err(CliError::problems(source.name, problems));
-        }
-        Err(error) => return Err(error.into()),
-    };
+    // The engine would check it once more and store it no differently.
+    let inserted = app.engine().store().insert(submission).await.map_err(|error| {
+        let taken = matches!(error, StoreError::DuplicateTask(_) | StoreError::DuplicateTree(_));
+        let told = CliError::from(error);
+        if taken { told.help("choose another name with --run") } else { told }
+    })?;
     if args.detach {
         show::say(&format!("run {name} is stored and started"));
         show::say(&crate::error::line(
             "go on",
-            &format!("apflow resume {name}{}", database.flag()),
+            &format!(
+                "apflow resume {}{}{}",
+                show::quoted(&name),
+                database.flag(),
+                args.allow.flags()
+            ),
         ));
         show::data(&name)?;
         let _ = app.shutdown(Duration::ZERO).await;
@@ -85,6 +93,7 @@ pub(crate) async fn run(args: Run) -> Result<Exit, CliError> {
         quiet: args.quiet,
         took: began.elapsed(),
         database: &database,
+        grants: &args.allow,
     };
     let told = ended::tell(app.engine(), &mut follow, waited, &telling).await;
     leave(app, waited).await;
@@ -150,9 +159,10 @@ fn warn_of_refusals(order: &Order, registry: &apflow::core::registry::Registry) 
         }
         let id = &manifest.id;
         if !allowed {
-            show::warn(&format!("{id} is not allowed here and {uses} tasks use it; --allow {id}"));
+            let tasks = show::count(uses, "task");
+            show::warn(&format!("{tasks} will fail: {id} is not allowed here (--allow {id})"));
         } else if let Some(why) = &manifest.unavailable {
-            show::warn(&format!("{uses} tasks will fail: {why}"));
+            show::warn(&format!("{} will fail: {why}", show::count(uses, "task")));
         }
     }
 }

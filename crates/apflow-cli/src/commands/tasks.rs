@@ -147,6 +147,7 @@ async fn run(database: &Database, args: Execute, output: Output) -> Result<Exit,
         quiet: args.quiet,
         took: began.elapsed(),
         database,
+        grants: &args.allow,
     };
     let told = ended::tell(app.engine(), &mut follow, waited, &telling).await;
     leave(app, waited).await;
@@ -193,23 +194,24 @@ fn gather_ids(value: &Value, ids: &mut String) {
                 ids.push_str(&show::plain(id));
                 ids.push('\n');
             }
-            if let Some(children) = object.get("children") {
-                gather_ids(children, ids);
-            }
+            // A tree holds its root and then what is below; a page its tasks.
+            let parts = ["task", "tasks", "children"];
+            parts.iter().filter_map(|part| object.get(*part)).for_each(|it| gather_ids(it, ids));
         }
         _ => {}
     }
 }
 
 /// A nested task with everything below it; as deep as the answer, which has a limit.
-fn drawn(task: &Value, depth: usize) -> String {
+fn drawn(node: &Value, depth: usize) -> String {
     use apflow::core::task::StateName;
+    let task = &node["task"];
     let state = task["state"]["name"].as_str().and_then(StateName::parse);
     let (sign, style) = tree::mark(state.unwrap_or(StateName::Created));
     let name = show::short(&data::brief(&task["name"]), 80);
     let id = show::plain(&data::brief(&task["id"]));
     let mut text = format!("{}{style}{sign}{style:#} {name}  {id}\n", "  ".repeat(depth));
-    for child in task["children"].as_array().into_iter().flatten() {
+    for child in node["children"].as_array().into_iter().flatten() {
         text.push_str(&drawn(child, depth + 1));
     }
     text

@@ -19,9 +19,9 @@ pub(crate) fn validate(args: &Validate) -> Result<Exit, CliError> {
     let submission = source.compile(order)?;
     let needs: usize = submission.tasks.iter().map(|task| task.needs.len()).sum();
     show::data(&format!(
-        "{}: valid, {} tasks, {needs} dependencies\n",
+        "{}: valid, {}, {needs} dependencies\n",
         show::plain(&source.name),
-        submission.tasks.len()
+        show::count(submission.tasks.len(), "task")
     ))?;
     Ok(Exit::Ok)
 }

@@ -76,6 +76,20 @@ fn escaped(text: &str, lines: bool) -> String {
     safe
 }
 
+/// A word as it is typed in a shell.
+pub(crate) fn quoted(word: &str) -> String {
+    let harmless = |letter: char| letter.is_ascii_alphanumeric() || "-_./:@".contains(letter);
+    if !word.is_empty() && word.chars().all(harmless) {
+        return word.to_owned();
+    }
+    format!("'{}'", plain(word).replace('\'', r"'\''"))
+}
+
+/// `1 task`, `2 tasks`.
+pub(crate) fn count(number: usize, of: &str) -> String {
+    if number == 1 { format!("1 {of}") } else { format!("{number} {of}s") }
+}
+
 /// The text on one line, cut after `most` characters.
 pub(crate) fn short(text: &str, most: usize) -> String {
     let mut short: String = text.chars().take(most).collect();
