@@ -1,2 +1,102 @@
-//! The `apflow` binary.
-fn main() {}
+//! The `apflow` binary: it reads arguments and the environment, calls the library, and shows what came of it.
+
+mod args;
+mod commands;
+mod config;
+mod error;
+mod follow;
+mod show;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::{
+    args::{Args, Command},
+    error::{CliError, Exit},
+};
+
+fn main() -> ExitCode {
+    on_panic();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return refused(&error),
+    };
+    log_if_asked(args.verbose);
+    match dispatch(args) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            error.show();
+            error.exit().into()
+        }
+    }
+}
+
+/// What clap says of arguments it cannot read, or the help that was asked for.
+fn refused(error: &clap::Error) -> ExitCode {
+    // A reader that closed the pipe early has seen enough.
+    let _ = error.print();
+    if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() }
+}
+
+/// Commands that only think run here; the others get a runtime.
+fn dispatch(args: Args) -> Result<Exit, CliError> {
+    match args.command {
+        Command::Validate(args) => commands::validate::validate(&args),
+        Command::Graph(args) => commands::graph::graph(&args),
+        Command::Schema(args) => commands::schema::schema(&args),
+        Command::Explain(args) => commands::explain::explain(&args),
+        Command::Run(args) => wait_for(commands::run::run(args)),
+        Command::Serve(args) => wait_for(commands::serve::serve(args)),
+        Command::Resume(args) => wait_for(commands::resume::resume(args)),
+        Command::Tasks(args) => wait_for(commands::tasks::tasks(args)),
+        Command::Info(args) => commands::info::info(&args),
+        Command::Db(args) => wait_for(commands::db::db(args)),
+    }
+}
+
+fn wait_for(work: impl Future<Output = Result<Exit, CliError>>) -> Result<Exit, CliError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::internal(format!("no threads can be had: {error}")))?;
+    let done = runtime.block_on(work);
+    // Whatever still runs was handed back or cancelled already; nobody waits for its last breath.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    done
+}
+
+/// Logging costs a millisecond at start, so it is set up only where somebody reads it.
+fn log_if_asked(verbose: u8) {
+    use tracing_subscriber::EnvFilter;
+    let asked = config::variable("APFLOW_LOG").or_else(|| config::variable("RUST_LOG"));
+    let filter = match (asked, verbose) {
+        (Some(filter), _) => EnvFilter::new(filter),
+        (None, 0) => return,
+        (None, 1) => EnvFilter::new("warn,apflow=info,apflow_core=info,apflow_protocols=info"),
+        (None, 2) => EnvFilter::new("info,apflow=debug,apflow_core=debug,apflow_protocols=debug"),
+        (None, _) => EnvFilter::new("debug"),
+    };
+    let colours = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colours)
+        .init();
+}
+
+/// A panic is our fault; it says so, and where it wants to be told.
+fn on_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        let what = panic.payload_as_str().unwrap_or("no message");
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let mut text = error::heading("AF0019", &format!("apflow has a fault: {what}"));
+        text.push_str(&error::line(
+            "at",
+            &format!("{place}, apflow {}", env!("CARGO_PKG_VERSION")),
+        ));
+        text.push_str(&error::line("help", "report it with the command you typed and this text"));
+        text.push_str(&error::line("", "what was acknowledged is stored; `apflow resume` goes on"));
+        show::say(&text);
+    }));
+}

@@ -199,6 +199,7 @@ impl CommandExecutor {
             env: self.env(inputs)?,
             input: text(inputs, "stdin")?.map(str::to_owned),
             time: self.time(inputs)?,
+            good: good_codes(inputs)?,
             argv,
         })
     }
@@ -318,6 +319,8 @@ struct Plan {
     env: BTreeMap<String, String>,
     input: Option<String>,
     time: Duration,
+    /// Exit codes that are no failure.
+    good: Vec<i32>,
 }
 
 #[async_trait]
@@ -366,8 +369,9 @@ impl Executor for CommandExecutor {
             }
         };
         let code = return_code(status);
+        let success = plan.good.contains(&code);
         let mut result = json!({
-            "success": status.success(),
+            "success": success,
             "return_code": code,
             "stdout": stdout.text(),
             "stderr": stderr.text(),
@@ -375,7 +379,7 @@ impl Executor for CommandExecutor {
         if truncated {
             result["truncated"] = json!(true);
         }
-        if status.success() {
+        if success {
             return Ok(result);
         }
         let said = quoted(&stderr);
@@ -464,6 +468,19 @@ fn disabled() -> String {
     )
 }
 
+/// The exit codes the task takes as a success: 0 unless it says more, never a signal.
+fn good_codes(inputs: &Map<String, Value>) -> Result<Vec<i32>, ExecuteError> {
+    let codes = match inputs.get("ok_codes") {
+        None | Some(Value::Null) => return Ok(vec![0]),
+        Some(Value::Array(codes)) if !codes.is_empty() => codes,
+        Some(_) => return Err(bad("ok_codes must be a list of exit codes")),
+    };
+    let code =
+        |value: &Value| value.as_u64().and_then(|code| u8::try_from(code).ok()).map(i32::from);
+    let read: Option<Vec<i32>> = codes.iter().map(code).collect();
+    read.ok_or_else(|| bad("ok_codes must hold exit codes from 0 to 255"))
+}
+
 /// The exit code, or the number of the signal below zero, as Python has it.
 fn return_code(status: std::process::ExitStatus) -> i32 {
     use std::os::unix::process::ExitStatusExt;
@@ -517,7 +534,12 @@ fn manifest(config: &CommandConfig) -> Manifest {
                 "type": ["object", "null"], "additionalProperties": {"type": "string"},
                 "description": "Variables the operator lets tasks set."
             },
-            "stdin": {"type": ["string", "null"], "description": "What the program may read."}
+            "stdin": {"type": ["string", "null"], "description": "What the program may read."},
+            "ok_codes": {
+                "type": ["array", "null"], "minItems": 1, "default": [0],
+                "items": {"type": "integer", "minimum": 0, "maximum": 255},
+                "description": "Exit codes that are no failure; grep says 1 for nothing found."
+            }
         },
         "anyOf": [{"required": ["command"]}, {"required": ["argv"]}],
         "additionalProperties": true

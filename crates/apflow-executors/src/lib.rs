@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | [`aggregate`] | `aggregate` | gathers the results of several tasks into one |
 //! | [`command`] | `command` | runs an allowed program, without a shell |
+//! | [`report`] | `report` | turns the results of several tasks into one Markdown page |
 //! | [`rest`] | `rest` | calls an HTTP address that the [`guard`] lets through |
 //! | [`system_info`] | `system-info` | says what the machine has |
 //!
@@ -17,6 +18,8 @@ pub mod aggregate;
 pub mod command;
 #[cfg(feature = "rest")]
 pub mod guard;
+#[cfg(feature = "report")]
+pub mod report;
 #[cfg(feature = "rest")]
 pub mod rest;
 #[cfg(feature = "system-info")]
@@ -59,6 +62,8 @@ pub fn register_all(registry: &mut Registry, config: &ExecutorsConfig) {
     registry.register(aggregate::AggregateResults::new(Arc::clone(&config.clock)));
     #[cfg(feature = "command")]
     registry.register(command::CommandExecutor::new(&config.command));
+    #[cfg(feature = "report")]
+    registry.register(report::Report::new());
     #[cfg(feature = "rest")]
     registry.register(rest::RestExecutor::new(&config.rest));
     #[cfg(feature = "system-info")]

@@ -35,6 +35,7 @@ fn every_executor_says_who_it_is_and_what_it_takes() {
         [
             ("aggregate_results_executor", "core", true),
             ("command_executor", "stdio", false),
+            ("report_executor", "core", true),
             ("rest_executor", "http", true),
             ("system_info_executor", "stdio", true),
         ]

@@ -504,3 +504,15 @@ async fn two_hundred_short_commands_leave_no_zombie() {
         .count();
     assert_eq!(zombies, 0);
 }
+
+#[tokio::test]
+async fn an_exit_code_the_task_expects_is_a_success_and_no_other_is() {
+    let exits = |code: i64, good: Value| json!({"argv": ["sh", "-c", format!("exit {code}")], "ok_codes": good});
+    let result = run(&shell(), exits(1, json!([0, 1]))).await.expect("expected");
+    assert_eq!((&result["success"], &result["return_code"]), (&json!(true), &json!(1)));
+    failed_as(run(&shell(), exits(2, json!([0, 1]))).await, FailureKind::Executor);
+    failed_as(run(&shell(), exits(0, json!([1]))).await, FailureKind::Executor);
+    for wrong in [json!([]), json!([256]), json!([-9]), json!("0")] {
+        failed_as(run(&shell(), exits(0, wrong)).await, FailureKind::InvalidInput);
+    }
+}

@@ -1,15 +1,29 @@
 //! What the built-in executors promise, tried from outside.
 
-#![cfg(any(feature = "aggregate", feature = "command", feature = "rest", feature = "system-info"))]
+#![cfg(any(
+    feature = "aggregate",
+    feature = "command",
+    feature = "report",
+    feature = "rest",
+    feature = "system-info"
+))]
 
 #[cfg(feature = "aggregate")]
 mod aggregate;
-#[cfg(all(feature = "aggregate", feature = "command", feature = "rest", feature = "system-info"))]
+#[cfg(all(
+    feature = "aggregate",
+    feature = "command",
+    feature = "report",
+    feature = "rest",
+    feature = "system-info"
+))]
 mod all;
 #[cfg(feature = "command")]
 mod command;
 #[cfg(feature = "rest")]
 mod guard;
+#[cfg(feature = "report")]
+mod report;
 #[cfg(feature = "rest")]
 mod rest;
 #[cfg(feature = "system-info")]

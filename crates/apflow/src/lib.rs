@@ -11,6 +11,8 @@ pub use apflow_executors as executors;
 #[cfg(feature = "http")]
 pub use apflow_protocols as protocols;
 pub use apflow_storage as storage;
+/// For writing executors and hooks, whose traits are made with it.
+pub use async_trait::async_trait;
 
 mod app;
 pub mod prelude;

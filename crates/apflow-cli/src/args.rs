@@ -1,0 +1,454 @@
+//! The arguments, and the help that goes with them.
+
+#![expect(clippy::doc_markdown, reason = "clap shows the comments word for word")]
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+use crate::show;
+
+/// What `apflow help exit-codes` says.
+pub(crate) const EXIT_CODES: &str = "\
+Exit codes. They do not change between releases.
+
+    0  everything that was asked for is done
+    1  a run failed
+    2  the arguments or the file are wrong; nothing was done
+    3  no valid credential
+    4  what was named does not exist
+    5  what is stored stands in the way: it runs already, its name is taken, it cannot be deleted
+    6  the time to wait is over; the run can go on with `apflow resume`
+    7  the database or the server cannot be reached or used
+    8  reserved: a budget is used up
+    9  a run was cancelled
+   10  reserved: a run waits for a person
+  130  interrupted
+";
+
+const AFTER: &str = "\
+First steps:
+  apflow run examples/hello.yaml
+  apflow run examples/repo-report.yaml --allow-command git --print markdown
+
+`apflow help exit-codes` lists the exit codes, `apflow explain AF0001` explains an error.";
+
+/// Durable task orchestration: runs workflow files here, serves them over HTTP, goes on after a crash.
+#[derive(Debug, Parser)]
+#[command(name = "apflow", version, after_help = AFTER, max_term_width = 100)]
+#[command(disable_help_subcommand = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// Log to standard error; more often, more of it. APFLOW_LOG chooses exactly.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a workflow file and show what comes of it.
+    Run(Run),
+    /// Serve tasks over HTTP and run them.
+    Serve(Serve),
+    /// Take up what a crash, `--detach` or an interruption left, and wait until it has ended.
+    Resume(Resume),
+    /// Create, read, run and change tasks.
+    Tasks(Tasks),
+    /// Tell everything that is wrong with a workflow file.
+    Validate(Validate),
+    /// Draw a workflow file.
+    Graph(Graph),
+    /// Say what this apflow has: version, database, executors.
+    Info(Info),
+    /// Look after the database.
+    Db(Db),
+    /// Print a JSON Schema.
+    Schema(Schema),
+    /// Explain an error code, or `exit-codes`.
+    #[command(visible_alias = "help")]
+    Explain(Explain),
+}
+
+/// Where tasks are stored.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct DatabaseArgs {
+    /// The database: sqlite:FILE or postgres://… [default: APFLOW_DATABASE_URL, DATABASE_URL, or
+    /// .apflow/apflow.db here]
+    #[arg(long, value_name = "URL")]
+    pub(crate) db: Option<String>,
+}
+
+/// When a write counts as done.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(crate) enum Durability {
+    /// When it survives a power cut.
+    #[default]
+    Strict,
+    /// When it survives a crash of the process; faster.
+    Relaxed,
+}
+
+/// What tasks may do; a workflow cannot grant itself anything.
+#[derive(Debug, Clone, Default, ClapArgs)]
+#[command(next_help_heading = "What tasks may do")]
+pub(crate) struct Grants {
+    /// Let tasks run this program; may be repeated.
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) allow_command: Vec<String>,
+    /// Let commands work in this directory besides the current one; may be repeated.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) allow_dir: Vec<PathBuf>,
+    /// Let tasks call this private host, address or network; may be repeated.
+    #[arg(long, value_name = "HOST")]
+    pub(crate) allow_host: Vec<String>,
+    /// Grants only executors that are named like this; may be repeated.
+    #[arg(long, value_name = "EXECUTOR")]
+    pub(crate) allow: Vec<String>,
+    /// Run at most so many tasks at the same time [default: APFLOW_MAX_PARALLEL_TASKS, or 256]
+    #[arg(long, value_name = "N")]
+    pub(crate) parallel: Option<u32>,
+}
+
+impl Grants {
+    /// The grants as they are typed, for commands that are shown.
+    pub(crate) fn flags(&self) -> String {
+        let dirs: Vec<String> =
+            self.allow_dir.iter().map(|dir| dir.to_string_lossy().into_owned()).collect();
+        let lists = [
+            ("--allow-command", &self.allow_command),
+            ("--allow-dir", &dirs),
+            ("--allow-host", &self.allow_host),
+            ("--allow", &self.allow),
+        ];
+        let flag = |(flag, list): (&str, &Vec<String>)| -> String {
+            list.iter().map(|value| format!(" {flag} {}", show::quoted(value))).collect()
+        };
+        lists.into_iter().map(flag).collect()
+    }
+}
+
+/// How data is written to standard output.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs.
+    Json,
+    /// For both.
+    Yaml,
+    /// Ids alone, one a line.
+    Id,
+}
+
+/// How the result of a run is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RunOutput {
+    /// One line a task.
+    #[default]
+    Table,
+    /// The whole run as JSON.
+    Json,
+    /// The whole run as YAML.
+    Yaml,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Run {
+    /// A workflow file in YAML or JSON; `-` reads standard input.
+    pub(crate) file: String,
+    /// An input of the workflow; a value that is JSON is taken as JSON. May be repeated.
+    #[arg(short, long = "input", value_name = "KEY=VALUE")]
+    pub(crate) input: Vec<String>,
+    /// Inputs from a YAML or JSON file; `-i` goes over them.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) inputs: Option<String>,
+    /// Name the run; ids of its tasks are NAME/KEY.
+    #[arg(long = "run", value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Store and start it, and leave it to `apflow serve` or `apflow resume`.
+    #[arg(long)]
+    pub(crate) detach: bool,
+    /// Stop waiting after this many seconds; the run can go on with `apflow resume`.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) timeout: Option<f64>,
+    /// How to write what came of it.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: RunOutput,
+    /// Write only this field of the last result that has it, as it is.
+    #[arg(long, value_name = "FIELD", conflicts_with = "output")]
+    pub(crate) print: Option<String>,
+    /// Show no progress.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    /// When a write counts as done.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) durability: Durability,
+    #[command(flatten)]
+    pub(crate) allow: Grants,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Serve {
+    /// The address to listen on.
+    #[arg(long, env = "APFLOW_API_HOST", hide_env_values = true, default_value = "127.0.0.1")]
+    pub(crate) host: String,
+    /// The port to listen on; 0 takes any.
+    #[arg(long, env = "APFLOW_API_PORT", hide_env_values = true, default_value_t = 8000)]
+    pub(crate) port: u16,
+    /// Listen beyond this machine although nobody has to prove who they are.
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    /// How long running tasks and requests may go on after SIGTERM, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    pub(crate) grace: f64,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    /// When a write counts as done.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) durability: Durability,
+    #[command(flatten)]
+    pub(crate) allow: Grants,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Resume {
+    /// Wait for this run only: its name, or the id of one of its tasks. Others go on meanwhile.
+    pub(crate) run: Option<String>,
+    /// Stop waiting after this many seconds.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) timeout: Option<f64>,
+    /// How to write what came of it.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: RunOutput,
+    /// Show no progress.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    /// When a write counts as done.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) durability: Durability,
+    #[command(flatten)]
+    pub(crate) allow: Grants,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Tasks {
+    #[command(subcommand)]
+    pub(crate) command: TasksCommand,
+    /// Reserved: ask a server instead of the database.
+    #[arg(long, global = true, value_name = "URL", hide = true)]
+    pub(crate) server: Option<String>,
+    /// The database [default: APFLOW_DATABASE_URL, DATABASE_URL, or .apflow/apflow.db here]
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) db: Option<String>,
+    /// How to write the answer.
+    #[arg(short, long, global = true, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TasksCommand {
+    /// Store tasks without running them.
+    Create {
+        /// A JSON file with one task or an array of them; `-` reads standard input.
+        #[arg(short, long, default_value = "-")]
+        file: String,
+    },
+    /// Show one task.
+    Get {
+        /// The task.
+        id: String,
+    },
+    /// Show tasks, newest first.
+    List {
+        /// Only this owner's.
+        #[arg(short, long)]
+        user_id: Option<String>,
+        /// Only those that stand here: pending, in_progress, completed, failed, cancelled.
+        #[arg(short, long)]
+        status: Option<String>,
+        /// Also tasks that hang under others.
+        #[arg(short, long)]
+        all_tasks: bool,
+        /// At most so many.
+        #[arg(short, long, default_value_t = 100)]
+        limit: u32,
+        /// After so many.
+        #[arg(long, default_value_t = 0)]
+        offset: u32,
+    },
+    /// Show a task with everything under it.
+    Tree {
+        /// The task.
+        id: String,
+    },
+    /// Show what hangs directly under a task.
+    Children {
+        /// The task.
+        id: String,
+    },
+    /// Count tasks by status.
+    Count {
+        /// Only this owner's.
+        #[arg(short, long)]
+        user_id: Option<String>,
+        /// Only tasks without a parent.
+        #[arg(short, long)]
+        root_only: bool,
+    },
+    /// Say how tasks stand.
+    Status {
+        /// The tasks.
+        #[arg(required = true)]
+        ids: Vec<String>,
+    },
+    /// Run a stored task: a root with all it was stored with, another with what it depends on.
+    Execute(Execute),
+    /// Cancel tasks with what hangs under them and what requires them.
+    Cancel {
+        /// The tasks.
+        #[arg(required = true)]
+        ids: Vec<String>,
+        /// The reason to store.
+        #[arg(short, long)]
+        message: Option<String>,
+    },
+    /// Change a task.
+    Update {
+        /// The task.
+        id: String,
+        /// A field and its new value, which is taken as JSON if it is; may be repeated.
+        #[arg(long = "set", value_name = "FIELD=VALUE", required = true)]
+        set: Vec<String>,
+    },
+    /// Delete a pending task with everything under it.
+    Delete {
+        /// The task.
+        id: String,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Execute {
+    /// The task.
+    pub(crate) id: String,
+    /// Run again although everything completed.
+    #[arg(long)]
+    pub(crate) reexecute: bool,
+    /// Only start it, and leave it to `apflow serve` or `apflow resume`.
+    #[arg(long)]
+    pub(crate) detach: bool,
+    /// Stop waiting after this many seconds.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) timeout: Option<f64>,
+    /// Show no progress.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) allow: Grants,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Validate {
+    /// A workflow file in YAML or JSON; `-` reads standard input.
+    pub(crate) file: String,
+    /// An input of the workflow, as for `run`.
+    #[arg(short, long = "input", value_name = "KEY=VALUE")]
+    pub(crate) input: Vec<String>,
+}
+
+/// The kinds of picture.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(crate) enum Picture {
+    /// For a terminal.
+    #[default]
+    Ascii,
+    /// For Markdown.
+    Mermaid,
+    /// For Graphviz.
+    Dot,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Graph {
+    /// A workflow file in YAML or JSON; `-` reads standard input.
+    pub(crate) file: String,
+    /// The kind of picture.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Picture,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Info {
+    /// Show what this executor takes and returns.
+    pub(crate) executor: Option<String>,
+    /// How to write it.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: RunOutput,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    #[command(flatten)]
+    pub(crate) allow: Grants,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Db {
+    #[command(subcommand)]
+    pub(crate) command: DbCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DbCommand {
+    /// Bring the database up to date, or make it.
+    Migrate {
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Say how the database stands; changes nothing.
+    Status {
+        #[command(flatten)]
+        database: DatabaseArgs,
+        /// How to write it.
+        #[arg(short, long, value_enum, default_value_t)]
+        output: RunOutput,
+    },
+}
+
+/// What there is a schema of.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Subject {
+    /// Workflow files.
+    Workflow,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Schema {
+    /// What it is a schema of.
+    #[arg(value_enum)]
+    pub(crate) subject: Subject,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Explain {
+    /// A code like AF0001, the name of a command, or `exit-codes`.
+    pub(crate) subject: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_do_not_contradict_one_another() {
+        use clap::CommandFactory as _;
+        Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,58 @@
+//! `apflow db`: bringing the database up to date, and saying how it stands.
+
+use std::time::Duration;
+
+use apflow::{App, core::store::TaskFilter};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    args::{Db, DbCommand, RunOutput},
+    config::{self, Database},
+    error::{CliError, Exit},
+    show::{self, data, table},
+};
+
+pub(crate) async fn db(args: Db) -> Result<Exit, CliError> {
+    match args.command {
+        DbCommand::Migrate { database } => {
+            let database = Database::find(&database);
+            database.prepare()?;
+            let app = App::builder().database(&database.address).open().await?;
+            let _ = app.shutdown(Duration::ZERO).await;
+            show::say(&format!("{} is up to date", show::plain(&database.shown())));
+        }
+        DbCommand::Status { database, output } => {
+            let database = Database::find(&database);
+            let app = config::reader(&database).open().await?;
+            let store = app.engine().store();
+            let counts = store.count(&TaskFilter::default()).await?;
+            let mut tasks = Map::new();
+            for status in apflow::core::task::Status::ALL {
+                tasks.insert(status.to_string(), json!(counts.of(status)));
+            }
+            tasks.insert("total".to_owned(), json!(counts.total()));
+            let aside: Vec<Value> = store
+                .set_aside()
+                .await?
+                .into_iter()
+                .map(|(table, row, what)| json!({ "table": table, "row": row, "what": what }))
+                .collect();
+            let damaged = !aside.is_empty();
+            let whole = json!({
+                "database": database.shown(), "migrations": "up to date",
+                "tasks": tasks, "set_aside": aside,
+            });
+            match output {
+                RunOutput::Table => show::data(&table::fields(&whole))?,
+                RunOutput::Json => show::data(&data::json(&whole))?,
+                RunOutput::Yaml => show::data(&data::yaml(&whole)?)?,
+            }
+            if damaged {
+                show::warn(
+                    "rows that cannot be read were set aside; the rest goes on without them",
+                );
+            }
+        }
+    }
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,172 @@
+//! Reading a workflow file with its inputs; shared by `run`, `validate` and `graph`.
+
+use std::{fs, io::Read as _, path::Path};
+
+use apflow::{
+    core::{
+        code::Code,
+        problem::{Problem, Problems, nearest},
+        registry::Registry,
+        store::Submission,
+        submit::{Limits, Order, compile},
+        workflow::{Format, MAX_FILE_BYTES, Workflow},
+    },
+    system::SystemIds,
+};
+use serde_json::{Map, Value};
+
+use crate::{error::CliError, show::data::assignment};
+
+/// A workflow and what it is called in messages.
+pub(crate) struct Source {
+    /// The name of the file.
+    pub(crate) name: String,
+    /// What it says.
+    pub(crate) workflow: Workflow,
+}
+
+/// The text of a file, or of standard input for `-`.
+pub(crate) fn text(file: &str) -> Result<String, CliError> {
+    let cannot = |error: &std::io::Error| {
+        let told = CliError::new(Code::WorkflowFile, format!("{} cannot be read", named(file)));
+        let told = told.because(error.to_string());
+        match error.kind() {
+            std::io::ErrorKind::NotFound => told.help("see that the path is right from here"),
+            std::io::ErrorKind::InvalidData => told.help("write it in UTF-8"),
+            _ => told.help("see that you may read it"),
+        }
+    };
+    // One byte more than is allowed, so that the reader can say that it is too long.
+    let most = u64::try_from(MAX_FILE_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    let mut text = String::new();
+    let read = if file == "-" {
+        std::io::stdin().lock().take(most).read_to_string(&mut text)
+    } else {
+        fs::File::open(file).and_then(|file| file.take(most).read_to_string(&mut text))
+    };
+    read.map_err(|error| cannot(&error))?;
+    Ok(text)
+}
+
+/// What a file is called in messages.
+pub(crate) fn named(file: &str) -> String {
+    if file == "-" { "standard input".to_owned() } else { file.to_owned() }
+}
+
+impl Source {
+    /// Reads a workflow file.
+    pub(crate) fn read(file: &str) -> Result<Self, CliError> {
+        let text = text(file)?;
+        let looks_like_json = file == "-" && text.trim_start().starts_with(['{', '[']);
+        let format = if looks_like_json { Format::Json } else { Format::of_name(file) };
+        let name = named(file);
+        match Workflow::parse(&text, format) {
+            Ok(workflow) => Ok(Self { name, workflow }),
+            Err(problems) => Err(CliError::problems(name, problems)),
+        }
+    }
+
+    /// The order for one run of it, checked against the executors of this process.
+    pub(crate) fn order(
+        &self,
+        inputs: Map<String, Value>,
+        run: &str,
+        registry: &Registry,
+    ) -> Result<Order, CliError> {
+        let wrong = |problems| CliError::problems(self.name.clone(), problems);
+        let order = self.workflow.order(inputs, run).map_err(wrong)?;
+        let mut problems = strangers(&order, run, registry);
+        if problems.is_empty() {
+            return Ok(order);
+        }
+        // All problems are told at once, those of the tree beside those of the executors.
+        if let Err(Problems(more)) = compile(order, &SystemIds, &Limits::default()) {
+            problems.extend(more);
+        }
+        Err(wrong(Problems::of(problems)))
+    }
+
+    /// What would be stored, or everything that is wrong with it.
+    pub(crate) fn compile(&self, order: Order) -> Result<Submission, CliError> {
+        compile(order, &SystemIds, &Limits::default())
+            .map_err(|problems| CliError::problems(self.name.clone(), problems))
+    }
+
+    /// A short name for runs of it.
+    pub(crate) fn stem(&self) -> String {
+        let file = Path::new(&self.name).file_stem().and_then(|stem| stem.to_str());
+        let name = self.workflow.name.as_deref().or(file).unwrap_or("run");
+        let dashed: String = name
+            .chars()
+            .map(|letter| if letter.is_alphanumeric() { letter.to_ascii_lowercase() } else { '-' })
+            .take(30)
+            .collect();
+        let dashed = dashed.trim_matches('-');
+        if dashed.is_empty() { "run".to_owned() } else { dashed.to_owned() }
+    }
+}
+
+/// Inputs from a file, and those of the command line over them.
+pub(crate) fn inputs(file: Option<&str>, given: &[String]) -> Result<Map<String, Value>, CliError> {
+    let mut inputs = match file {
+        None => Map::new(),
+        Some(file) => {
+            let text = text(file)?;
+            let value = if Format::of_name(file) == Format::Json {
+                serde_json::from_str(&text).map_err(|error| error.to_string())
+            } else {
+                serde_saphyr::from_str(&text).map_err(|error| error.to_string())
+            };
+            let wrong = || CliError::usage(format!("{file} holds no inputs"));
+            match value {
+                Ok(Value::Object(inputs)) => inputs,
+                Ok(_) => return Err(wrong().because("it is no map of names and values")),
+                Err(why) => return Err(wrong().because(why)),
+            }
+        }
+    };
+    for text in given {
+        let (name, value) = assignment(text, "-i")?;
+        inputs.insert(name, value);
+    }
+    Ok(inputs)
+}
+
+/// Tasks whose executor is not compiled in; an allow-list is the operator's affair and told later.
+fn strangers(order: &Order, run: &str, registry: &Registry) -> Vec<Problem> {
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+    let known: Vec<&str> = registry.manifests().map(|(manifest, _)| manifest.id.as_str()).collect();
+    order
+        .tasks
+        .iter()
+        .filter_map(|task| {
+            let asked = text(task.params.get("executor_id")).or(text(task.schemas.get("method")));
+            let id = task.id.as_deref().unwrap_or(&task.name);
+            let key = id.strip_prefix(run).and_then(|rest| rest.strip_prefix('/')).unwrap_or(id);
+            let Some(asked) = asked else {
+                return Some(
+                    Problem::new(Code::UnknownExecutor, "it names no executor")
+                        .of_task(format!("`{key}`"))
+                        .in_field("executor")
+                        .expecting(format!("one of {}", known.join(", "))),
+                );
+            };
+            if known.contains(&asked.as_str()) {
+                return None;
+            }
+            let problem =
+                Problem::new(Code::UnknownExecutor, format!("there is no `{asked}` here"))
+                    .of_task(format!("`{key}`"))
+                    .in_field("executor")
+                    .expecting(format!("one of {}", known.join(", ")))
+                    .found(asked.clone());
+            // Most ids end like this, and people leave it out.
+            let whole = format!("{asked}_executor");
+            let ids = || known.iter().copied();
+            Some(match nearest(&asked, ids()).or_else(|| nearest(&whole, ids())) {
+                Some(meant) => problem.hinting(format!("did you mean `{meant}`?")),
+                None => problem.hinting("`apflow info` lists what there is"),
+            })
+        })
+        .collect()
+}

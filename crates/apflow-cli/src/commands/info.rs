@@ -1,0 +1,112 @@
+//! `apflow info`: what this apflow has, and what it may do.
+
+use std::fmt::Write as _;
+
+use apflow::core::{code::Code, problem::nearest, registry::Registry};
+use serde_json::{Value, json};
+
+use crate::{
+    args::{Info, RunOutput},
+    config::{self, Database},
+    error::{CliError, Exit},
+    show::{self, data, table},
+};
+
+pub(crate) fn info(args: &Info) -> Result<Exit, CliError> {
+    let registry = config::registry(&args.allow)?;
+    let whole = match &args.executor {
+        Some(id) => executor(&registry, id)?,
+        None => everything(&registry, &Database::find(&args.database)),
+    };
+    match (args.output, &args.executor) {
+        (RunOutput::Json, _) => show::data(&data::json(&whole))?,
+        (RunOutput::Yaml, _) => show::data(&data::yaml(&whole)?)?,
+        (RunOutput::Table, Some(_)) => show::data(&one(&whole))?,
+        (RunOutput::Table, None) => show::data(&all(&whole))?,
+    }
+    Ok(Exit::Ok)
+}
+
+fn executor(registry: &Registry, id: &str) -> Result<Value, CliError> {
+    let Some(manifest) = registry.manifest(id) else {
+        let known = registry.manifests().map(|(manifest, _)| manifest.id.as_str());
+        let told = CliError::new(Code::NotFound, format!("there is no executor `{id}`"));
+        return Err(match nearest(id, known) {
+            Some(meant) => told.help(format!("did you mean `{meant}`?")),
+            None => told.help("`apflow info` lists what there is"),
+        });
+    };
+    Ok(json!({
+        "id": manifest.id, "name": manifest.name, "description": manifest.description,
+        "family": manifest.family, "tags": manifest.tags, "unavailable": manifest.unavailable,
+        "input_schema": manifest.input_schema, "output_schema": manifest.output_schema,
+    }))
+}
+
+fn everything(registry: &Registry, database: &Database) -> Value {
+    let executors: Vec<Value> = registry
+        .manifests()
+        .map(|(manifest, allowed)| {
+            json!({
+                "id": manifest.id, "family": manifest.family, "allowed": allowed,
+                "unavailable": manifest.unavailable, "description": manifest.description,
+            })
+        })
+        .collect();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"), "database": database.shown(),
+        "database_from": database.said_by, "executors": executors,
+    })
+}
+
+fn one(executor: &Value) -> String {
+    let mut text =
+        format!("{}\n{}\n", data::brief(&executor["id"]), data::brief(&executor["description"]));
+    if let Some(why) = executor["unavailable"].as_str() {
+        let _ = writeln!(text, "\nNot available: {}", show::plain(why));
+    }
+    for (heading, schema) in [("Inputs", "input_schema"), ("Result", "output_schema")] {
+        let _ = writeln!(text, "\n{heading}");
+        let properties = executor[schema]["properties"].as_object();
+        let required = executor[schema]["required"].as_array();
+        let rows = properties.into_iter().flatten().map(|(name, schema)| {
+            let must = required.is_some_and(|list| list.iter().any(|it| it == name));
+            let kind = match &schema["type"] {
+                Value::Array(kinds) => {
+                    kinds.iter().map(data::brief).collect::<Vec<_>>().join(" or ")
+                }
+                other => data::brief(other),
+            };
+            vec![
+                name.clone(),
+                kind,
+                if must { "required".to_owned() } else { String::new() },
+                data::brief(&schema["description"]),
+            ]
+        });
+        text.push_str(&table::table(&["name", "type", "", "meaning"], rows));
+    }
+    text
+}
+
+fn all(whole: &Value) -> String {
+    let mut text = format!(
+        "apflow {}\ndatabase {} ({})\n\n",
+        data::brief(&whole["version"]),
+        show::plain(&data::brief(&whole["database"])),
+        data::brief(&whole["database_from"])
+    );
+    let executors = whole["executors"].as_array().into_iter().flatten();
+    let rows = executors.map(|executor| {
+        let standing = match (&executor["allowed"], &executor["unavailable"]) {
+            (Value::Bool(false), _) => "not allowed".to_owned(),
+            (_, Value::String(why)) => {
+                format!("off: {}", show::short(why.split("] ").last().unwrap_or(why), 50))
+            }
+            _ => "ready".to_owned(),
+        };
+        vec![data::brief(&executor["id"]), standing, data::brief(&executor["description"])]
+    });
+    text.push_str(&table::table(&["executor", "standing", "what it does"], rows));
+    text
+}

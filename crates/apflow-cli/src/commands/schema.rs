@@ -1,0 +1,16 @@
+//! `apflow schema`: the JSON Schema of something, for editors.
+
+use apflow::core::workflow;
+
+use crate::{
+    args::{Schema, Subject},
+    error::{CliError, Exit},
+    show::{self, data},
+};
+
+pub(crate) fn schema(args: &Schema) -> Result<Exit, CliError> {
+    match args.subject {
+        Subject::Workflow => show::data(&data::json(&workflow::json_schema()))?,
+    }
+    Ok(Exit::Ok)
+}
