@@ -44,6 +44,11 @@ async fn bed_and_path() -> (Bed, String) {
     (bed, path)
 }
 
+/// A bed on a file that somebody else keeps.
+async fn bed_at(path: &str) -> Bed {
+    Bed::open(async |options| (open(path, options).await.expect("opens"), ())).await
+}
+
 /// Does to the tables what no apflow does.
 async fn spoil(path: &str, statement: &str) {
     let mut connection =
@@ -90,12 +95,17 @@ async fn rows_that_cannot_be_read_do_not_stop_the_queue() {
 
 #[tokio::test]
 async fn rows_that_cannot_be_read_do_not_stop_time() {
-    let (bed, path) = bed_and_path().await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("apflow.db").to_str().expect("a path in UTF-8").to_owned();
+    let bed = bed_at(&path).await;
     bed.submit("a; b; c").await;
     let held = bed.claim(3).await;
     let wait = Duration::from_secs(1);
     bed.settle(vec![parked(&held[0], Some(wait)), parked(&held[1], Some(wait))]).await;
+    // What is on the move is kept in memory; it is read again by the next process.
+    drop(bed);
     spoil(&path, "UPDATE af_work SET detail = '[]' WHERE state = 'waiting'").await;
+    let bed = bed_at(&path).await;
     bed.clock.advance(Duration::from_mins(1));
     assert_eq!(bed.store.lapse(1).await.expect("time passes"), 1, "the third one");
     assert_eq!(bed.state("c").await, StateName::Ready);
@@ -107,10 +117,14 @@ async fn rows_that_cannot_be_read_do_not_stop_time() {
 
 #[tokio::test]
 async fn a_tree_whose_options_cannot_be_read_still_ends() {
-    let (bed, path) = bed_and_path().await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("apflow.db").to_str().expect("a path in UTF-8").to_owned();
+    let bed = bed_at(&path).await;
     bed.submit("root; a ^root; b ^root <a").await;
     let held = bed.claim_one().await;
+    drop(bed);
     spoil(&path, "UPDATE af_trees SET options = 'fail fast'").await;
+    let bed = bed_at(&path).await;
     bed.settle(vec![apflow_storage::conformance::failed(&held)]).await;
     assert_eq!(bed.run_all(&[]).await, [["root"]]);
     assert_eq!(bed.states("root a b").await, "completed failed blocked");
