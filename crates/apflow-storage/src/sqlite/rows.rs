@@ -369,12 +369,11 @@ impl Rows for SqliteRows<'_> {
     }
 
     async fn allocate(&mut self, count: usize) -> Result<Vec<i64>, StoreError> {
-        let last = match self.hot.last_seq {
-            Some(last) => last,
-            None => {
-                let rows = self.fetch("reading the last place", sqlx::query(sql::NEXT_SEQ)).await?;
-                decode::all(&rows, |row| row.try_get(0))?.first().copied().unwrap_or(0)
-            }
+        let last = if let Some(last) = self.hot.last_seq {
+            last
+        } else {
+            let rows = self.fetch("reading the last place", sqlx::query(sql::NEXT_SEQ)).await?;
+            decode::all(&rows, |row| row.try_get(0))?.first().copied().unwrap_or(0)
         };
         let first = last + 1;
         self.hot.last_seq = Some(last + i64::try_from(count).unwrap_or(0));
