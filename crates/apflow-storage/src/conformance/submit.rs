@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Bed, forest};
 
-fn object(value: Value) -> Map<String, Value> {
+fn object(value: &Value) -> Map<String, Value> {
     value.as_object().expect("an object").clone()
 }
 
@@ -32,9 +32,9 @@ pub async fn a_submission_comes_back_as_it_was_written(bed: &Bed) {
             { "id": "root", "required": false, "extra": { "note": ["kept", null] } },
         ]))
         .expect("dependencies"),
-        inputs: object(json!({ "url": "https://example.org", "": {}, "list": [1, 2.5, null] })),
-        params: object(json!({ "executor_id": "function", "retries": 3 })),
-        schemas: object(json!({ "method": "x", "input_schema": { "type": "object" } })),
+        inputs: object(&json!({ "url": "https://example.org", "": {}, "list": [1, 2.5, null] })),
+        params: object(&json!({ "executor_id": "function", "retries": 3 })),
+        schemas: object(&json!({ "method": "x", "input_schema": { "type": "object" } })),
         timeout_seconds: Some(0.25),
         origin: Origin {
             kind: OriginType::Copy,
@@ -61,7 +61,7 @@ pub async fn a_submission_comes_back_as_it_was_written(bed: &Bed) {
             ..Governance::default()
         },
         placement_constraints: Some(json!({ "gpu": true })),
-        extra: object(json!({ "my_field": { "deep": [[[]]] }, "other": null })),
+        extra: object(&json!({ "my_field": { "deep": [[[]]] }, "other": null })),
         ..Definition::default()
     };
     submission.tasks[2].definition = whole.clone();
@@ -108,8 +108,8 @@ pub async fn numbers_text_and_depth_come_back_exactly(bed: &Bed) {
         "empty": [{}, [], null, false],
     });
     let mut submission = forest("a");
-    submission.tasks[0].definition.inputs = object(awkward.clone());
-    submission.tasks[0].definition.extra = object(awkward.clone());
+    submission.tasks[0].definition.inputs = object(&awkward);
+    submission.tasks[0].definition.extra = object(&awkward);
     bed.insert(submission).await;
     let held = bed.claim_one().await;
     assert_eq!(Value::Object(held.definition.inputs.clone()), awkward);
