@@ -4,6 +4,8 @@ mod decode;
 mod encode;
 mod lock;
 mod reads;
+#[cfg(test)]
+mod room;
 mod rows;
 mod sql;
 #[cfg(test)]
