@@ -154,9 +154,12 @@ impl Bed {
             rounds.push(ids(&claimed));
             batch = claimed
                 .iter()
-                .map(|held| match failing.contains(&held.id.as_str()) {
-                    true => failed(held),
-                    false => done(held, json!({ "of": held.id.as_str() })),
+                .map(|held| {
+                    if failing.contains(&held.id.as_str()) {
+                        failed(held)
+                    } else {
+                        done(held, json!({ "of": held.id.as_str() }))
+                    }
                 })
                 .collect();
         }

@@ -14,7 +14,6 @@
 //! After each rule [`audit`] compares what the store counts with what its records say.
 
 #![expect(
-    clippy::unwrap_used,
     clippy::expect_used,
     clippy::missing_panics_doc,
     reason = "these are tests: a rule that is broken panics"

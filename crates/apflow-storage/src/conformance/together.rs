@@ -132,7 +132,7 @@ pub async fn a_fresh_report_wins_over_stale_ones(bed: &Bed) {
         let refused: Vec<_> = settled.iter().map(|settled| settled.refused.len()).collect();
         assert_eq!(refused, [1, 1, 0, 1]);
         let claimed: Vec<_> = settled.into_iter().flat_map(|settled| settled.claimed).collect();
-        assert_eq!(ids(&claimed), [b.clone()]);
+        assert_eq!(ids(&claimed), std::slice::from_ref(&b));
         assert_eq!(claimed[0].needs[0].result.as_deref(), Some(&json!("fresh")));
         bed.settle(vec![done(&claimed[0], json!(1))]).await;
     }

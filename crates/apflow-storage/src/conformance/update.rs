@@ -27,7 +27,8 @@ fn needs(ids: &[&str]) -> Patch {
 }
 
 fn object(value: Value) -> Map<String, Value> {
-    value.as_object().expect("an object").clone()
+    let Value::Object(map) = value else { panic!("{value} is no object") };
+    map
 }
 
 fn rejected(answer: Result<(), StoreError>) -> String {
@@ -48,7 +49,7 @@ pub async fn an_update_changes_what_it_names_and_nothing_else(bed: &Bed) {
     bed.clock.advance(Duration::from_secs(1));
     bed.update("a", Patch { name: Some("new".to_owned()), ..Patch::default() }).await.expect("ok");
     let mut expected: Record = before.clone();
-    expected.definition.name = "new".to_owned();
+    "new".clone_into(&mut expected.definition.name);
     let after = bed.record("a").await;
     expected.updated_at = after.updated_at;
     assert_eq!(after, expected);
