@@ -165,6 +165,17 @@ pub(crate) trait Transact: Send {
 /// Where signals go, once a transaction is durable.
 pub(crate) type Signals = broadcast::Sender<Signal>;
 
+/// Refuses whatever waits once nobody is left to do it, so that no caller waits for ever.
+struct LastOrders(Arc<Queue>);
+
+impl Drop for LastOrders {
+    fn drop(&mut self) {
+        let mut waiting = self.0.lock();
+        waiting.closed = true;
+        waiting.jobs.drain(..).for_each(|job| job.fail(stopped()));
+    }
+}
+
 /// Runs transactions until the queue is closed.
 pub(crate) async fn run(
     queue: Arc<Queue>,
@@ -172,6 +183,7 @@ pub(crate) async fn run(
     signals: Signals,
     limits: Limits,
 ) {
+    let _last_orders = LastOrders(Arc::clone(&queue));
     while let Some(batch) = queue.take().await {
         let mut groups = VecDeque::from([batch]);
         while let Some(group) = groups.pop_front() {
@@ -387,5 +399,34 @@ pub(crate) fn tell(signals: &Signals, effects: Effects) {
     }
     if !effects.finished.is_empty() {
         let _ = signals.send(Signal::Finished(shared(effects.finished)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A connection on which the first transaction panics.
+    struct Breaks;
+
+    #[async_trait]
+    impl Transact for Breaks {
+        async fn begin(&mut self) -> Result<Box<dyn Rows + '_>, StoreError> {
+            panic!("a step has a mistake")
+        }
+    }
+
+    #[tokio::test]
+    async fn when_a_transaction_panics_every_caller_hears_of_it() {
+        let queue = Arc::new(Queue::default());
+        let (signals, _) = broadcast::channel(1);
+        let limits = Limits { conflicts: 0 };
+        tokio::spawn(run(Arc::clone(&queue), Breaks, signals, limits));
+        for _ in 0..2 {
+            let answer = queue.ask(|to| Job::Lapse(1, to));
+            let came = tokio::time::timeout(Duration::from_secs(5), answer).await;
+            let error = came.expect("an answer").expect_err("nobody can do it");
+            assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+        }
     }
 }

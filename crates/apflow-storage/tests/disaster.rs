@@ -190,6 +190,7 @@ async fn a_place_where_nothing_can_be_made_is_named() {
 }
 
 /// Runs one of the tests below on a disk of its own; says so where the system does not let us.
+#[expect(clippy::print_stderr, reason = "a test that could not be made has to be seen")]
 fn on_a_disk_of_its_own(test: &str, prepare: &str) {
     let dir = tempfile::tempdir().expect("a directory");
     let script = format!(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use apflow_core::{
     id::TreeId,
     plan,
-    store::{EventKind, Page, Store, TaskFilter},
+    store::{EventKind, Page, Store, TaskEvent, TaskFilter},
     task::{Join, Outcome, Record, RunSummary, State, StateName, Status},
 };
 
@@ -160,7 +160,13 @@ async fn check_journal(store: &dyn Store, tree: &str, run: &RunSummary, records:
     assert_eq!(going, run.running, "the last run of {tree}");
     // What is done by hand after a run does not change how the run ended.
     if events.last().is_some_and(|event| event.kind == EventKind::RunFinished) {
-        check_outcome(tree, run, records);
+        let began = events.iter().rposition(|event| event.kind == EventKind::RunStarted);
+        let lost = |event: &TaskEvent| matches!(event.kind, EventKind::Failed | EventKind::Skipped);
+        let of_its_own = events.iter().skip(began.unwrap_or(0)).any(lost);
+        // A blocked task that made its run fail may have been deleted since.
+        if of_its_own || run.outcome != Some(Outcome::Failed) {
+            check_outcome(tree, run, records);
+        }
     }
     for record in records {
         let said = ended.get(record.id.as_str()).map(|(kind, _)| *kind);

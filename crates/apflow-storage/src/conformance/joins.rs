@@ -1,5 +1,6 @@
 //! When a task becomes ready: dependencies, structure, and both.
 
+use apflow_core::task::Outcome;
 use serde_json::json;
 
 use super::{Bed, bed::ids, done, failed};
@@ -75,14 +76,14 @@ pub async fn trees_of_one_submission_may_depend_on_one_another(bed: &Bed) {
     let (first, second) = (bed.run("a").await, bed.run("b").await);
     assert_eq!((first.tree.id.as_str(), first.total, first.completed), ("tree-a", 2, 2));
     assert_eq!((second.tree.id.as_str(), second.total, second.completed), ("tree-b", 1, 1));
-    assert_eq!(first.outcome.map(apflow_core::task::Outcome::as_str), Some("completed"));
-    assert_eq!(second.outcome.map(apflow_core::task::Outcome::as_str), Some("completed"));
+    assert_eq!(first.outcome, Some(Outcome::Completed));
+    assert_eq!(second.outcome, Some(Outcome::Completed));
 
     bed.submit("x; y; x1 ^x <y1; y1 ^y; y2 ^y <x").await;
     assert_eq!(bed.run_all(&["y1"]).await, [vec!["y1"], vec!["x"], vec!["y2"], vec!["y"]]);
     assert_eq!(bed.states("x x1 y y1 y2").await, "completed blocked completed failed completed");
-    assert_eq!(bed.run("x").await.outcome.map(apflow_core::task::Outcome::as_str), Some("failed"));
-    assert_eq!(bed.run("y").await.outcome.map(apflow_core::task::Outcome::as_str), Some("failed"));
+    assert_eq!(bed.run("x").await.outcome, Some(Outcome::Failed));
+    assert_eq!(bed.run("y").await.outcome, Some(Outcome::Failed));
 }
 
 /// A child that can never run does not hold its parent for ever.
@@ -97,10 +98,7 @@ pub async fn a_parent_is_released_when_a_child_can_never_run(bed: &Bed) {
     assert!(bed.run("root").await.running);
     bed.settle(vec![done(&next[0], json!(1))]).await;
     let run = bed.run("root").await;
-    assert_eq!(
-        (run.running, run.outcome.map(apflow_core::task::Outcome::as_str)),
-        (false, Some("failed"))
-    );
+    assert_eq!((run.running, run.outcome), (false, Some(Outcome::Failed)));
     assert_eq!((run.failed_tasks, run.blocked_tasks), (vec!["a".into()], vec!["b".into()]));
 }
 

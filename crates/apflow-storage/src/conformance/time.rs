@@ -98,7 +98,8 @@ pub async fn a_stale_renewal_is_refused(bed: &Bed) {
     let batch = vec![renew(&lost[2]), nobody, renew(&held[0]), renew(&lost[1]), renew(&lost[0])];
     let refused = bed.store.renew(batch, LEASE * 2).await.expect("an answer");
     let seqs: Vec<_> = refused.iter().map(|refusal| refusal.seq).collect();
-    assert_eq!(seqs[..3], [lost[2].seq, apflow_core::id::Seq(9_999_999), lost[1].seq]);
+    let nobody = apflow_core::id::Seq(9_999_999);
+    assert_eq!(seqs, [lost[2].seq, nobody, lost[1].seq, lost[0].seq]);
     assert_eq!(refused[1].why, Refused::NoSuchTask);
     assert_eq!(
         refused[2].why,
@@ -106,6 +107,9 @@ pub async fn a_stale_renewal_is_refused(bed: &Bed) {
     );
     let until = bed.record("a").await.task.state.wake_at();
     assert_eq!(until, Some(held[0].now.after(LEASE * 2)), "the stale one did not get in its way");
+    let alone = bed.store.renew(vec![renew(&lost[0])], LEASE * 9).await.expect("an answer");
+    assert_eq!(alone[0].why, Refused::StaleLease { held: lost[0].lease, current: held[0].lease });
+    assert_eq!(bed.record("a").await.task.state.wake_at(), until);
 }
 
 /// A delay is a row; it is over when the clock says so.

@@ -26,8 +26,9 @@ fn needs(ids: &[&str]) -> Patch {
     Patch { dependencies: Some(ids.iter().map(dependency).collect()), ..Patch::default() }
 }
 
-fn object(value: &Value) -> Map<String, Value> {
-    value.as_object().expect("an object").clone()
+fn object(value: Value) -> Map<String, Value> {
+    let Value::Object(map) = value else { panic!("{value} is no object") };
+    map
 }
 
 fn rejected(answer: Result<(), StoreError>) -> String {
@@ -40,8 +41,8 @@ fn rejected(answer: Result<(), StoreError>) -> String {
 /// What a patch does not name stays.
 pub async fn an_update_changes_what_it_names_and_nothing_else(bed: &Bed) {
     let mut submission = forest("a x3 !1");
-    submission.tasks[0].definition.inputs = object(&json!({ "n": 1 }));
-    submission.tasks[0].definition.extra = object(&json!({ "mine": true }));
+    submission.tasks[0].definition.inputs = object(json!({ "n": 1 }));
+    submission.tasks[0].definition.extra = object(json!({ "mine": true }));
     bed.insert(submission).await;
     bed.run_all(&[]).await;
     let before = bed.record("a").await;
@@ -55,8 +56,8 @@ pub async fn an_update_changes_what_it_names_and_nothing_else(bed: &Bed) {
     assert!(after.updated_at > before.updated_at);
 
     let patch = Patch {
-        inputs: Some(object(&json!({ "m": [2] }))),
-        params: Some(object(&json!({ "executor_id": "x" }))),
+        inputs: Some(object(json!({ "m": [2] }))),
+        params: Some(object(json!({ "executor_id": "x" }))),
         schemas: Some(Map::new()),
         result: Some(Some(json!({ "r": null }))),
         progress: Some(0.5),
@@ -80,7 +81,7 @@ pub async fn an_authored_field_is_merged_by_its_name(bed: &Bed) {
     let mut submission = forest("a");
     submission.tasks[0].definition.schedule.schedule_type = Some("daily".to_owned());
     bed.insert(submission).await;
-    let definition = object(&json!({
+    let definition = object(json!({
         "schedule": { "schedule_enabled": true },
         "durability": { "max_attempts": 4 },
         "timeout_seconds": 2.5,
@@ -91,7 +92,7 @@ pub async fn an_authored_field_is_merged_by_its_name(bed: &Bed) {
     assert!(record.definition.schedule.schedule_enabled);
     assert_eq!(record.definition.timeout_seconds, Some(2.5));
     assert_eq!(record.task.max_attempts, Some(4), "it counts from now on");
-    let wrong = object(&json!({ "timeout_seconds": "soon" }));
+    let wrong = object(json!({ "timeout_seconds": "soon" }));
     let said = rejected(bed.update("a", Patch { definition: wrong, ..Patch::default() }).await);
     assert!(said.contains('a'), "{said}");
 }
@@ -255,7 +256,7 @@ pub async fn a_refused_update_changes_nothing(bed: &Bed) {
     let patch = Patch {
         name: Some("new".to_owned()),
         priority: Some(Priority::LOW),
-        inputs: Some(object(&json!({ "n": 1 }))),
+        inputs: Some(object(json!({ "n": 1 }))),
         ..Patch::default()
     };
     let looped = Patch { dependencies: needs(&["b"]).dependencies, ..patch.clone() };

@@ -5,6 +5,8 @@ mod encode;
 mod hot;
 mod lock;
 mod reads;
+#[cfg(test)]
+mod room;
 mod rows;
 mod sql;
 #[cfg(test)]

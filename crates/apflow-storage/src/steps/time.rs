@@ -1,11 +1,15 @@
 //! What time does: longer leases, lapsed ones, due retries, and workers that are known to be dead.
 
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
 use apflow_core::{
-    id::Seq,
+    id::{LeaseToken, Seq},
     store::{Refusal, Renewal, StoreError},
     transition::{Event, Refused},
 };
-use std::time::Duration;
 
 use super::{Effects, Working};
 use crate::rows::Rows;
@@ -22,24 +26,25 @@ pub(crate) async fn renew<R: Rows + ?Sized>(
     // Everybody locks rows in the same order.
     items.sort_unstable_by_key(|item| item.0);
     let held = rows.renew(&items, until).await?;
-    let lost: Vec<&Renewal> = batch.iter().filter(|item| !held.contains(&item.seq.0)).collect();
-    if lost.is_empty() {
+    let held: HashSet<i64> = held.into_iter().collect();
+    // A worker may have taken its own lapsed task again, and renew it under both leases.
+    let twice: HashSet<i64> =
+        items.windows(2).filter(|pair| pair[0].0 == pair[1].0).map(|pair| pair[0].0).collect();
+    let doubtful = |item: &&Renewal| !held.contains(&item.seq.0) || twice.contains(&item.seq.0);
+    let seqs: Vec<i64> = batch.iter().filter(doubtful).map(|item| item.seq.0).collect();
+    if seqs.is_empty() {
         return Ok(Vec::new());
     }
-    let seqs: Vec<i64> = lost.iter().map(|item| item.seq.0).collect();
-    let tokens = rows.tokens(&seqs).await?;
-    let refusal = |item: &&Renewal| {
-        let current = tokens.iter().find(|(seq, _)| *seq == item.seq.0);
-        let why = match current {
-            Some((_, token)) => Refused::StaleLease {
-                held: item.lease,
-                current: apflow_core::id::LeaseToken(*token),
-            },
+    let tokens: HashMap<i64, i64> = rows.tokens(&seqs).await?.into_iter().collect();
+    let refusal = |item: &Renewal| {
+        let why = match tokens.get(&item.seq.0) {
+            Some(token) if *token == item.lease.0 && held.contains(&item.seq.0) => return None,
+            Some(token) => Refused::StaleLease { held: item.lease, current: LeaseToken(*token) },
             None => Refused::NoSuchTask,
         };
-        Refusal { seq: item.seq, why }
+        Some(Refusal { seq: item.seq, why })
     };
-    Ok(lost.iter().map(refusal).collect())
+    Ok(batch.iter().filter(doubtful).filter_map(refusal).collect())
 }
 
 /// Lets time act on at most `limit` tasks and trees. Returns how many it changed.
