@@ -123,7 +123,8 @@ impl Grants {
             ("--allow", &self.allow),
         ];
         let flag = |(flag, list): (&str, &Vec<String>)| -> String {
-            list.iter().map(|value| format!(" {flag} {}", show::quoted(value))).collect()
+            let words = list.iter().flat_map(|value| [flag.to_owned(), show::quoted(value)]);
+            words.map(|word| [" ", &word].concat()).collect()
         };
         lists.into_iter().map(flag).collect()
     }

@@ -300,6 +300,8 @@ impl From<SubmitError> for CliError {
 mod tests {
     use super::*;
 
+    const GUIDE: &str = include_str!("../../../docs/guides/cli.md");
+
     #[test]
     fn the_exit_codes_are_those_that_were_promised() {
         let all = [
@@ -320,6 +322,7 @@ mod tests {
                 crate::args::EXIT_CODES.contains(&format!("\n{number:>5}  ")),
                 "{number} is not in `apflow help exit-codes`"
             );
+            assert!(GUIDE.contains(&format!("\n| {number} | ")), "{number} is not in the guide");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    io::IsTerminal as _,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -46,8 +47,10 @@ pub(crate) enum Waited {
     Over,
     /// Somebody interrupted, and everything has ended since.
     Interrupted,
-    /// Somebody interrupted and does not want to wait, or what runs is to go on later.
+    /// Somebody interrupted, and what runs is to go on later.
     Left,
+    /// Somebody interrupted twice and does not want to wait.
+    AtOnce,
     /// Time was over first.
     TimedOut,
 }
@@ -124,7 +127,6 @@ enum Screen {
 
 impl Screen {
     fn choose(quiet: bool) -> Self {
-        use std::io::IsTerminal as _;
         if quiet {
             return Self::Nothing;
         }
@@ -201,7 +203,8 @@ impl Follow {
         let waited = self.wait_on(&screen, interrupts, on_interrupt, timeout).await;
         if let Screen::Live(bar) = &screen {
             bar.finish_and_clear();
-            if waited.is_ok() {
+            // Where data goes to the same terminal, it says the same once more.
+            if waited.is_ok() && !std::io::stdout().is_terminal() {
                 show::say(&self.board.tree(SystemClock.now()));
             }
         }
@@ -247,7 +250,10 @@ impl Follow {
                 },
                 () = tokio::time::sleep_until(next) => {}
                 () = interrupts.next() => {
-                    if interrupted || on_interrupt == OnInterrupt::Leave {
+                    if interrupted {
+                        return Ok(Waited::AtOnce);
+                    }
+                    if on_interrupt == OnInterrupt::Leave {
                         return Ok(Waited::Left);
                     }
                     interrupted = true;

@@ -111,6 +111,45 @@ fn ctrl_c_cancels_what_runs_and_kills_its_programs() {
 }
 
 #[test]
+fn a_second_ctrl_c_does_not_wait_for_a_program_that_will_not_end() {
+    let place = Place::new();
+    let script =
+        place.script("stay", "trap '' TERM INT; echo $$ >> pids; while :; do sleep 0.1; done");
+    place.write(
+        "flow.yaml",
+        &format!("tasks: {{a: {{executor: command_executor, inputs: {{argv: [{script}]}}}}}}\n"),
+    );
+    let run = place.start(&["run", "flow.yaml", "--allow-command", &script]);
+    place.wait_for_lines("pids", 1);
+    run.signal("INT");
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    run.signal("INT");
+    run.end().exits(130);
+    let pid = place.lines("pids")[0].clone();
+    until("the program is gone", || !std::path::Path::new(&format!("/proc/{pid}")).exists());
+}
+
+#[test]
+fn resume_cancels_nothing_when_it_is_interrupted() {
+    let place = Place::new();
+    let script = place.script("note", "echo x >> notes; test -e gate || exec sleep 30");
+    place.write(
+        "flow.yaml",
+        &format!("tasks: {{a: {{executor: command_executor, inputs: {{argv: [{script}]}}}}}}\n"),
+    );
+    place.apflow(&["run", "flow.yaml", "--detach", "--run", "r"]).exits(0);
+    let allow = ["--allow-command", script.as_str()];
+    let resume = place.start(&[&["resume"][..], &allow].concat());
+    place.wait_for_lines("notes", 1);
+    resume.signal("INT");
+    resume.end().exits(130).tells(&["left as it is", "apflow resume"]);
+    let task = place.apflow(&["tasks", "get", "r/a", "-o", "json"]).exits(0).json();
+    assert_eq!(task["state"]["name"], "ready", "{task}");
+    place.write("gate", "");
+    place.apflow(&[&["resume", "r"][..], &allow].concat()).exits(0);
+}
+
+#[test]
 fn a_timeout_leaves_the_run_to_be_resumed() {
     let place = Place::new();
     let script = place.script("once", "test -e gate || exec sleep 30");

@@ -55,7 +55,7 @@ pub(crate) async fn tell(
     }
     write(follow, &records, over.then_some(outcome), telling)?;
     Ok(match (waited, outcome) {
-        (Waited::Left | Waited::Interrupted, _) => Exit::Interrupted,
+        (Waited::Left | Waited::Interrupted | Waited::AtOnce, _) => Exit::Interrupted,
         (Waited::TimedOut, _) => Exit::Timeout,
         (Waited::Over, Outcome::Completed) => Exit::Ok,
         (Waited::Over, Outcome::Failed) => Exit::Failed,
@@ -122,6 +122,7 @@ async fn summary(
     let word = match waited {
         Waited::TimedOut => "goes on".to_owned(),
         Waited::Left => "left as it is".to_owned(),
+        Waited::AtOnce => "left at once".to_owned(),
         Waited::Over | Waited::Interrupted => follow.outcome().to_string(),
     };
     let named = telling.run.map_or_else(|| "all runs".to_owned(), |run| format!("run {run}"));
@@ -161,7 +162,7 @@ async fn summary(
         let _ = writeln!(text, "  … {count} tasks failed or are blocked in all");
     }
     let flag = telling.database.flag() + &telling.grants.flags();
-    if !matches!(waited, Waited::Over | Waited::Interrupted) {
+    if matches!(waited, Waited::Left | Waited::TimedOut) {
         let run = telling.run.map(|run| format!(" {run}")).unwrap_or_default();
         text.push_str(&crate::error::line("go on", &format!("apflow resume{run}{flag}")));
     } else if let Some(first) = records.iter().find(failed) {

@@ -30,9 +30,7 @@ pub(crate) async fn resume(args: Resume) -> Result<Exit, CliError> {
     let began = Instant::now();
     let timeout = seconds("--timeout", args.timeout)?;
     let database = Database::find(&args.database);
-    if database.said_by == "default" {
-        database.prepare()?;
-    }
+    database.prepare()?;
     let gauge = Arc::new(Gauge::default());
     let mut app = config::app(&database, &args.allow)?
         .durability(args.durability.into())
@@ -63,7 +61,7 @@ pub(crate) async fn resume(args: Resume) -> Result<Exit, CliError> {
         grants: &args.allow,
     };
     let told = ended::tell(app.engine(), &mut follow, waited, &telling).await;
-    leave(app, waited).await;
+    leave(app, waited, &mut interrupts).await;
     told
 }
 

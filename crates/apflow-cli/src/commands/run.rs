@@ -96,15 +96,22 @@ pub(crate) async fn run(args: Run) -> Result<Exit, CliError> {
         grants: &args.allow,
     };
     let told = ended::tell(app.engine(), &mut follow, waited, &telling).await;
-    leave(app, waited).await;
+    leave(app, waited, &mut interrupts).await;
     told
 }
 
-/// Gives back what the worker still holds; at once if somebody does not want to wait.
-pub(crate) async fn leave(app: App, waited: Waited) {
-    let grace = if waited == Waited::Over { LAST } else { Duration::ZERO };
-    // The worker answers at the latest two seconds after the grace period.
-    let _ = app.shutdown(grace).await;
+/// Stops what was cancelled and gives back what the worker still holds; another interruption ends that.
+pub(crate) async fn leave(app: App, waited: Waited, interrupts: &mut Interrupts) {
+    let grace = match waited {
+        Waited::AtOnce => return,
+        Waited::Over => LAST,
+        Waited::Interrupted | Waited::Left | Waited::TimedOut => Duration::ZERO,
+    };
+    tokio::select! {
+        // The worker answers at the latest two seconds after the grace period.
+        _ = app.shutdown(grace) => {}
+        () = interrupts.next() => {}
+    }
 }
 
 /// A time that was given in seconds.

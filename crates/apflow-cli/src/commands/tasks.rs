@@ -150,7 +150,7 @@ async fn run(database: &Database, args: Execute, output: Output) -> Result<Exit,
         grants: &args.allow,
     };
     let told = ended::tell(app.engine(), &mut follow, waited, &telling).await;
-    leave(app, waited).await;
+    leave(app, waited, &mut interrupts).await;
     told
 }
 
