@@ -1,6 +1,4 @@
 //! The suites of the storage crate.
-#![expect(clippy::expect_used, reason = "a test that cannot go on says what it missed")]
-
 #![expect(clippy::expect_used, reason = "these are tests: what does not hold panics")]
 
 mod conformance;
