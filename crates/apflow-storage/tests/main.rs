@@ -7,3 +7,4 @@ mod differential;
 mod disaster;
 mod migrations;
 mod smoke;
+mod statements;
