@@ -12,3 +12,4 @@ mod postgres;
 #[cfg(feature = "postgres")]
 mod postgres_races;
 mod smoke;
+mod statements;

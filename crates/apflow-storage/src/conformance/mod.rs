@@ -118,6 +118,7 @@ macro_rules! store_conformance {
                 start::a_completed_tree_runs_again_only_if_asked,
                 start::a_child_runs_with_its_closure_and_nothing_else,
                 start::a_run_of_a_child_leaves_the_rest_as_it_was,
+                start::a_run_names_only_its_own_failures,
                 start::a_cancelled_task_never_runs_again,
                 start::a_task_that_was_reset_runs_again,
                 start::an_unknown_task_cannot_be_started,

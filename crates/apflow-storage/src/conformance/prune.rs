@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use apflow_core::{
     store::TaskFilter,
+    task::Status,
     time::{Clock as _, Timestamp},
 };
 
@@ -55,6 +56,21 @@ pub async fn what_runs_or_never_ran_stays(bed: &Bed) {
     assert_eq!(prune(bed, later, 1000).await, 1);
     assert_eq!(left(bed).await, 3);
     assert_eq!(bed.states("going never").await, "blocked created");
+
+    // One tree of a submission ended, the other never ran.
+    bed.put("x; z ^x; y").await;
+    bed.start("z").await.expect("it starts");
+    assert_eq!(bed.run_all(&[]).await, [["z"]]);
+    assert!(bed.run("x").await.finished_at.is_some());
+    // Everything ended, and then somebody took a task up again by hand.
+    bed.submit("hand").await;
+    bed.run_all(&["hand"]).await;
+    for status in [Status::Pending, Status::InProgress] {
+        bed.set_status("hand", status).await.expect("taken up");
+    }
+    bed.clock.advance(HOUR);
+    assert_eq!(prune(bed, later.after(HOUR * 9), 1000).await, 0);
+    assert_eq!(bed.states("x y z hand").await, "created created completed waiting");
 }
 
 /// Trees that depend on one another are forgotten together.

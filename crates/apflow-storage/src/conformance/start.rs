@@ -95,6 +95,18 @@ pub async fn a_run_of_a_child_leaves_the_rest_as_it_was(bed: &Bed) {
     assert_eq!((run.running, run.outcome), (false, Some(Outcome::Completed)));
 }
 
+/// What failed in an earlier run is not held against this one.
+pub async fn a_run_names_only_its_own_failures(bed: &Bed) {
+    bed.submit("root; a ^root; b ^root").await;
+    bed.run_all(&["a", "b"]).await;
+    assert_eq!(bed.run("root").await.failed_tasks, ["a".into(), "b".into()]);
+    bed.clock.advance(MOMENT);
+    bed.start("b").await.expect("it starts");
+    bed.run_all(&["b"]).await;
+    let run = bed.run("root").await;
+    assert_eq!((run.outcome, run.failed_tasks), (Some(Outcome::Failed), vec!["b".into()]));
+}
+
 /// Cancelled means cancelled (ruling 32).
 pub async fn a_cancelled_task_never_runs_again(bed: &Bed) {
     bed.submit("root; a ^root; b ^root").await;
