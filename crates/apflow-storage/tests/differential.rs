@@ -439,4 +439,10 @@ macro_rules! agree {
 }
 
 agree!(a_store_in_memory_and_one_in_a_file_agree, in_memory, in_a_file);
-// PostgreSQL: `agree!(sqlite_and_postgres_agree, in_memory, in_a_schema_of_its_own);`
+#[cfg(feature = "postgres")]
+agree!(sqlite_and_postgres_agree, in_memory, in_a_database_of_its_own);
+
+#[cfg(feature = "postgres")]
+async fn in_a_database_of_its_own(options: OpenOptions) -> Arc<dyn Store> {
+    open(&crate::pg::fresh().await, options).await.expect("opens")
+}

@@ -191,6 +191,12 @@ impl Rows for PgRows<'_> {
     }
 
     async fn save(&mut self, save: &Save) -> Result<(), StoreError> {
+        // The pieces of an earlier, longer result would be read as the end of this one.
+        let wiped = save.superseded();
+        if !wiped.is_empty() {
+            let statement = sqlx::query(sql::DELETE_PARTS).bind(wiped);
+            self.execute("forgetting results", statement).await?;
+        }
         if !save.parts.is_empty() {
             let (mut tasks, mut places, mut bodies) = (Vec::new(), Vec::new(), Vec::new());
             for (task, part, body) in &save.parts {
@@ -200,12 +206,6 @@ impl Rows for PgRows<'_> {
             }
             let statement = sqlx::query(sql::INSERT_PARTS).bind(tasks).bind(places).bind(bodies);
             self.execute("storing a large result", statement).await?;
-        }
-        let wiped: Vec<i64> =
-            save.work.iter().filter(|change| change.wipe).map(|change| change.seq).collect();
-        if !wiped.is_empty() {
-            let statement = sqlx::query(sql::DELETE_PARTS).bind(wiped);
-            self.execute("forgetting results", statement).await?;
         }
         let statement = if save.trees.is_empty() && save.forests.is_empty() {
             encode::work_and_events(sql::SAVE_WORK_AND_EVENTS, save)
