@@ -106,7 +106,7 @@ impl Wish {
                 || (self.kills > 0 && findings.too_quiet().is_some());
             broken += u64::from(bad);
             if bad {
-                println!("  to repeat: chaos run --db {db} --kills {} --seed {seed}", self.kills);
+                println!("  to repeat: {}", self.again(db, seed));
             }
             if begun.elapsed() >= self.time {
                 break;
@@ -120,6 +120,23 @@ impl Wish {
             println!("  0 in {kills}: below {:.3} % at 95 % confidence", 300.0 / kills as f64);
         }
         Ok(broken == 0)
+    }
+
+    /// The command that repeats one round; the moments differ, the trees and the choices do not.
+    fn again(&self, db: &str, seed: u64) -> String {
+        let mut command =
+            format!("cargo xtask chaos run --db {db} --kills {} --seed {seed}", self.kills);
+        let numbers = [("stops", self.stops), ("crashes", self.crashes)];
+        for (name, number) in numbers {
+            command += &number.map_or_else(String::new, |number| format!(" --{name} {number}"));
+        }
+        let relaxed = self.durability == Durability::Relaxed;
+        for (flag, on) in
+            [(" --relaxed", relaxed), (" --zombie", self.zombie), (" --unfenced", self.unfenced)]
+        {
+            command += if on { flag } else { "" };
+        }
+        command
     }
 
     /// One round: what was found, and how many were killed.
