@@ -1,3 +1,4 @@
 //! What the benchmark and the chaos runs share: a database to run on and workflows to run.
 
+pub mod chaos;
 pub mod shape;
