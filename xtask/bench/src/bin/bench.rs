@@ -148,11 +148,7 @@ async fn sqlite(report: &mut Report, dir: &Path, size: Size) -> Result<()> {
         (
             "relaxed",
             Durability::Relaxed,
-            Goals {
-                chain: 3.0,
-                fan: Target::AtLeast(40_000.0),
-                trees: Target::AtLeast(20_000.0),
-            },
+            Goals { chain: 3.0, fan: Target::AtLeast(40_000.0), trees: Target::AtLeast(20_000.0) },
         ),
         (
             "strict",
@@ -265,12 +261,8 @@ async fn requests(report: &mut Report, name: &str, app: &App, size: Size) -> Res
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let stop = CancellationToken::new();
-    let server = tokio::spawn(serve(
-        listener,
-        app.gateway().clone(),
-        HttpConfig::default(),
-        stop.clone(),
-    ));
+    let server =
+        tokio::spawn(serve(listener, app.gateway().clone(), HttpConfig::default(), stop.clone()));
     let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let body = format!(
@@ -294,10 +286,10 @@ async fn requests(report: &mut Report, name: &str, app: &App, size: Size) -> Res
         times.push(begun.elapsed().as_secs_f64() * 1e3);
     }
     times.sort_by(f64::total_cmp);
-    let at = |part: f64| times[((times.len() - 1) as f64 * part) as usize];
+    let at = |percent: usize| times[(times.len() - 1) * percent / 100];
     let what = format!("{name}: one task over HTTP, submitted and waited for");
-    report.add(&format!("{what}, p50"), at(0.5), "ms", "", Target::AtMost(1.0));
-    report.add(&format!("{what}, p99"), at(0.99), "ms", "", Target::AtMost(5.0));
+    report.add(&format!("{what}, p50"), at(50), "ms", "", Target::AtMost(1.0));
+    report.add(&format!("{what}, p99"), at(99), "ms", "", Target::AtMost(5.0));
     stop.cancel();
     server.await??;
     Ok(())
@@ -307,7 +299,7 @@ async fn postgres(report: &mut Report, size: Size) -> Result<()> {
     let server = match Server::start() {
         Ok(server) => server,
         Err(error) => {
-            report.not_measured("postgres", &error.to_string());
+            report.not_measured("postgres", &error);
             return Ok(());
         }
     };
@@ -349,7 +341,7 @@ async fn processes(report: &mut Report, dir: &Path, size: Size) -> Result<()> {
     std::fs::write(&file, "tasks:\n  facts:\n    executor: system_info_executor\n")?;
     let time = |arguments: &[&str]| -> Result<f64> {
         let mut times = Vec::new();
-        for _ in 0..size.rounds * 2 + 1 {
+        for _ in 0..=size.rounds * 2 {
             let begun = Instant::now();
             let status = Command::new(&binary)
                 .args(arguments)
