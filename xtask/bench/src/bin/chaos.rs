@@ -158,7 +158,9 @@ impl Wish {
         siege.kills = self.kills;
         siege.stops =
             self.stops.unwrap_or(if shared { self.kills.div_ceil(20) } else { self.kills / 50 });
-        siege.crashes = if shared { self.crashes.unwrap_or(self.kills / 100) } else { 0 };
+        // Relaxed, a server that is killed may take the last moments with it: that is the bargain.
+        let crashes = if self.durability == Durability::Strict { self.kills / 100 } else { 0 };
+        siege.crashes = if shared { self.crashes.unwrap_or(crashes) } else { 0 };
         siege.worker.durability = self.durability;
         siege.worker.unfenced = self.unfenced;
         if self.zombie {

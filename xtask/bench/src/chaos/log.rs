@@ -1,9 +1,10 @@
 //! What the workers write outside the engine: effects, acknowledged submissions, and trouble.
 
 use std::{
+    collections::HashSet,
     fs::{self, File, OpenOptions},
     hash::{DefaultHasher, Hash as _, Hasher as _},
-    io::Write as _,
+    io::{Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
     sync::Mutex,
     time::{SystemTime, UNIX_EPOCH},
@@ -62,6 +63,33 @@ impl RunDir {
         let read =
             |line| serde_json::from_str(line).map_err(doing(format_args!("effect `{line}`")));
         whole.lines().map(read).collect()
+    }
+
+    /// Whether a process is in the middle of a task, as far as the end of the log tells.
+    pub fn is_busy(&self, process: u32) -> bool {
+        let mut tail = Vec::new();
+        let read = File::open(self.0.join("effects")).and_then(|mut file| {
+            let length = file.metadata()?.len();
+            file.seek(SeekFrom::Start(length.saturating_sub(16 << 10)))?;
+            file.read_to_end(&mut tail)
+        });
+        if read.is_err() {
+            return false;
+        }
+        let text = String::from_utf8_lossy(&tail);
+        let mut open = HashSet::new();
+        for effect in text.lines().filter_map(|line| serde_json::from_str::<Effect>(line).ok()) {
+            match effect.what {
+                What::Start { task, token, .. } if effect.pid == process => {
+                    open.insert((task, token));
+                }
+                What::End { task, token, .. } if effect.pid == process => {
+                    open.remove(&(task, token));
+                }
+                _ => {}
+            }
+        }
+        !open.is_empty()
     }
 
     /// How many trees were acknowledged; they were submitted in order.
@@ -192,11 +220,17 @@ mod tests {
         let dir = RunDir::at(place.path()).unwrap();
         let logs = dir.open().unwrap();
         let end = What::End { task: "a".into(), token: 3, result: "x".into() };
+        assert!(!dir.is_busy(std::process::id()));
+        let saw = Map::new();
+        let start = What::Start { task: "a".into(), token: 3, attempt: 1, saw };
+        logs.happened(start.clone());
+        assert!(dir.is_busy(std::process::id()));
         logs.happened(end.clone());
+        assert!(!dir.is_busy(std::process::id()));
         logs.acknowledge(0).unwrap();
         (&logs.effects).write_all(b"{\"pid\":").unwrap();
         let effects = dir.effects().unwrap();
-        assert_eq!(effects.iter().map(|effect| &effect.what).collect::<Vec<_>>(), [&end]);
+        assert_eq!(effects.iter().map(|effect| &effect.what).collect::<Vec<_>>(), [&start, &end]);
         assert_eq!(dir.acknowledged(), 1);
     }
 

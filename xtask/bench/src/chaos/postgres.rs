@@ -6,7 +6,7 @@ use std::{
         fs::{DirBuilderExt as _, chown},
         process::CommandExt as _,
     },
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -39,7 +39,9 @@ impl Server {
         let account = number("APFLOW_TEST_PG_UID").zip(number("APFLOW_TEST_PG_GID"));
         // The path of a socket ends at 107 bytes.
         let random: u64 = rand::random();
-        let directory = Path::new("/tmp").join(format!("apflow-chaos-{random:x}"));
+        let base = std::env::temp_dir();
+        let base = if base.as_os_str().len() <= 60 { base } else { PathBuf::from("/tmp") };
+        let directory = base.join(format!("apflow-chaos-{random:x}"));
         DirBuilder::new().mode(0o755).create(&directory).map_err(doing(directory.display()))?;
         let mut server = Self { bin, account, directory, process: None };
         if let Some((uid, gid)) = account {

@@ -133,7 +133,15 @@ impl Siege {
                     server.crash()?;
                 }
                 done.crashes += 1;
-            } else if done.stops < self.stops && (overdue || done.stops < due(self.stops)) {
+            } else if done.stops < self.stops
+                && (overdue || done.stops < due(self.stops))
+                && places.iter().all(|place| place.stopped_until.is_none())
+            {
+                // One at a time, and not the one that submits if there are others: somebody has
+                // to be there to take up what it holds.
+                let at = if at == 0 { places.len() - 1 } else { at };
+                self.wait_until_ready(&mut places[at])?;
+                self.wait_until_busy(&places[at]);
                 places[at].process.stop();
                 let stop = self.worker.lease.mul_f64(random.random_range(1.1..2.0));
                 places[at].stopped_until = Some(Instant::now() + stop);
@@ -181,6 +189,16 @@ impl Siege {
         }
         *before = self.worker.dir.acknowledged();
         Ok(())
+    }
+
+    /// A pause tells something only if it comes in the middle of a task.
+    fn wait_until_busy(&self, place: &Place) {
+        let begun = Instant::now();
+        while !self.worker.dir.is_busy(place.process.id())
+            && begun.elapsed() < Duration::from_millis(500)
+        {
+            thread::sleep(Duration::from_millis(2));
+        }
     }
 
     fn start(&self, at: usize) -> Result<Place> {
