@@ -416,10 +416,10 @@ fn side(bed: Bed) -> Side {
 
 /// Two stores that have to agree, named by the functions that open them.
 macro_rules! agree {
-    ($name:ident, $one:expr, $other:expr) => {
+    ($name:ident, $cases:literal, $one:expr, $other:expr) => {
         proptest! {
             #![proptest_config(ProptestConfig {
-                cases: 24,
+                cases: $cases,
                 failure_persistence: None,
                 max_shrink_iters: 200,
                 ..ProptestConfig::default()
@@ -438,9 +438,9 @@ macro_rules! agree {
     };
 }
 
-agree!(a_store_in_memory_and_one_in_a_file_agree, in_memory, in_a_file);
+agree!(a_store_in_memory_and_one_in_a_file_agree, 16, in_memory, in_a_file);
 #[cfg(feature = "postgres")]
-agree!(sqlite_and_postgres_agree, in_memory, in_a_database_of_its_own);
+agree!(sqlite_and_postgres_agree, 8, in_memory, in_a_database_of_its_own);
 
 #[cfg(feature = "postgres")]
 async fn in_a_database_of_its_own(options: OpenOptions) -> Arc<dyn Store> {

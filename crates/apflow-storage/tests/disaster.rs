@@ -219,6 +219,7 @@ fn a_full_disk_refuses_what_it_cannot_store_and_goes_on_when_there_is_room() {
 }
 
 #[tokio::test]
+// tidy: ignore because the test above runs it, on a disk of its own
 #[ignore = "run by the test above, on a small disk"]
 async fn on_a_small_disk() {
     assert!(Path::new("small-disk").exists(), "this would fill a disk that others use");
@@ -268,6 +269,7 @@ fn a_disk_that_cannot_be_written_is_named() {
 }
 
 #[tokio::test]
+// tidy: ignore because the test above runs it, on a disk of its own
 #[ignore = "run by the test above, on a disk that cannot be written"]
 async fn on_a_disk_for_reading() {
     assert!(Path::new("small-disk").exists());

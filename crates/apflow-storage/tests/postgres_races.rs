@@ -180,8 +180,8 @@ async fn rows_counters_and_events_agree_after_everything_happened_at_once() {
         "SELECT r.seq FROM af_trees r JOIN af_work w ON w.tree = r.seq
          GROUP BY r.seq HAVING r.open <> count(*) FILTER (WHERE {still})
              OR r.completed <> count(*) FILTER (WHERE w.state = 'completed')
-             OR r.failed <> count(*) FILTER (WHERE w.state = 'failed')
-             OR r.cancelled <> count(*) FILTER (WHERE w.state IN ('cancelled', 'skipped'))"
+             OR r.failed <> count(*) FILTER (WHERE w.state IN ('failed', 'skipped'))
+             OR r.cancelled <> count(*) FILTER (WHERE w.state = 'cancelled')"
     );
     for text in [wrong_forests, wrong_trees] {
         let rows = sqlx::raw_sql(sqlx::AssertSqlSafe(text)).fetch_all(&mut admin).await;

@@ -28,9 +28,9 @@ pub async fn sqlite(
         .synchronous(synchronous);
     let mut connection = SqliteConnection::connect_with(&options).await?;
     let setup = "CREATE TABLE IF NOT EXISTS floor (id INTEGER PRIMARY KEY, n INTEGER);
-        INSERT OR IGNORE INTO floor VALUES (1, 0)"; // tidy: sql because it is the floor, not apflow
+        INSERT OR IGNORE INTO floor VALUES (1, 0)";
     sqlx::raw_sql(setup).execute(&mut connection).await?;
-    let update = "UPDATE floor SET n = $1 WHERE id = 1"; // tidy: sql because it is the floor, not apflow
+    let update = "UPDATE floor SET n = $1 WHERE id = 1";
     let begun = Instant::now();
     for n in 0..commits {
         sqlx::query(update).bind(n).execute(&mut connection).await?;
@@ -48,14 +48,14 @@ pub async fn postgres(
 ) -> Result<Duration, sqlx::Error> {
     let mut connection = PgConnection::connect(url).await?;
     let setting = match durability {
-        Durability::Strict => "SET synchronous_commit = on", // tidy: sql because it is the floor, not apflow
-        Durability::Relaxed => "SET synchronous_commit = off", // tidy: sql because it is the floor, not apflow
+        Durability::Strict => "SET synchronous_commit = on",
+        Durability::Relaxed => "SET synchronous_commit = off",
     };
     sqlx::raw_sql(setting).execute(&mut connection).await?;
     let setup = "CREATE TABLE IF NOT EXISTS floor (id INT PRIMARY KEY, n INT);
-        INSERT INTO floor VALUES (1, 0) ON CONFLICT DO NOTHING"; // tidy: sql because it is the floor, not apflow
+        INSERT INTO floor VALUES (1, 0) ON CONFLICT DO NOTHING";
     sqlx::raw_sql(setup).execute(&mut connection).await?;
-    let update = "UPDATE floor SET n = $1 WHERE id = 1"; // tidy: sql because it is the floor, not apflow
+    let update = "UPDATE floor SET n = $1 WHERE id = 1";
     let begun = Instant::now();
     for n in 0..commits {
         sqlx::query(update).bind(i32::try_from(n).unwrap_or(0)).execute(&mut connection).await?;

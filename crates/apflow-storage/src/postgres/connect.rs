@@ -87,7 +87,7 @@ impl Server {
         let mut script = String::new();
         for (name, text) in sql::SCRIPTED {
             // Writing into a text does not fail.
-            let _ = writeln!(script, "PREPARE af_{name} AS {text};"); // tidy: sql because only the files' contents are named
+            let _ = writeln!(script, "PREPARE af_{name} AS {text};");
         }
         sqlx::raw_sql(AssertSqlSafe(script))
             .execute(&mut connection)

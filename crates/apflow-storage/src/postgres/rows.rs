@@ -56,7 +56,7 @@ impl<'a> PgRows<'a> {
         }
         // Whatever comes of the rest, a transaction is open from here on.
         self.begun = true;
-        let text = format!("BEGIN;{text}"); // tidy: sql because it frames every other statement
+        let text = format!("BEGIN;{text}");
         let mut sets = match self.writer.script(what, text.clone()).await {
             // The connection broke while it was idle. Nothing was done on it yet, so another one
             // can do it.
@@ -72,7 +72,7 @@ impl<'a> PgRows<'a> {
 
     /// What a script has to ask for to know the moment, or nothing where somebody else says it.
     fn clock(&self) -> &'static str {
-        if self.writer.clock.is_some() { "" } else { "EXECUTE af_clock;" } // tidy: sql because it runs a prepared file
+        if self.writer.clock.is_some() { "" } else { "EXECUTE af_clock;" }
     }
 
     /// The moment as the last statement of a script, or somebody else, says it.
@@ -107,13 +107,13 @@ impl Rows for PgRows<'_> {
             let seqs = numbers(settling);
             for name in ["lock_forests", "load_trees", "load_edges", "load_settling"] {
                 // Writing into a text does not fail.
-                let _ = write!(text, "EXECUTE af_{name}({seqs});"); // tidy: sql because it runs a prepared file
+                let _ = write!(text, "EXECUTE af_{name}({seqs});");
             }
         }
         if ready > 0 {
-            let _ = write!(text, "EXECUTE af_ready({ready});"); // tidy: sql because it runs a prepared file
+            let _ = write!(text, "EXECUTE af_ready({ready});");
         }
-        text.push_str("EXECUTE af_next_wake;"); // tidy: sql because it runs a prepared file
+        text.push_str("EXECUTE af_next_wake;");
         text.push_str(self.clock());
         let mut sets = self.script("reading what settles", text).await?.into_iter();
         let mut next = || sets.next().unwrap_or_default();
@@ -141,7 +141,7 @@ impl Rows for PgRows<'_> {
         seqs: &[i64],
     ) -> Result<(Vec<ClaimedRow>, Vec<NeedRow>), StoreError> {
         let list = numbers(seqs);
-        let text = format!("EXECUTE af_load_needs({list});EXECUTE af_load_claimed({list});"); // tidy: sql because it runs prepared files
+        let text = format!("EXECUTE af_load_needs({list});EXECUTE af_load_claimed({list});");
         let mut read = self.script("reading what claimed tasks need", text).await?.into_iter();
         let needs = decode::all(&read.next().unwrap_or_default(), |row| {
             let need = NeedRow {
@@ -173,7 +173,7 @@ impl Rows for PgRows<'_> {
         let mut text = String::new();
         for name in ["lock_forests_by_seq", "load_forest_trees", "load_forest"] {
             // Writing into a text does not fail.
-            let _ = write!(text, "EXECUTE af_{name}({list});"); // tidy: sql because it runs a prepared file
+            let _ = write!(text, "EXECUTE af_{name}({list});");
         }
         let mut sets = self.script("reading submissions", text).await?.into_iter();
         let mut next = || sets.next().unwrap_or_default();

@@ -79,7 +79,7 @@ pub(super) const SCRIPTED: &[(&str, &str)] = &[
 /// Writes what moved: `$1` to `$17` tasks, `$18` the moment, `$19` to `$23` events, `$24` to `$33`
 /// trees, `$34` to `$36` submissions.
 pub(super) const SAVE: &str = concat!(
-    "WITH work AS (",
+    "WITH work AS (", // tidy: sql because it frames the files' contents
     file!("save_work"),
     "), trees AS (",
     file!("save_trees"),
@@ -87,7 +87,7 @@ pub(super) const SAVE: &str = concat!(
     file!("save_forests"),
     ")\n",
     file!("append_events"),
-); // tidy: sql because only the files' contents are joined
+);
 
 /// The same where only tasks moved.
 pub(super) const SAVE_WORK_AND_EVENTS: &str =
@@ -96,7 +96,7 @@ pub(super) const SAVE_WORK_AND_EVENTS: &str =
 /// Adds submissions: `$1` to `$3` submissions, `$4` to `$13` trees, `$14` to `$30` tasks, `$31` the
 /// moment.
 pub(super) const INSERT: &str = concat!(
-    "WITH forests AS (",
+    "WITH forests AS (", // tidy: sql because it frames the files' contents
     file!("insert_forests"),
     "), trees AS (",
     file!("insert_trees"),
@@ -104,7 +104,7 @@ pub(super) const INSERT: &str = concat!(
     file!("insert_tasks"),
     ")\n",
     file!("insert_work"),
-); // tidy: sql because only the files' contents are joined
+);
 
 /// Which files each joined statement is made of, for the test that looks for forgotten ones.
 #[cfg(test)]

@@ -25,11 +25,6 @@ fn names(folder: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn both_databases_have_statements_of_the_same_names() {
-    assert_eq!(names("postgres"), names("sqlite"));
-}
-
-#[test]
 fn no_statement_is_forgotten() {
     let used: BTreeSet<String> = sql::ALONE
         .iter()

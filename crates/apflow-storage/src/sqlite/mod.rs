@@ -199,7 +199,7 @@ fn migration_failed(error: MigrateError) -> StoreError {
 
 async fn applied(writer: &mut SqliteConnection) -> Result<Vec<i64>, StoreError> {
     let exists = "SELECT count(*) FROM sqlite_master WHERE name = '_sqlx_migrations'"; // tidy: sql because the table belongs to the migrator
-    let versions = "SELECT version FROM _sqlx_migrations WHERE success ORDER BY version"; // tidy: sql because the table belongs to the migrator
+    let versions = "SELECT version FROM _sqlx_migrations WHERE success ORDER BY version";
     let reading = |error| from_sqlx("reading the list of migrations", error);
     let row = sqlx::query(exists).fetch_one(&mut *writer).await.map_err(reading)?;
     if row.try_get::<i64, _>(0).map_err(reading)? == 0 {

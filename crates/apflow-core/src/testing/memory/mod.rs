@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use tokio::sync::broadcast;
 
 use crate::{
-    id::{LeaseToken, NodeId, Seq, TaskId, TreeId},
+    id::{NodeId, Seq, TaskId, TreeId},
     store::{
         Claim, Claimed, Counts, Ended, Inserted, JournalStore, NeedKind, NeedResult, NewTask, Page,
         Refusal, Renewal, Settled, Settlement, Signal, StoreError, Submission, TaskEvent,
@@ -274,27 +274,19 @@ fn new_row(
     first_task: usize,
     first_tree: usize,
     forest: usize,
-    task: NewTask,
+    new: NewTask,
 ) -> TaskRow {
-    let definition = task.definition;
+    let definition = new.definition;
+    let mut task = Task::new(seq(at), seq(first_tree + new.tree), seq(forest));
+    task.max_attempts = definition.durability.max_attempts;
+    task.priority = definition.priority;
+    task.join = definition.join;
     TaskRow {
-        id: task.id,
-        tree: first_tree + task.tree,
+        id: new.id,
+        tree: first_tree + new.tree,
         forest,
-        parent: task.parent.map(|parent| first_task + parent),
-        task: Task {
-            seq: seq(at),
-            tree: seq(first_tree + task.tree),
-            forest: seq(forest),
-            state: State::Created,
-            token: LeaseToken(0),
-            attempts: 0,
-            max_attempts: definition.durability.max_attempts,
-            priority: definition.priority,
-            join: definition.join,
-            started_at: None,
-            completed_at: None,
-        },
+        parent: new.parent.map(|parent| first_task + parent),
+        task,
         definition: Arc::new(definition),
         progress: 0.0,
         resolved_inputs: None,
