@@ -141,13 +141,13 @@ fn every_workflow_that_is_shown_can_be_submitted() {
         }
         for (line, text) in blocks(&read(&document), "yaml") {
             let place = format!("{}:{line}", document.display());
-            let problems = |problems| panic!("{place}: {problems}");
-            let workflow = Workflow::parse(&text, Format::Yaml).unwrap_or_else(problems);
-            let order = workflow.order(Map::new(), "run").unwrap_or_else(problems);
-            let tasks = workflow.keys().count();
-            let submission =
-                compile(order, &SystemIds, &Limits::default()).unwrap_or_else(problems);
-            assert_eq!(submission.tasks.len(), tasks, "{place}");
+            let stored = Workflow::parse(&text, Format::Yaml).and_then(|workflow| {
+                let order = workflow.order(Map::new(), "run")?;
+                let submission = compile(order, &SystemIds, &Limits::default())?;
+                Ok((workflow.keys().count(), submission.tasks.len()))
+            });
+            let (written, stored) = stored.unwrap_or_else(|problems| panic!("{place}: {problems}"));
+            assert_eq!(written, stored, "{place}");
             shown += 1;
         }
     }
