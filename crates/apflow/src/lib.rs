@@ -19,3 +19,12 @@ pub mod prelude;
 pub mod system;
 
 pub use app::{App, AppBuilder, Error, Ran};
+
+/// What the documents show has to run.
+#[cfg(doctest)]
+mod shown {
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../../docs/guides/embedding.md")]
+    struct Embedding;
+}

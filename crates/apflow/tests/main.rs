@@ -1,0 +1,3 @@
+//! What the facade promises, tried from outside.
+
+mod readme;
