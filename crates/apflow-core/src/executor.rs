@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    id::{TaskId, TreeId},
+    id::{LeaseToken, TaskId, TreeId},
     task::{Failure, FailureKind},
 };
 
@@ -86,8 +86,10 @@ pub struct Context {
     pub user_id: Option<String>,
     /// Which attempt this is, counted from 1.
     pub attempt: u32,
-    /// Same for every retry of one attempt's effects: `<task>:<token>`.
+    /// Same for every attempt of one run of the task, also after a crash: `<task>:<run>`.
     pub idempotency_key: String,
+    /// The fencing token of this attempt, larger than that of any attempt before it.
+    pub fence: LeaseToken,
     /// The `params` of the task.
     pub params: Map<String, Value>,
     /// How long the attempt may take.
@@ -110,6 +112,7 @@ impl Context {
             tree: TreeId::new(task.as_str()),
             name: task.as_str().to_owned(),
             idempotency_key: format!("{task}:0"),
+            fence: LeaseToken(0),
             task,
             user_id: None,
             attempt: 1,

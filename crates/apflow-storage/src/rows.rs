@@ -29,6 +29,7 @@ pub(crate) struct ClaimedRow {
     pub(crate) id: String,
     pub(crate) tree_id: String,
     pub(crate) deadline: Option<i64>,
+    pub(crate) run: i64,
     /// As it was written, or what is wrong with the text.
     pub(crate) definition: Result<Arc<Definition>, String>,
 }

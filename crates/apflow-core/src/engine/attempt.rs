@@ -182,14 +182,15 @@ impl Attempt<'_> {
     }
 
     fn context(&self, timeout: Option<Duration>) -> Context {
-        let Claimed { id, tree_id, lease, attempt, definition, .. } = self.claimed;
+        let Claimed { id, tree_id, lease, run, attempt, definition, .. } = self.claimed;
         Context {
             task: id.clone(),
             tree: tree_id.clone(),
             name: definition.name.clone(),
             user_id: definition.user_id.clone(),
             attempt: *attempt,
-            idempotency_key: format!("{id}:{lease}"),
+            idempotency_key: format!("{id}:{run}"),
+            fence: *lease,
             params: definition.params.clone(),
             timeout,
             cancelled: self.stop.clone(),

@@ -34,6 +34,8 @@ pub struct Started {
     pub tree: TreeId,
     /// Its root.
     pub root: TaskId,
+    /// Every tree of which tasks were set in motion.
+    pub trees: Vec<TreeId>,
     /// How many tasks were set in motion.
     pub tasks: u32,
 }

@@ -38,6 +38,8 @@ pub struct Claimed {
     pub tree: Seq,
     /// The worker's token.
     pub lease: LeaseToken,
+    /// Which run of its tree this is, counted from 1.
+    pub run: u32,
     /// Which attempt this is, counted from 1.
     pub attempt: u32,
     /// What the author said.

@@ -1,5 +1,5 @@
 -- What a worker has to know of the tasks it takes.
-SELECT t.seq, t.id, r.id, r.deadline, t.definition
+SELECT t.seq, t.id, r.id, r.deadline, t.definition, r.run
 FROM af_tasks t
 JOIN af_trees r ON r.seq = t.tree
 WHERE t.seq IN (SELECT value FROM json_each($1))

@@ -77,6 +77,7 @@ pub(super) fn claimed(row: &PgRow) -> Decoded<ClaimedRow> {
         tree_id: row.try_get(2)?,
         deadline: row.try_get(3)?,
         definition: crate::rows::definition(&row.try_get::<String, _>(4)?),
+        run: row.try_get(5)?,
     })
 }
 

@@ -251,6 +251,7 @@ impl Hot {
                 id: task.id.as_ref().to_owned(),
                 tree_id: tree.id.as_ref().to_owned(),
                 deadline: tree.row.deadline,
+                run: tree.row.run,
                 definition: task.definition.clone(),
             });
             for (need, kind) in &task.needs {

@@ -44,6 +44,14 @@ impl FileLock {
     fn try_take(path: &str) -> Result<Self, Held> {
         let name = format!("{path}-lock");
         let cannot = |error: std::io::Error| {
+            if error.kind() == std::io::ErrorKind::NotFound {
+                let folder =
+                    std::path::Path::new(path).parent().unwrap_or(std::path::Path::new("."));
+                return Held::For(StoreError::Address {
+                    what: format!("there is no folder {} for {path}", folder.display()),
+                    hint: format!("make it: mkdir -p {}", folder.display()),
+                });
+            }
             Held::For(StoreError::Unavailable {
                 what: format!("opening {name}: {error}"),
                 source: Some(Box::new(error)),
@@ -69,10 +77,9 @@ impl FileLock {
                 };
                 let error = StoreError::Locked {
                     what: format!("{who} has the database {path}"),
-                    hint: format!(
-                        "stop it, send the command to it over HTTP, or use PostgreSQL, which many \
-                         processes can share; reading works meanwhile (holder: {holder})"
-                    ),
+                    hint: "stop it, send the command to it over HTTP, or use PostgreSQL, which \
+                           many processes can share; reading works meanwhile"
+                        .to_owned(),
                 };
                 let ours = holder == std::process::id().to_string();
                 return Err(if ours { Held::ByUs(error) } else { Held::For(error) });

@@ -45,6 +45,7 @@ pub(super) struct Pending {
 }
 
 struct PendingSave {
+    now: Timestamp,
     work: String,
     trees: String,
     forests: String,
@@ -112,7 +113,7 @@ impl SqliteRows<'_> {
             self.run("storing a submission", statement).await?;
         }
         if let Some(save) = self.pending.save.take() {
-            let statement = bind_save(sql::SAVE, save, self.now);
+            let statement = bind_save(sql::SAVE, save);
             self.run("storing what changed", statement).await?;
         }
         Ok(())
@@ -141,9 +142,9 @@ impl SqliteRows<'_> {
                 };
                 // If it fails half way, there is a transaction to undo.
                 self.begun = true;
-                bind_save(text, save, now)
+                bind_save(text, save)
             }
-            (None, Some(save)) => bind_save(sql::SAVE_COMMIT, save, now),
+            (None, Some(save)) => bind_save(sql::SAVE_COMMIT, save),
             (Some([forests, trees, tasks, work]), Some(save)) if self.begun && save.only_events => {
                 insert(sql::INSERT_COMMIT, save.events, now)
                     .bind(forests)
@@ -217,8 +218,8 @@ impl SqliteRows<'_> {
     }
 }
 
-fn bind_save(text: &'static str, save: PendingSave, now: Timestamp) -> Statement<'static> {
-    let PendingSave { work, trees, forests, events, .. } = save;
+fn bind_save(text: &'static str, save: PendingSave) -> Statement<'static> {
+    let PendingSave { now, work, trees, forests, events, .. } = save;
     sqlx::query(text).bind(work).bind(trees).bind(forests).bind(events).bind(now.0)
 }
 
@@ -354,6 +355,7 @@ impl Rows for SqliteRows<'_> {
         }
         self.hot.save(save);
         self.pending.save = Some(PendingSave {
+            now: save.now,
             only_events: save.work.is_empty() && save.trees.is_empty() && save.forests.is_empty(),
             only_work: save.trees.is_empty() && save.forests.is_empty(),
             work: json(&Arrays(&save.work))?,
@@ -631,5 +633,6 @@ fn claimed(row: &SqliteRow) -> Result<ClaimedRow, sqlx::Error> {
         tree_id: row.try_get(2)?,
         deadline: row.try_get(3)?,
         definition: crate::rows::definition(&row.try_get::<String, _>(4)?),
+        run: row.try_get(5)?,
     })
 }

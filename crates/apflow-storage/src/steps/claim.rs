@@ -79,6 +79,7 @@ fn describe(
         tree_id: TreeId::new(row.tree_id),
         tree: task.tree,
         lease,
+        run: u32::try_from(row.run).unwrap_or(u32::MAX),
         attempt,
         definition,
         needs: needs.get(&row.seq).cloned().unwrap_or_default(),

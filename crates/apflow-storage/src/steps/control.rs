@@ -35,6 +35,8 @@ pub(crate) async fn start<R: Rows + ?Sized>(
     }
     trees.sort_unstable();
     trees.dedup();
+    // The row of a tree is that of its root, so its id can be read like that of a task.
+    let (ids, _) = rows.claimed(&trees).await?;
     for tree in trees {
         let timeout = match work.tree(tree) {
             Some(row) => row.options()?.timeout_seconds,
@@ -47,6 +49,7 @@ pub(crate) async fn start<R: Rows + ?Sized>(
     let started = Started {
         tree: TreeId::new(found.tree_id),
         root: TaskId::new(found.root_id),
+        trees: ids.into_iter().map(|row| TreeId::new(row.tree_id)).collect(),
         tasks: u32::try_from(begins.len()).unwrap_or(u32::MAX),
     };
     Ok((started, work.finish_with(rows).await?))

@@ -239,9 +239,7 @@ impl Executor for Effector {
         inputs: Map<String, Value>,
         context: &Context,
     ) -> std::result::Result<Value, ExecuteError> {
-        let token = context.idempotency_key.rsplit(':').next().and_then(|token| token.parse().ok());
-        let token: i64 =
-            token.ok_or_else(|| ExecuteError::invalid_input("the key has no token"))?;
+        let token = context.fence.0;
         let task = context.task.as_str().to_owned();
         let takes = inputs.get("takes_us").and_then(Value::as_u64).unwrap_or(0);
         let saw = inputs

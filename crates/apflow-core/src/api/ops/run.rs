@@ -79,7 +79,11 @@ async fn stored(
         runs: Vec::new(),
         warnings: Vec::new(),
     };
-    Ok(Begun { executed, trees: vec![started.tree] })
+    let mut trees = started.trees;
+    if trees.is_empty() {
+        trees.push(started.tree);
+    }
+    Ok(Begun { executed, trees })
 }
 
 /// Waits for every tree, together no longer than the configured time.

@@ -34,6 +34,7 @@ fn start(rows: &mut Rows, start: &Start) -> Result<Started, StoreError> {
     let mut trees: Vec<usize> = begins.iter().map(|begin| view.nodes[begin.node].tree).collect();
     trees.sort_unstable();
     trees.dedup();
+    let started = trees.iter().map(|tree| rows.trees[*tree].record.id.clone()).collect();
     for tree in trees {
         rows.begin_run(tree);
     }
@@ -48,7 +49,7 @@ fn start(rows: &mut Rows, start: &Start) -> Result<Started, StoreError> {
     }
     rows.spread(forest);
     let tasks = u32::try_from(begins.len()).unwrap_or(u32::MAX);
-    Ok(Started { tree: tree.id, root: tree.root, tasks })
+    Ok(Started { tree: tree.id, root: tree.root, trees: started, tasks })
 }
 
 fn cancel(rows: &mut Rows, cancel: &Cancel) -> CancelAnswer {

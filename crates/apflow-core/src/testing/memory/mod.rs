@@ -366,6 +366,7 @@ fn claimed_row(rows: &Rows, at: usize) -> Option<Claimed> {
         tree_id: tree.record.id.clone(),
         tree: row.task.tree,
         lease: row.task.token,
+        run: tree.run,
         attempt: row.task.attempts,
         definition: Arc::clone(&row.definition),
         needs: row.definition.dependencies.iter().filter_map(|entry| need(&entry.id)).collect(),
