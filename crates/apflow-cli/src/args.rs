@@ -309,7 +309,7 @@ pub(crate) enum TasksCommand {
         #[arg(required = true)]
         ids: Vec<String>,
     },
-    /// Run a stored task: a root with all it was stored with, another with what it depends on.
+    /// Run stored tasks: a root with all it was stored with, another with what it depends on.
     Execute(Execute),
     /// Cancel tasks with what hangs under them and what requires them.
     Cancel {
@@ -337,8 +337,9 @@ pub(crate) enum TasksCommand {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Execute {
-    /// The task.
-    pub(crate) id: String,
+    /// The tasks.
+    #[arg(required = true)]
+    pub(crate) ids: Vec<String>,
     /// Run again although everything completed.
     #[arg(long)]
     pub(crate) reexecute: bool,

@@ -158,20 +158,8 @@ fn executors(allow: &Grants) -> Result<ExecutorsConfig, CliError> {
     })?;
     let mut config = ExecutorsConfig::new(Arc::new(SystemClock));
     config.command.allow.clone_from(&allow.allow_command);
-    let whitelist = listed("APFLOW_STDIO_COMMAND_WHITELIST");
-    match (switched_on("APFLOW_STDIO_ALLOW_COMMAND"), whitelist.is_empty()) {
-        (true, false) => config.command.allow.extend(whitelist),
-        (true, true) if allow.allow_command.is_empty() => show::warn(
-            "APFLOW_STDIO_ALLOW_COMMAND alone allows nothing; name programs in \
-             APFLOW_STDIO_COMMAND_WHITELIST or with --allow-command",
-        ),
-        (false, false) => show::warn(
-            "APFLOW_STDIO_COMMAND_WHITELIST has no effect without APFLOW_STDIO_ALLOW_COMMAND=1",
-        ),
-        _ => {}
-    }
-    for program in config.command.missing() {
-        show::warn(&format!("--allow-command {program}: there is no such program"));
+    if switched_on("APFLOW_STDIO_ALLOW_COMMAND") {
+        config.command.allow.extend(listed("APFLOW_STDIO_COMMAND_WHITELIST"));
     }
     config.command.dirs = directories(&here, &allow.allow_dir);
     config.command.cwd = here;
@@ -182,6 +170,25 @@ fn executors(allow: &Grants) -> Result<ExecutorsConfig, CliError> {
         config.rest.allow_hosts.push(rule);
     }
     Ok(config)
+}
+
+/// Says which grants have no effect; a command that lets tasks run says it once.
+pub(crate) fn warn_of_grants(allow: &Grants) -> Result<(), CliError> {
+    let whitelist = listed("APFLOW_STDIO_COMMAND_WHITELIST");
+    match (switched_on("APFLOW_STDIO_ALLOW_COMMAND"), whitelist.is_empty()) {
+        (true, true) if allow.allow_command.is_empty() => show::warn(
+            "APFLOW_STDIO_ALLOW_COMMAND alone allows nothing; name programs in \
+             APFLOW_STDIO_COMMAND_WHITELIST or with --allow-command",
+        ),
+        (false, false) => show::warn(
+            "APFLOW_STDIO_COMMAND_WHITELIST has no effect without APFLOW_STDIO_ALLOW_COMMAND=1",
+        ),
+        _ => {}
+    }
+    for program in executors(allow)?.command.missing() {
+        show::warn(&format!("--allow-command {program}: there is no such program"));
+    }
+    Ok(())
 }
 
 fn directories(here: &Path, more: &[PathBuf]) -> Vec<PathBuf> {

@@ -9,7 +9,7 @@ mod show;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::{
     args::{Args, Command},
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     on_panic();
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(error) => return refused(&error),
+        Err(error) => return refused(&suggesting(error)),
     };
     log_if_asked(args.verbose);
     match dispatch(args) {
@@ -37,6 +37,27 @@ fn refused(error: &clap::Error) -> ExitCode {
     // A reader that closed the pipe early has seen enough.
     let _ = error.print();
     if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() }
+}
+
+/// Names the command that was meant; clap itself finds none for short words like `rnu`,
+/// and a worse one for `gte`.
+fn suggesting(mut error: clap::Error) -> clap::Error {
+    use clap::error::{ContextKind, ContextValue};
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else {
+        return error;
+    };
+    let root = Args::command();
+    // Words before the wrong one lead to the command it was given to.
+    let at = std::env::args()
+        .skip(1)
+        .take_while(|typed| typed != word)
+        .fold(&root, |at, typed| at.find_subcommand(&typed).unwrap_or(at));
+    let names: Vec<&str> = at.get_subcommands().map(clap::Command::get_name).collect();
+    if let Some(meant) = apflow::core::problem::nearest(word, names) {
+        let meant = ContextValue::Strings(vec![meant.to_owned()]);
+        error.insert(ContextKind::SuggestedSubcommand, meant);
+    }
+    error
 }
 
 /// Commands that only think run here; the others get a runtime.

@@ -75,7 +75,11 @@ fn what_is_not_there_is_said_plainly() {
     assert!(!said.err.contains("CANARY"), "{}", said.err);
     place.apflow(&["tasks", "list", "--db", "duckdb:x"]).exits(2).tells(&["AF0024", "DuckDB"]);
     place.apflow(&["tasks", "list", "--server", "http://x"]).exits(2).tells(&["not there yet"]);
-    place.apflow(&["explain", "AF9999"]).exits(4).tells(&["no page on `AF9999`"]);
+    place.apflow(&["explain", "AF9999"]).exits(4).tells(&["no code `AF9999`", "AF0001 to"]);
+    place.apflow(&["explain", "AF27"]).exits(4).tells(&["did you mean `AF0027`?"]);
+    place.apflow(&["explain", "exit-code"]).exits(4).tells(&["did you mean `exit-codes`?"]);
+    place.apflow(&["rnu"]).exits(2).tells(&["'run'"]);
+    place.apflow(&["tasks", "gte"]).exits(2).tells(&["'get'"]);
     place.apflow(&["info", "comand_executor"]).exits(4).tells(&["`command_executor`"]);
     place.apflow(&["run"]).exits(2);
 }
@@ -91,4 +95,15 @@ fn colours_are_for_terminals_unless_they_are_forced() {
     let mut command = place.command(&["explain", "AF9999"]);
     let output = command.env("NO_COLOR", "1").output().expect("apflow starts");
     assert!(!output.stderr.contains(&0x1b));
+}
+
+#[test]
+fn a_key_that_stands_twice_and_one_that_stands_askew_are_told_for_people() {
+    let place = Place::new();
+    place.write("twice.yaml", "tasks:\n  a: {executor: x}\n  a: {executor: x}\n");
+    let twice = "the key `a` stands twice in this map (line 3, column 3)";
+    place.apflow(&["validate", "twice.yaml"]).exits(2).tells(&[twice]);
+    place.write("askew.yaml", "tasks:\n  a:\n    executor: x\n   needs: b\n");
+    let said = place.apflow(&["validate", "askew.yaml"]).exits(2);
+    said.tells(&["line 4, column 4", "keys of one map begin in the same column"]);
 }

@@ -49,6 +49,42 @@ fn a_workflow_cannot_allow_itself_a_program() {
 }
 
 #[test]
+fn equal_causes_are_one_line_and_one_command_retries_them_all() {
+    let place = Place::new();
+    let task = "{executor: command_executor, inputs: {argv: ['true']}}";
+    place.write(
+        "four.yaml",
+        &format!("tasks:\n  a: {task}\n  b: {task}\n  c: {task}\n  d: {task}\n"),
+    );
+    let said = place.apflow(&["run", "four.yaml", "--run", "r", "--db", "sqlite:x.db"]).exits(1);
+    let said = said.tells(&[
+        "✗ a, b, +2: ",
+        "apflow tasks execute r/a --db sqlite:x.db --allow-command true",
+        "this runs all 4 again",
+    ]);
+    assert_eq!(said.err.matches("cannot run here").count(), 1, "{}", said.err);
+    let only = ["run", "four.yaml", "--run", "s", "--db", "sqlite:x.db", "--allow", "x_executor"];
+    place.apflow(&only).exits(1).tells(&[
+        "✗ a, b, +2: Executor 'command_executor' is not allowed by APFLOW_EXTENSIONS",
+        "--allow command_executor allows it",
+        "execute s/a --db sqlite:x.db --allow x_executor --allow command_executor",
+    ]);
+    let retry =
+        ["tasks", "execute", "r/a", "s/b", "--db", "sqlite:x.db", "--allow-command", "true"];
+    place.apflow(&retry).exits(0).tells(&["8 of 8 tasks completed"]);
+    let status = place.apflow(&["db", "status", "--db", "sqlite:x.db"]).exits(0).out;
+    assert!(status.contains("completed 8\n"), "{status}");
+}
+
+#[test]
+fn a_grant_without_effect_is_told_once() {
+    let place = Place::new();
+    place.write("two.yaml", TWO);
+    let said = place.apflow(&["run", "two.yaml", "--allow-command", "no-such-program"]).exits(1);
+    assert_eq!(said.err.matches("there is no such program").count(), 1, "{}", said.err);
+}
+
+#[test]
 fn inputs_come_from_the_file_a_file_of_inputs_and_the_command_line_in_this_order() {
     let place = Place::new();
     let flow = "

@@ -43,7 +43,7 @@ fn tasks_are_created_read_changed_run_and_deleted() {
     place.apflow(&["tasks", "delete", "top"]).exits(5).tells(&["AF0009"]);
     place.apflow(&["tasks", "cancel", "top"]).exits(5);
     place.apflow(&["tasks", "cancel", "nope"]).exits(4);
-    place.apflow(&["tasks", "get", "nope"]).exits(4);
+    place.apflow(&["tasks", "get", "nope"]).exits(4).tells(&["Task nope not found"]);
     place.apflow(&["tasks", "execute", "nope"]).exits(4);
     place.fed(&["tasks", "create"], r#"{"id": "new", "name": "new"}"#).exits(0);
     place.fed(&["tasks", "create"], r#"{"id": "new", "name": "new"}"#).exits(5);

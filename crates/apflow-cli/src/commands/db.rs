@@ -43,7 +43,7 @@ pub(crate) async fn db(args: Db) -> Result<Exit, CliError> {
                 "tasks": tasks, "set_aside": aside,
             });
             match output {
-                RunOutput::Table => show::data(&table::fields(&whole))?,
+                RunOutput::Table => show::data(&table::fields(&in_words(&whole)))?,
                 RunOutput::Json => show::data(&data::json(&whole))?,
                 RunOutput::Yaml => show::data(&data::yaml(&whole)?)?,
             }
@@ -55,4 +55,26 @@ pub(crate) async fn db(args: Db) -> Result<Exit, CliError> {
         }
     }
     Ok(Exit::Ok)
+}
+
+/// The same for people: counts and rows in words.
+fn in_words(whole: &Value) -> Value {
+    let mut words = whole.clone();
+    let tasks = whole["tasks"].as_object().into_iter().flatten();
+    let counts: Vec<String> = tasks
+        .filter(|(name, count)| *name != "total" && count.as_u64() != Some(0))
+        .map(|(name, count)| format!("{name} {count}"))
+        .collect();
+    words["tasks"] = if counts.is_empty() { "none".into() } else { counts.join(" · ").into() };
+    let rows: Vec<String> = whole["set_aside"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|row| {
+            let part = |name: &str| data::brief(&row[name]);
+            format!("{} {}: {}", part("table"), part("row"), part("what"))
+        })
+        .collect();
+    words["set_aside"] = if rows.is_empty() { "none".into() } else { rows.join("; ").into() };
+    words
 }

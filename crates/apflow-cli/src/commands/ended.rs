@@ -1,12 +1,16 @@
 //! What is written when runs have ended: data, a summary of what went wrong, and an exit code.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Write as _,
+    time::Duration,
+};
 
 use apflow::core::{
     api::wire,
     engine::Engine,
     id::TaskId,
-    task::{Outcome, Record, State, StateName},
+    task::{FailureKind, Outcome, Record, State, StateName},
 };
 use serde_json::{Value, json};
 
@@ -135,12 +139,15 @@ async fn summary(
         show::time(telling.took)
     );
     let failed = |record: &&Record| matches!(record.task.state, State::Failed { .. });
-    for record in records.iter().filter(failed).take(LISTED) {
+    let causes = by_cause(records.iter().filter(failed));
+    for (cause, of) in causes.iter().take(LISTED) {
         let (sign, style) = mark(StateName::Failed);
-        let why = wire::error(record).unwrap_or("it does not say why");
-        let why = show::plain_lines(why).replace('\n', "\n      ");
-        let label = follow.board().label(&record.id);
-        let _ = writeln!(text, "  {style}{sign}{style:#} {label}: {why}");
+        let why = show::plain_lines(cause).replace('\n', "\n      ");
+        let labels: Vec<&str> = of.iter().map(|it| follow.board().label(&it.id)).collect();
+        let _ = writeln!(text, "  {style}{sign}{style:#} {}: {why}", some_of(&labels));
+    }
+    if causes.len() > LISTED {
+        let _ = writeln!(text, "  … {} causes in all", causes.len());
     }
     let blocked =
         |record: &&Record| matches!(record.task.state, State::Blocked { failed: 1.., .. });
@@ -157,24 +164,117 @@ async fn summary(
             show::short(&of.join(", "), 200)
         );
     }
-    let count = records.iter().filter(|record| failed(record) || blocked(record)).count();
-    if count > LISTED * 2 {
-        let _ = writeln!(text, "  … {count} tasks failed or are blocked in all");
+    let count = records.iter().filter(blocked).count();
+    if count > LISTED {
+        let _ = writeln!(text, "  … {count} tasks are blocked in all");
     }
     let flag = telling.database.flag() + &telling.grants.flags();
     if matches!(waited, Waited::Left | Waited::TimedOut) {
         let run = telling.run.map(|run| format!(" {run}")).unwrap_or_default();
         text.push_str(&crate::error::line("go on", &format!("apflow resume{run}{flag}")));
-    } else if let Some(first) = records.iter().find(failed) {
+    } else if records.iter().any(|record| failed(&record)) {
+        let of = || records.iter().filter(failed);
+        let ids: String =
+            to_execute(records, of()).iter().map(|id| one_more(id.as_str())).collect();
+        let grants = missing_grants(of(), telling.grants);
         text.push_str(&crate::error::line(
             "retry",
-            &format!(
-                "apflow tasks execute {}{flag}",
-                show::quoted(root_of(records, first).as_str())
-            ),
+            &format!("apflow tasks execute{ids}{flag}{grants}"),
         ));
+        let failures = of().count();
+        if failures > 1 {
+            let all = format!("this runs all {failures} again and what needs them");
+            text.push_str(&crate::error::line("", &all));
+        }
     }
     Ok(text)
+}
+
+fn one_more(text: &str) -> String {
+    format!(" {}", show::quoted(text))
+}
+
+/// A few of the labels, and how many more there are.
+fn some_of(labels: &[&str]) -> String {
+    match labels {
+        [first, second, _, _, ..] => format!("{first}, {second}, +{}", labels.len() - 2),
+        _ => labels.join(", "),
+    }
+}
+
+/// Failed tasks by the reason they give, in the order in which each was first seen.
+fn by_cause<'a>(failed: impl Iterator<Item = &'a Record>) -> Vec<(String, Vec<&'a Record>)> {
+    let mut causes: Vec<(String, Vec<&Record>)> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for record in failed {
+        let cause = cause(record);
+        let place = *places.entry(cause.clone()).or_insert_with(|| {
+            causes.push((cause, Vec::new()));
+            causes.len() - 1
+        });
+        causes[place].1.push(record);
+    }
+    causes
+}
+
+/// The reason, without the task it is about, and with the flag that names an executor.
+fn cause(record: &Record) -> String {
+    let why = wire::error(record).unwrap_or("it does not say why");
+    let Some(executor) = refused_executor(record) else { return why.to_owned() };
+    let why = why.strip_suffix(&format!(" for task {}", record.id)).unwrap_or(why);
+    format!("{why}; --allow {executor} allows it")
+}
+
+fn not_allowed(record: &Record) -> bool {
+    matches!(&record.task.state, State::Failed { failure } if failure.kind == FailureKind::NotAllowed)
+}
+
+/// The executor, if it is not on the list of those that are allowed.
+fn refused_executor(record: &Record) -> Option<&str> {
+    // Only then does the result list what is allowed.
+    let listed = record.result.as_ref().is_some_and(|it| it.get("allowed_executors").is_some());
+    record.definition.executor().filter(|_| listed && not_allowed(record))
+}
+
+/// Flags that would have let these tasks run and were not given.
+fn missing_grants<'a>(failed: impl Iterator<Item = &'a Record>, given: &Grants) -> String {
+    let mut more = Grants::default();
+    let add = |list: &mut Vec<String>, given: &[String], value: &str| {
+        if !given.iter().chain(&*list).any(|it| it == value) {
+            list.push(value.to_owned());
+        }
+    };
+    for record in failed.filter(|record| not_allowed(record)) {
+        if let Some(executor) = refused_executor(record) {
+            add(&mut more.allow, &given.allow, executor);
+            continue;
+        }
+        let why = wire::error(record).unwrap_or_default();
+        let inputs = record.resolved_inputs.as_ref().unwrap_or(&record.definition.inputs);
+        if why.contains("--allow-command") {
+            let line = inputs.get("command").and_then(|line| line.as_str()?.split(' ').next());
+            let program = inputs.get("argv").and_then(|argv| argv.get(0)?.as_str()).or(line);
+            // A quoted first word cannot be told here; whoever reads it knows the program.
+            let program = program.filter(|it| !it.contains(['\'', '"', '\\']));
+            add(&mut more.allow_command, &given.allow_command, program.unwrap_or("PROGRAM"));
+        } else if let Some((_, rest)) = why.split_once("--allow-host ") {
+            let host = rest.split(' ').next().filter(|host| !host.starts_with('('));
+            add(&mut more.allow_host, &given.allow_host, host.unwrap_or("HOST"));
+        }
+    }
+    more.flags()
+}
+
+/// What to execute so that all of these run again: one root a submission, which takes the others along.
+fn to_execute<'a>(
+    records: &'a [Record],
+    failed: impl Iterator<Item = &'a Record>,
+) -> Vec<&'a TaskId> {
+    let mut submissions = HashSet::new();
+    failed
+        .filter(|record| submissions.insert(record.task.forest))
+        .map(|record| root_of(records, record))
+        .collect()
 }
 
 /// The root over a task; running it again runs what failed and what needs it.

@@ -28,13 +28,29 @@ pub(crate) fn explain(args: &Explain) -> Result<Exit, CliError> {
         show::data(&found.render_long_help().ansi().to_string())?;
         return Ok(Exit::Ok);
     }
-    let mut known: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
-    known.push("exit-codes");
-    known.extend(command.get_subcommands().map(clap::Command::get_name));
-    let told = CliError::new(Code::NotFound, format!("there is no page on `{subject}`"));
+    // AF0006 is about tasks; a page that is not there is a wrong argument.
+    let none = |what: String| CliError::usage(what).exiting(Exit::NotFound);
     let last = Code::ALL.last().map_or("", |code| code.as_str());
+    let range = format!("codes go from AF0001 to {last}; also: exit-codes");
+    if let Some(number) = number_of(subject) {
+        let told = none(format!("there is no code `{subject}`"));
+        // Another code is no slip of the finger, but zeros are easily left out.
+        return Err(match Code::parse(&format!("AF{number:04}")) {
+            Some(meant) => told.help(format!("did you mean `{meant}`?")),
+            None => told.help(range),
+        });
+    }
+    let mut known: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+    known.push("exit-codes");
+    let told = none(format!("there is no page on `{subject}`"));
     Err(match nearest(subject, known) {
         Some(meant) => told.help(format!("did you mean `{meant}`?")),
-        None => told.help(format!("codes go from AF0001 to {last}; also: exit-codes")),
+        None => told.help(range),
     })
+}
+
+/// The number of what is written like a code: `AF27`, `af0027`, `27`.
+fn number_of(subject: &str) -> Option<u32> {
+    let lower = subject.to_ascii_lowercase();
+    lower.strip_prefix("af").unwrap_or(&lower).trim_start_matches('-').parse().ok()
 }

@@ -13,6 +13,7 @@ use crate::{
 };
 
 pub(crate) fn info(args: &Info) -> Result<Exit, CliError> {
+    config::warn_of_grants(&args.allow)?;
     let registry = config::registry(&args.allow)?;
     let whole = match &args.executor {
         Some(id) => executor(&registry, id)?,

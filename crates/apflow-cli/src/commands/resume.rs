@@ -29,6 +29,7 @@ use crate::{
 pub(crate) async fn resume(args: Resume) -> Result<Exit, CliError> {
     let began = Instant::now();
     let timeout = seconds("--timeout", args.timeout)?;
+    config::warn_of_grants(&args.allow)?;
     let database = Database::find(&args.database);
     database.prepare()?;
     let gauge = Arc::new(Gauge::default());

@@ -41,6 +41,7 @@ pub(crate) async fn run(args: Run) -> Result<Exit, CliError> {
     if let Some(why) = unfit(&name) {
         return Err(CliError::usage(format!("--run {name} is no name for a run")).because(why));
     }
+    config::warn_of_grants(&args.allow)?;
     let registry = config::registry(&args.allow)?;
     let mut order = source.order(inputs, &name, &registry)?;
     order.start = true;

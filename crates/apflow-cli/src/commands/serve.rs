@@ -30,6 +30,7 @@ pub(crate) async fn serve(args: Serve) -> Result<Exit, CliError> {
     let database = Database::find(&args.database);
     database.prepare()?;
     let mut interrupts = Interrupts::listen()?;
+    config::warn_of_grants(&args.allow)?;
     let mut app =
         config::app(&database, &args.allow)?.durability(args.durability.into()).open().await?;
     let listener = TcpListener::bind(address).await.map_err(|error| {

@@ -1,6 +1,10 @@
 //! `apflow tasks`: the operations of the API on the local database, through the same gateway.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use apflow::{
     App,
@@ -47,9 +51,10 @@ pub(crate) async fn tasks(args: Tasks) -> Result<Exit, CliError> {
         // Reading works while another process holds the database.
         config::reader(&database).open().await?
     };
+    let asked = params["task_id"].as_str().map(str::to_owned);
     let reply = ask(&app, method, params).await?;
     write(&reply, method, args.output)?;
-    let exit = exit(&reply);
+    let exit = exit(&reply, asked.as_deref());
     let _ = app.shutdown(Duration::ZERO).await;
     exit
 }
@@ -72,7 +77,10 @@ fn call(command: TasksCommand) -> Result<(&'static str, Value), CliError> {
             ("tasks.count", json!({ "user_id": user_id, "root_only": root_only }))
         }
         TasksCommand::Status { ids } => ("tasks.running.status", json!({ "task_ids": ids })),
-        TasksCommand::Execute(execute) => ("tasks.execute", json!({ "task_id": execute.id })),
+        // It is done above, where there may be several.
+        TasksCommand::Execute(execute) => {
+            ("tasks.execute", json!({ "task_id": execute.ids.first() }))
+        }
         TasksCommand::Cancel { ids, message } => {
             ("tasks.cancel", json!({ "task_ids": ids, "error_message": message }))
         }
@@ -109,27 +117,58 @@ async fn ask(app: &App, method: &str, params: Value) -> Result<Reply, CliError> 
 async fn run(database: &Database, args: Execute, output: Output) -> Result<Exit, CliError> {
     let began = Instant::now();
     let timeout = seconds("--timeout", args.timeout)?;
+    config::warn_of_grants(&args.allow)?;
     let gauge = Arc::new(Gauge::default());
     let mut app =
         config::app(database, &args.allow)?.observer(Arc::clone(&gauge) as Arc<_>).open().await?;
-    let params = json!({ "task_id": args.id, "wait": false, "reexecute": args.reexecute });
-    let task = TaskId::new(&args.id);
-    if app.engine().store().record(&task).await?.is_none() {
-        return Err(no_such_task(&args.id));
+    let mut records = Vec::with_capacity(args.ids.len());
+    for id in args.ids.iter().collect::<BTreeSet<_>>() {
+        let record = app.engine().store().record(&TaskId::new(id)).await?;
+        records.push(record.ok_or_else(|| no_such_task(id))?);
     }
-    let reply = ask(&app, "tasks.execute", params).await?;
-    let moves = matches!(&reply, Reply::Executed(executed) if !executed.idle);
-    if args.detach || !moves {
-        write(&reply, "tasks.execute", output)?;
+    // A root takes along everything it was stored with, so roots come first and the rest is done.
+    records.sort_by_key(|record| record.parent_id.is_some());
+    let mut whole = HashSet::new();
+    let mut submissions = HashSet::new();
+    let (mut replies, mut asked) = (Vec::new(), Vec::new());
+    for record in &records {
+        let submission = record.task.forest;
+        if whole.contains(&submission) {
+            continue;
+        }
+        let reexecute = args.reexecute;
+        let params = json!({ "task_id": record.id, "wait": false, "reexecute": reexecute });
+        let reply = ask(&app, "tasks.execute", params).await?;
+        if matches!(&reply, Reply::Executed(executed) if !executed.idle) {
+            submissions.insert(submission);
+            if record.parent_id.is_none() {
+                whole.insert(submission);
+            }
+        }
+        replies.push(reply);
+        asked.push(record);
+    }
+    if args.detach || submissions.is_empty() {
+        let mut worst = Exit::Ok;
+        for reply in &replies {
+            write(reply, "tasks.execute", output)?;
+            let one = exit(reply, None)?;
+            worst = if worst == Exit::Ok { one } else { worst };
+        }
         let _ = app.shutdown(Duration::ZERO).await;
-        return exit(&reply);
+        return Ok(worst);
     }
-    // A root is run with everything it was stored with, which may be several trees. Nothing moves
-    // before the worker does, so all of them are still to be seen.
-    let run = resume::run_of(&task);
+    for (reply, record) in replies.iter().zip(&asked) {
+        if matches!(reply, Reply::AlreadyRunning { .. }) {
+            show::warn(&format!("{} runs already; its failures stay as they are", record.id));
+        }
+    }
+    // Nothing moves before the worker does, so all trees that began are still to be seen.
+    let first = resume::run_of(&records[0].id);
+    let run = records.iter().all(|it| resume::run_of(&it.id) == first).then_some(first);
     let mut trees = resume::live(app.engine()).await?;
-    trees.retain(|tree| tree.is_of(run));
-    let board = board(trees.iter().flat_map(|tree| &tree.tasks), Some(run));
+    trees.retain(|tree| tree.tasks.iter().any(|it| submissions.contains(&it.task.forest)));
+    let board = board(trees.iter().flat_map(|tree| &tree.tasks), run);
     let ids: Vec<_> = trees.iter().map(|tree| tree.id.clone()).collect();
     let roots = trees.iter().filter_map(|tree| Some(tree.tasks.first()?.id.clone())).collect();
     let mut follow = Follow::begin(app.engine(), gauge, &ids, roots, board, false).await?;
@@ -137,7 +176,7 @@ async fn run(database: &Database, args: Execute, output: Output) -> Result<Exit,
     app.work();
     let waited = follow.wait(&mut interrupts, OnInterrupt::Cancel, timeout, args.quiet).await?;
     let telling = Telling {
-        run: Some(run),
+        run,
         output: match output {
             Output::Table | Output::Id => RunOutput::Table,
             Output::Json => RunOutput::Json,
@@ -218,11 +257,10 @@ fn drawn(node: &Value, depth: usize) -> String {
 }
 
 /// What was asked for and did not happen is an exit code, also where the API has an answer for it.
-fn exit(reply: &Reply) -> Result<Exit, CliError> {
+fn exit(reply: &Reply, asked: Option<&str>) -> Result<Exit, CliError> {
     use apflow::core::store::CancelAnswer;
     match reply {
-        Reply::Task(None) => Err(CliError::new(Code::NotFound, "there is no such task")
-            .help("`apflow tasks list --all-tasks` shows what there is")),
+        Reply::Task(None) => Err(no_such_task(asked.unwrap_or_default())),
         Reply::AlreadyRunning { .. } => Ok(Exit::Conflict),
         Reply::Cancelled(items) => {
             let any = |answer: fn(&CancelAnswer) -> bool| items.iter().any(|it| answer(&it.answer));

@@ -93,10 +93,15 @@ impl Workflow {
             let what = crate::problem::shortened(&what);
             // Both readers know the place and some of their texts say it already.
             let reason = if what.contains("line") { what } else { at.after(&what) };
-            Problems::one(Problem::new(Code::WorkflowFile, reason).expecting(match format {
+            let advice = node::advice(&reason);
+            let problem = Problem::new(Code::WorkflowFile, reason).expecting(match format {
                 Format::Yaml => "YAML 1.2, each key once",
                 Format::Json => "JSON, each key once",
-            }))
+            });
+            Problems::one(match advice {
+                Some(advice) => problem.hinting(advice),
+                None => problem,
+            })
         })?;
         read::workflow(&file)
     }

@@ -9,6 +9,8 @@ use serde::{
 use serde_json::{Map, Number, Value};
 use serde_saphyr::Spanned;
 
+use crate::problem::shortened;
+
 /// Where something stands in the text; 0 where that is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Place {
@@ -97,9 +99,36 @@ pub(super) fn from_yaml(text: &str) -> Result<Node, (String, Place)> {
     serde_saphyr::from_str_with_options::<YamlNode>(text, options).map(|node| node.0).map_err(
         |error| {
             let at = error.location().map_or(Place::default(), place);
-            (error.without_snippet().to_string(), at)
+            (in_our_words(error.without_snippet()), at)
         },
     )
+}
+
+/// What the YAML reader says, without advice on how to program it.
+fn in_our_words(error: &serde_saphyr::Error) -> String {
+    if let serde_saphyr::Error::DuplicateMappingKey { key, .. } = error {
+        return match key {
+            Some(key) => format!("the key `{}` stands twice in this map", shortened(key)),
+            None => "a key stands twice in this map".to_owned(),
+        };
+    }
+    let said = error.to_string();
+    if said.contains(NO_KEY) { "a key of the map should stand here".to_owned() } else { said }
+}
+
+/// What the YAML reader says of a line that begins between two levels.
+const NO_KEY: &str = "did not find expected key";
+
+/// What to do about an error of the YAML reader, where its sort is known.
+pub(super) fn advice(what: &str) -> Option<&'static str> {
+    let says = |part: &str| what.contains(part);
+    if says("key of the map should stand") || says("mapping values are not allowed") {
+        Some("keys of one map begin in the same column")
+    } else if says("tabs disallowed") {
+        Some("indent with spaces")
+    } else {
+        None
+    }
 }
 
 /// Reads JSON.
