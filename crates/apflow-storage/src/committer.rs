@@ -163,7 +163,31 @@ pub(crate) trait Transact: Send {
 }
 
 /// Where signals go, once a transaction is durable.
-pub(crate) type Signals = broadcast::Sender<Signal>;
+#[derive(Clone)]
+pub(crate) struct Signals {
+    /// Everything but ends of runs.
+    pub(crate) all: broadcast::Sender<Signal>,
+    /// Ends of runs.
+    pub(crate) ends: broadcast::Sender<Signal>,
+}
+
+impl Signals {
+    /// Channels in which a slow listener may lag behind by so many signals.
+    pub(crate) fn new(room: usize) -> Self {
+        Self { all: broadcast::channel(room).0, ends: broadcast::channel(room).0 }
+    }
+
+    /// Sends a signal where it belongs; nobody may be listening.
+    pub(crate) fn send(
+        &self,
+        signal: Signal,
+    ) -> Result<usize, broadcast::error::SendError<Signal>> {
+        match signal {
+            Signal::Finished(_) => self.ends.send(signal),
+            _ => self.all.send(signal),
+        }
+    }
+}
 
 /// Refuses whatever waits once nobody is left to do it, so that no caller waits for ever.
 struct LastOrders(Arc<Queue>);
@@ -419,7 +443,7 @@ mod tests {
     #[tokio::test]
     async fn when_a_transaction_panics_every_caller_hears_of_it() {
         let queue = Arc::new(Queue::default());
-        let (signals, _) = broadcast::channel(1);
+        let signals = Signals::new(1);
         let limits = Limits { conflicts: 0 };
         tokio::spawn(run(Arc::clone(&queue), Breaks, signals, limits));
         for _ in 0..2 {

@@ -293,6 +293,10 @@ fn event(row: EventRow) -> Result<TaskEvent, StoreError> {
 
 impl<R: Reads> Wake for Database<R> {
     fn signals(&self) -> broadcast::Receiver<Signal> {
-        self.signals.subscribe()
+        self.signals.all.subscribe()
+    }
+
+    fn ends(&self) -> broadcast::Receiver<Signal> {
+        self.signals.ends.subscribe()
     }
 }

@@ -105,7 +105,11 @@ struct Ear {
 
 impl Ear {
     fn new(store: &dyn Store, back_stop: Duration, topic: Topic) -> Self {
-        Self { topic, signals: store.signals(), only: None, back_stop }
+        let signals = match topic {
+            Topic::Changes => store.signals(),
+            Topic::Ends => store.ends(),
+        };
+        Self { topic, signals, only: None, back_stop }
     }
 
     /// Returns when something may have changed, or when it is time to look anyway.

@@ -180,6 +180,10 @@ pub enum Signal {
 
 /// Who tells the others.
 pub trait Wake: Send + Sync {
-    /// Signals from now on; a receiver that lags has to look for itself.
+    /// Signals from now on, but for ends of runs; a receiver that lags has to look for itself.
     fn signals(&self) -> broadcast::Receiver<Signal>;
+
+    /// [`Signal::Finished`] from now on, apart from the others: who waits for an end is not woken by
+    /// every step on the way.
+    fn ends(&self) -> broadcast::Receiver<Signal>;
 }

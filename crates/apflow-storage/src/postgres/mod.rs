@@ -15,8 +15,7 @@ mod writer;
 
 use std::sync::Arc;
 
-use apflow_core::store::{Signal, StoreError};
-use tokio::sync::broadcast;
+use apflow_core::store::StoreError;
 
 pub(crate) use self::reads::PgReads;
 use self::{connect::Server, session::Session, writer::Writer};
@@ -38,7 +37,7 @@ const CONFLICTS: u32 = 5;
 pub(crate) async fn open(url: &str, options: OpenOptions) -> Result<Database<PgReads>, StoreError> {
     let server = Server::new(url, &options)?;
     server.migrate(&options).await?;
-    let (signals, _) = broadcast::channel::<Signal>(SIGNALS);
+    let signals = committer::Signals::new(SIGNALS);
     let session = Session::start(server.clone(), signals.clone()).await?;
     let queue = Arc::new(Queue::default());
     if !options.read_only {

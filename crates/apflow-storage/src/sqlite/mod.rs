@@ -15,7 +15,7 @@ mod statements;
 use std::{path::Path, sync::Arc, time::Duration};
 
 use apflow_core::{
-    store::{Signal, StoreError},
+    store::StoreError,
     time::{Clock, Timestamp},
 };
 use async_trait::async_trait;
@@ -24,7 +24,7 @@ use sqlx::{
     migrate::{MigrateError, Migration, MigrationType, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use tokio::sync::{Mutex, broadcast};
+use tokio::sync::Mutex;
 
 use self::{
     hot::Hot,
@@ -80,7 +80,7 @@ pub(crate) async fn open(
         SqliteReads::pool(pool)
     };
     let queue = Arc::new(Queue::default());
-    let (signals, _) = broadcast::channel::<Signal>(SIGNALS);
+    let signals = committer::Signals::new(SIGNALS);
     let clock = options.clock.clone().unwrap_or_else(|| Arc::new(MachineClock));
     let hot = Hot::default();
     let writer = Writer { connection: writer, clock, hot, _lock: lock };

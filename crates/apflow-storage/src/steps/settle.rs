@@ -63,6 +63,10 @@ pub(crate) async fn settle<R: Rows + ?Sized>(
             answer.claimed = claim::claim(rows, &mut work, &mut candidates, ask, &fresh).await?;
         }
     }
+    if wanted > 0 && candidates.is_empty() {
+        // Whoever was told would find nothing.
+        work.nothing_is_left();
+    }
     // A task whose row could not be read has failed meanwhile.
     work.carry_through(rows).await?;
     let next_wake = next_wake.into_iter().chain(work.next_wake()).min();

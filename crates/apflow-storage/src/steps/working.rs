@@ -205,6 +205,11 @@ impl Working {
         self.effects.readied |= task.state.name() == StateName::Ready;
     }
 
+    /// Everything that became ready was taken in this very transaction.
+    pub(crate) fn nothing_is_left(&mut self) {
+        self.effects.readied = false;
+    }
+
     /// Tasks that became ready in this transaction.
     pub(crate) fn readied(&self) -> impl Iterator<Item = i64> {
         self.readied.iter().copied()

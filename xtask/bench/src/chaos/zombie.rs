@@ -147,6 +147,10 @@ impl JournalStore for Zombie {
 }
 
 impl Wake for Zombie {
+    fn ends(&self) -> broadcast::Receiver<Signal> {
+        self.inner.ends()
+    }
+
     fn signals(&self) -> broadcast::Receiver<Signal> {
         let mut all = self.inner.signals();
         if !self.never_renews {

@@ -35,6 +35,7 @@ pub struct MemoryStore {
     rows: Mutex<Rows>,
     clock: Arc<dyn Clock>,
     signals: broadcast::Sender<Signal>,
+    ends: broadcast::Sender<Signal>,
     failing: AtomicU32,
     forgetful: AtomicU32,
     poison: Mutex<Option<String>>,
@@ -48,6 +49,7 @@ impl MemoryStore {
             rows: Mutex::default(),
             clock,
             signals: broadcast::channel(1024).0,
+            ends: broadcast::channel(1024).0,
             failing: AtomicU32::new(0),
             forgetful: AtomicU32::new(0),
             poison: Mutex::default(),
@@ -136,7 +138,7 @@ impl MemoryStore {
             let _ = self.signals.send(Signal::Changed(changed.into()));
         }
         if !finished.is_empty() {
-            let _ = self.signals.send(Signal::Finished(finished.into()));
+            let _ = self.ends.send(Signal::Finished(finished.into()));
         }
     }
 
@@ -591,5 +593,9 @@ impl JournalStore for MemoryStore {
 impl Wake for MemoryStore {
     fn signals(&self) -> broadcast::Receiver<Signal> {
         self.signals.subscribe()
+    }
+
+    fn ends(&self) -> broadcast::Receiver<Signal> {
+        self.ends.subscribe()
     }
 }
