@@ -3,9 +3,15 @@
 //! References to other documents are refused and patterns run in linear time, since both the schema
 //! and the value may come from a stranger.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
-use jsonschema::{Draft, PatternOptions};
+use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::Value;
 
 use crate::submit::json::{UnfitKind, measure};
@@ -16,44 +22,103 @@ pub const MAX_SCHEMA_BYTES: usize = 64 * 1024;
 /// So many faults are told.
 const MAX_TOLD: usize = 3;
 
+/// Schemas that were made ready, so that a thousand tasks of one executor do it once.
+#[derive(Default)]
+pub struct Schemas {
+    ready: Mutex<HashMap<String, Arc<Ready>>>,
+}
+
+/// A schema that was made ready.
+struct Ready {
+    validator: Validator,
+    /// Values of so many levels are known to take bounded effort.
+    levels: AtomicUsize,
+}
+
+/// So many schemas are kept ready; beyond that all are forgotten and made ready again as they come.
+const MAX_READY: usize = 256;
+
+impl Schemas {
+    /// The same as [`check`], with a schema that stays ready for the next value.
+    pub fn check(&self, schema: &Value, instance: &Value) -> Result<(), String> {
+        let text = schema.to_string();
+        // A panic while it is held leaves a map that is whole.
+        let known = self.ready.lock().unwrap_or_else(PoisonError::into_inner).get(&text).cloned();
+        let ready = match known {
+            Some(ready) => ready,
+            None => {
+                let made = Arc::new(Ready::of(schema, instance)?);
+                let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+                if ready.len() >= MAX_READY {
+                    ready.clear();
+                }
+                ready.insert(text, Arc::clone(&made));
+                made
+            }
+        };
+        ready.check(schema, instance)
+    }
+}
+
 /// Says whether `instance` fits `schema`, and if not, where and what was expected.
 ///
 /// `instance` comes from what was stored, so it is at most 65 levels deep. A schema that
 /// names no draft is read as draft 7, as the written protocol has it.
 pub fn check(schema: &Value, instance: &Value) -> Result<(), String> {
-    measure(schema, MAX_SCHEMA_BYTES).map_err(|unfit| match unfit.what {
-        UnfitKind::TooLong { bytes, most } => {
-            format!("the schema is {bytes} bytes long, where {most} are allowed")
+    Ready::of(schema, instance)?.check(schema, instance)
+}
+
+impl Ready {
+    fn of(schema: &Value, instance: &Value) -> Result<Self, String> {
+        measure(schema, MAX_SCHEMA_BYTES).map_err(|unfit| match unfit.what {
+            UnfitKind::TooLong { bytes, most } => {
+                format!("the schema is {bytes} bytes long, where {most} are allowed")
+            }
+            _ => format!("the schema cannot be used: {unfit}"),
+        })?;
+        bounded(schema, instance)?;
+        let mut options = jsonschema::options().with_pattern_options(PatternOptions::regex());
+        if schema.get("$schema").is_none() {
+            options = options.with_draft(Draft::Draft7);
         }
-        _ => format!("the schema cannot be used: {unfit}"),
-    })?;
-    if !Effort::is_bounded(schema, instance) {
-        return Err("the schema cannot be used: a reference in it is no `#/…` of its own, or its \
-                    alternatives multiply"
-            .to_owned());
+        let validator = options
+            .build(schema)
+            .map_err(|error| format!("the schema cannot be used: {}", cut(&error.to_string())))?;
+        Ok(Self { validator, levels: AtomicUsize::new(levels(instance)) })
     }
-    let mut options = jsonschema::options().with_pattern_options(PatternOptions::regex());
-    if schema.get("$schema").is_none() {
-        options = options.with_draft(Draft::Draft7);
+
+    fn check(&self, schema: &Value, instance: &Value) -> Result<(), String> {
+        let deep = levels(instance);
+        if deep > self.levels.load(Ordering::Relaxed) {
+            bounded(schema, instance)?;
+            self.levels.fetch_max(deep, Ordering::Relaxed);
+        }
+        let mut faults = self.validator.iter_errors(instance);
+        let told: Vec<String> = faults
+            .by_ref()
+            .take(MAX_TOLD)
+            .map(|fault| {
+                let way = fault.instance_path().to_string();
+                let place =
+                    if way.is_empty() { "the value".to_owned() } else { format!("`{way}`") };
+                format!("{place}: {}", cut(&fault.to_string()))
+            })
+            .collect();
+        if told.is_empty() {
+            return Ok(());
+        }
+        let more = if faults.next().is_some() { "; and more" } else { "" };
+        Err(format!("{}{more}", told.join("; ")))
     }
-    let validator = options
-        .build(schema)
-        .map_err(|error| format!("the schema cannot be used: {}", cut(&error.to_string())))?;
-    let mut faults = validator.iter_errors(instance);
-    let told: Vec<String> = faults
-        .by_ref()
-        .take(MAX_TOLD)
-        .map(|fault| {
-            let way = fault.instance_path().to_string();
-            let place = if way.is_empty() { "the value".to_owned() } else { format!("`{way}`") };
-            format!("{place}: {}", cut(&fault.to_string()))
-        })
-        .collect();
-    if told.is_empty() {
+}
+
+fn bounded(schema: &Value, instance: &Value) -> Result<(), String> {
+    if Effort::is_bounded(schema, instance) {
         return Ok(());
     }
-    let more = if faults.next().is_some() { "; and more" } else { "" };
-    Err(format!("{}{more}", told.join("; ")))
+    Err("the schema cannot be used: a reference in it is no `#/…` of its own, or its alternatives \
+         multiply"
+        .to_owned())
 }
 
 /// An error text holds the value it complains about, which may be large.

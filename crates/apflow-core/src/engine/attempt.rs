@@ -26,7 +26,6 @@ use crate::{
     id::TaskId,
     observe::Seen,
     registry::NoExecutor,
-    schema,
     store::{Claimed, Ended, Settlement},
     task::{Failure, FailureKind},
 };
@@ -151,7 +150,7 @@ impl Attempt<'_> {
         let mut inputs = inputs;
         if declared.is_object() {
             let instance = Value::Object(inputs);
-            if let Err(why) = schema::check(declared, &instance) {
+            if let Err(why) = self.engine.schemas.check(declared, &instance) {
                 let why = format!("[{}] {why}", manifest.id);
                 return self.refused(FailureKind::InvalidInput, why, Value::Null);
             }

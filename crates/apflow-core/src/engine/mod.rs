@@ -30,6 +30,7 @@ use crate::{
     observe::{Observer, Seen},
     problem::Problems,
     registry::Registry,
+    schema::Schemas,
     store::{Cancel, CancelAnswer, Inserted, Patch, Start, Started, Store, StoreError, TaskEvent},
     submit::{self, Limits, Order},
     task::RunSummary,
@@ -54,6 +55,8 @@ struct Inner {
     registry: Registry,
     /// One semaphore for each executor that limits itself.
     gates: HashMap<String, Semaphore>,
+    /// Input schemas, made ready once.
+    schemas: Schemas,
     config: EngineConfig,
     limits: Limits,
     hooks: Vec<Arc<dyn Hook>>,
@@ -145,6 +148,7 @@ impl Engine {
     pub fn builder(store: Arc<dyn Store>, ids: Arc<dyn Ids>) -> EngineBuilder {
         let node = NodeId::new(ids.next());
         let inner = Inner {
+            schemas: Schemas::default(),
             store,
             ids,
             node,

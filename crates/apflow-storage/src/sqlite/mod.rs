@@ -20,7 +20,8 @@ use apflow_core::{
 };
 use async_trait::async_trait;
 use sqlx::{
-    AssertSqlSafe, Connection as _, Row as _, SqlSafeStr as _, SqliteConnection,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqlSafeStr as _,
+    SqliteConnection,
     migrate::{MigrateError, Migration, MigrationType, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -106,6 +107,7 @@ fn connect_options(path: &str, in_memory: bool, options: &OpenOptions) -> Sqlite
         .foreign_keys(true)
         .statement_cache_capacity(256)
         .row_buffer_size(4096)
+        .disable_statement_logging()
         .pragma("temp_store", "MEMORY")
         .synchronous(match options.durability {
             Durability::Strict => SqliteSynchronous::Full,
