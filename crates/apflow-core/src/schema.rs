@@ -44,19 +44,17 @@ impl Schemas {
         let text = schema.to_string();
         // A panic while it is held leaves a map that is whole.
         let known = self.ready.lock().unwrap_or_else(PoisonError::into_inner).get(&text).cloned();
-        let ready = match known {
-            Some(ready) => ready,
-            None => {
-                let made = Arc::new(Ready::of(schema, instance)?);
-                let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
-                if ready.len() >= MAX_READY {
-                    ready.clear();
-                }
-                ready.insert(text, Arc::clone(&made));
-                made
-            }
-        };
-        ready.check(schema, instance)
+        if let Some(known) = known {
+            return known.check(schema, instance);
+        }
+        let made = Arc::new(Ready::of(schema, instance)?);
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        if ready.len() >= MAX_READY {
+            ready.clear();
+        }
+        ready.insert(text, Arc::clone(&made));
+        drop(ready);
+        made.check(schema, instance)
     }
 }
 

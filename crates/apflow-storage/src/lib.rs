@@ -7,7 +7,7 @@
 //!   once for both databases; `sqlite/` and `postgres/` each bring their own statements.
 //!
 //! To add a statement, write `sql/sqlite/NAME.sql` and `sql/postgres/NAME.sql`, name it in both
-//! `sql.rs`, give the [`rows::Rows`] trait a method that says what it means, and a rule to the
+//! `sql.rs`, give the `Rows` trait a method that says what it means, and a rule to the
 //! conformance suite. A test prepares every statement on its database.
 
 mod committer;

@@ -202,7 +202,7 @@ async fn what_one_process_does_wakes_another() {
     });
     heard.await.expect("heard in time");
     let held = take(&other, "w", 1).await;
-    let mut signals = one_store.signals();
+    let mut signals = one_store.ends();
     other.settle(vec![completed(&held[0])], None).await.expect("settled");
     let heard = tokio::time::timeout(Duration::from_secs(5), async {
         while !matches!(signals.recv().await.expect("a signal"), Signal::Finished(_)) {}

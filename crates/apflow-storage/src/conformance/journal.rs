@@ -140,7 +140,7 @@ pub async fn signals_tell_what_changed(bed: &Bed) {
     let mut signals = bed.store.signals();
     bed.cancel("b").await;
     hear(&mut signals, |s| matches!(s, Signal::Stopped(tasks) if has(tasks, held[1].seq))).await;
-    let mut signals = bed.store.signals();
+    let mut signals = bed.store.ends();
     assert_eq!(bed.run_all(&[]).await, [["root"]]);
     hear(&mut signals, |s| matches!(s, Signal::Finished(trees) if has(trees, tree))).await;
 
