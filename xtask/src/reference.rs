@@ -40,7 +40,7 @@ pub(crate) fn write() -> Result<(), String> {
     Ok(())
 }
 
-/// The pages that are not what [`write`] would write.
+/// The pages that are not what [`write()`] would write.
 pub(crate) fn stale(root: &Path) -> Result<Vec<Finding>, String> {
     let mut findings = Vec::new();
     for (path, source) in PAGES {
