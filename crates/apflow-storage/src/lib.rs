@@ -10,6 +10,11 @@
 //! `sql.rs`, give the `Rows` trait a method that says what it means, and a rule to the
 //! conformance suite. A test prepares every statement on its database.
 
+#![cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres")),
+    expect(dead_code, unused_imports, unused_macros, unused_variables, reason = "nobody to use it")
+)]
+
 mod committer;
 #[cfg(feature = "conformance")]
 pub mod conformance;
