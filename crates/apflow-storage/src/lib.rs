@@ -12,7 +12,13 @@
 
 #![cfg_attr(
     not(any(feature = "sqlite", feature = "postgres")),
-    expect(dead_code, unused_imports, unused_macros, unused_variables, reason = "nobody to use it")
+    expect(
+        dead_code,
+        unused_imports,
+        unused_macros,
+        unused_variables,
+        reason = "nobody to use it"
+    )
 )]
 
 mod committer;
