@@ -240,6 +240,18 @@ mod tests {
     }
 
     #[test]
+    fn a_schema_kept_ready_answers_as_one_made_for_the_value() {
+        let schemas = Schemas::default();
+        for most in 0..MAX_READY + 2 {
+            let schema = json!({"type": "object", "properties": {"n": {"maximum": most}}});
+            for value in [json!({"n": most}), json!({"n": most + 1}), json!({"n": [[[1]]]})] {
+                assert_eq!(schemas.check(&schema, &value), check(&schema, &value));
+            }
+            assert!(schemas.ready.lock().expect("whole").len() <= MAX_READY);
+        }
+    }
+
+    #[test]
     fn at_most_three_faults_are_told() {
         let schema = json!({"items": {"type": "string"}});
         let told = check(&schema, &json!([1, 2, 3, 4, 5])).expect_err("five faults");

@@ -2,3 +2,4 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on says what it missed")]
 
 mod readme;
+mod repeats;
