@@ -181,7 +181,7 @@ async fn methods() -> Response {
     let jsonrpc = json!({
         "protocol": "jsonrpc", "status": "active", "description": "JSON-RPC 2.0 over HTTP",
         "endpoints": ["/tasks", "/system"],
-        "operations": operation::OPERATIONS.iter().map(|it| it.id).collect::<Vec<_>>(),
+        "operations": operation::operations().map(|it| it.id).collect::<Vec<_>>(),
     });
     let protocols = Map::from_iter([("jsonrpc".to_owned(), jsonrpc)]);
     json_response(StatusCode::OK, &operation::methods(&protocols))

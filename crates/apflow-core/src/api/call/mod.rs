@@ -1,0 +1,237 @@
+//! What a client can ask for: one variant per operation, and the reading of its parameters.
+//!
+//! Both shapes are read: the one the Python server shipped and the one its documents wrote
+//! (ruling 27). Parameters nobody knows are left out with a warning (ruling 34).
+
+mod author;
+mod monitor;
+mod query;
+mod run;
+
+use serde_json::Value;
+
+pub(super) use self::query::status_word;
+pub use self::{
+    author::{Create, Update},
+    monitor::RunningList,
+    query::{Children, Count, List},
+    run::{Cancel, Execute, ExecuteWhat},
+};
+use self::{
+    author::{create, update},
+    monitor::{running_list, running_status},
+    query::{children, count, list},
+    run::{cancel, execute},
+};
+use super::{ApiError, params::Params};
+use crate::{code::Code, id::TaskId};
+
+/// One request, ready to be carried out.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Call {
+    /// Store tasks.
+    Create(Create),
+    /// Read one task.
+    Get(TaskId),
+    /// Read many tasks.
+    List(List),
+    /// Read a task and everything below it.
+    Tree(TaskId),
+    /// Read what hangs directly under a task.
+    Children(Children),
+    /// Count tasks by status.
+    Count(Count),
+    /// Run tasks.
+    Execute(Execute),
+    /// Stop tasks.
+    Cancel(Cancel),
+    /// Change a task.
+    Update(Update),
+    /// Delete a task and everything below it.
+    Delete(TaskId),
+    /// Read the tasks in progress.
+    RunningList(RunningList),
+    /// Ask how several tasks stand.
+    RunningStatus(Vec<TaskId>),
+    /// Count the tasks in progress.
+    RunningCount {
+        /// Only this owner's.
+        user_id: Option<String>,
+    },
+    /// Ask whether the process is well.
+    Health,
+    /// List the executors.
+    Executors,
+}
+
+/// A call, and what had to be ignored to understand it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Read {
+    /// The call.
+    pub call: Call,
+    /// One sentence for each thing that was ignored.
+    pub warnings: Vec<String>,
+}
+
+impl Call {
+    /// Reads a call from its method name and parameters.
+    pub fn read(method: &str, params: Value) -> Result<Read, ApiError> {
+        match method {
+            "tasks.create" => create(params),
+            "tasks.get" => one_task("tasks.get", params, GET_NEEDS, Self::Get),
+            "tasks.detail" => one_task("tasks.detail", params, GET_NEEDS, Self::Get),
+            "tasks.list" => list(params),
+            "tasks.tree" => {
+                let needs = (&["task_id", "root_id", "id"][..], "Task ID or root_id is required");
+                one_task("tasks.tree", params, needs, Self::Tree)
+            }
+            "tasks.children" => children(params),
+            "tasks.count" => count(params),
+            "tasks.execute" => execute(params),
+            "tasks.cancel" => cancel("tasks.cancel", params),
+            "tasks.running.cancel" => cancel("tasks.running.cancel", params),
+            "tasks.update" => update(params),
+            "tasks.delete" => {
+                one_task("tasks.delete", params, (ID, "Task ID is required"), Self::Delete)
+            }
+            "tasks.running.list" => running_list(params),
+            "tasks.running.status" => running_status(params),
+            "tasks.running.count" => {
+                let mut params = Params::new("tasks.running.count", params)?;
+                let user_id = params.text("user_id")?;
+                Ok(Read { call: Self::RunningCount { user_id }, warnings: params.warnings() })
+            }
+            "system.health" => nothing("system.health", params, Self::Health),
+            "system.executors" => nothing("system.executors", params, Self::Executors),
+            _ => Err(ApiError::new(Code::UnknownMethod, format!("Unknown method: {method}"))),
+        }
+    }
+}
+
+/// The names a task's own id goes by.
+const ID: &[&str] = &["task_id", "id"];
+/// What `tasks.get` says when there is none.
+const GET_NEEDS: (&[&str], &str) =
+    (ID, "Task ID is required. Please provide 'task_id' or 'id' parameter.");
+
+fn one_task(
+    method: &'static str,
+    params: Value,
+    (names, missing): (&[&'static str], &str),
+    call: fn(TaskId) -> Call,
+) -> Result<Read, ApiError> {
+    let mut params = Params::new(method, params)?;
+    let Some(task) = params.id(names)? else {
+        return Err(ApiError::missing("task_id", "a task id", missing));
+    };
+    Ok(Read { call: call(task), warnings: params.warnings() })
+}
+
+fn nothing(method: &'static str, params: Value, call: Call) -> Result<Read, ApiError> {
+    Ok(Read { call, warnings: Params::new(method, params)?.warnings() })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::store::Page;
+
+    fn read(method: &str, params: Value) -> Call {
+        let read = Call::read(method, params).expect("a good call");
+        assert!(read.warnings.is_empty(), "{:?}", read.warnings);
+        read.call
+    }
+
+    #[test]
+    fn both_shapes_of_an_update_say_the_same() {
+        let flat = read("tasks.update", json!({"task_id": "a", "name": "n", "priority": 0}));
+        let nested =
+            read("tasks.update", json!({"id": "a", "updates": {"name": "n", "priority": 0}}));
+        assert_eq!(flat, nested);
+        assert!(matches!(flat, Call::Update(update) if update.patch.name.as_deref() == Some("n")));
+    }
+
+    #[test]
+    fn a_cancel_takes_one_id_or_many_under_each_of_their_names() {
+        for params in [
+            json!({"task_id": "a"}),
+            json!({"task_ids": ["a"]}),
+            json!({"context_ids": "a"}),
+            json!({"id": "a"}),
+        ] {
+            let call = read("tasks.cancel", params.clone());
+            assert!(
+                matches!(&call, Call::Cancel(cancel) if cancel.tasks == [TaskId::new("a")]),
+                "{params}"
+            );
+            assert_eq!(call, read("tasks.running.cancel", params));
+        }
+    }
+
+    #[test]
+    fn created_tasks_come_alone_in_an_array_or_with_options() {
+        let alone = read("tasks.create", json!({"name": "a", "tasks": "a custom field"}));
+        assert!(matches!(alone, Call::Create(create) if create.tasks.is_object()));
+        let array = read("tasks.create", json!([{"name": "a"}]));
+        assert!(matches!(array, Call::Create(create) if create.tasks.is_array()));
+        let params = json!({"tasks": [{"name": "a"}], "options": {"on_failure": "fail_fast"},
+            "idempotency_key": "k"});
+        let Call::Create(create) = read("tasks.create", params) else { panic!("a create") };
+        assert_eq!(create.options.on_failure, crate::task::OnFailure::FailFast);
+        assert_eq!(create.idempotency_key.as_deref(), Some("k"));
+        let params = json!({"tasks": [], "options": {"on_failure": "shrug"}});
+        let error = Call::read("tasks.create", params).expect_err("no such word");
+        assert_eq!(error.problems[0].field.as_deref(), Some("options"));
+    }
+
+    #[test]
+    fn a_missing_id_is_told_in_the_words_of_the_python_server() {
+        for (method, text) in [
+            ("tasks.get", "Task ID is required. Please provide 'task_id' or 'id' parameter."),
+            ("tasks.update", "Task ID is required"),
+            ("tasks.delete", "Task ID is required"),
+            ("tasks.tree", "Task ID or root_id is required"),
+            (
+                "tasks.children",
+                "Parent task ID is required. Please provide 'parent_id' or 'task_id' parameter.",
+            ),
+            ("tasks.execute", "Either task_id or tasks array is required"),
+        ] {
+            let error = Call::read(method, json!({"task_id": ""})).expect_err(method);
+            assert_eq!((error.code, error.detail.as_str()), (Code::InvalidParams, text));
+        }
+    }
+
+    #[test]
+    fn an_execution_waits_unless_told_otherwise_and_refuses_what_it_cannot_do() {
+        let call = read("tasks.execute", json!({"task_id": "a", "webhook_config": {}}));
+        assert!(matches!(call, Call::Execute(Execute { wait: true, reexecute: false, .. })));
+        for params in [
+            json!({"task_id": "a", "use_streaming": true}),
+            json!({"task_id": "a", "use_demo": true}),
+            json!({"task_id": "a", "webhook_config": {"url": "http://x"}}),
+        ] {
+            let error = Call::read("tasks.execute", params).expect_err("not supported");
+            assert!(error.detail.contains("does not support"), "{error}");
+        }
+        let error =
+            Call::read("tasks.execute", json!({"task_id": "a", "webhook_config": {"a": 1}}))
+                .expect_err("no url");
+        assert_eq!(error.detail, "webhook_config.url is required");
+    }
+
+    #[test]
+    fn a_list_has_limits_and_an_unknown_parameter_is_told() {
+        let Call::List(list) = read("tasks.list", json!({"limit": 1_000_000_000})) else {
+            panic!("a list")
+        };
+        assert_eq!(list.page, Page { limit: 1000, offset: 0 });
+        assert!(list.root_only && !list.paged);
+        let read = Call::read("tasks.list", json!({"colour": "red"})).expect("ignored");
+        assert_eq!(read.warnings, ["`colour` is not a parameter of tasks.list and was ignored"]);
+        let error = Call::read("tasks.list", json!({"status": "weird"})).expect_err("no status");
+        assert!(error.detail.contains("pending, in_progress"), "{error}");
+    }
+}

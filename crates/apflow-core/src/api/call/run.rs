@@ -1,0 +1,104 @@
+//! Reading the parameters of execute and cancel.
+
+use serde_json::Value;
+
+use super::{
+    Call, ID, Read,
+    author::{Create, new_tasks},
+};
+use crate::{
+    api::{ApiError, params::Params},
+    code::Code,
+    id::TaskId,
+};
+
+/// The most characters a reason for a cancellation may have.
+const MAX_REASON: usize = 10_000;
+
+/// What to run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Execute {
+    /// A stored task, or new ones.
+    pub what: ExecuteWhat,
+    /// Answer when the run has ended, not when it has begun.
+    pub wait: bool,
+    /// Run again although everything completed.
+    pub reexecute: bool,
+}
+
+/// A stored task, or new ones.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ExecuteWhat {
+    /// A root with its whole submission, or another task with what it depends on.
+    Stored(TaskId),
+    /// Store these and run them.
+    New(Create),
+}
+
+/// What to stop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cancel {
+    /// The tasks.
+    pub tasks: Vec<TaskId>,
+    /// The caller's word, echoed; a cancellation is never refused for a running task anyway.
+    pub force: bool,
+    /// What to store as the reason.
+    pub message: Option<String>,
+}
+
+pub(super) fn execute(params: Value) -> Result<Read, ApiError> {
+    let mut params = Params::new("tasks.execute", params)?;
+    for name in ["use_streaming", "use_demo"] {
+        if params.flag(name, false)? {
+            return Err(unsupported(name));
+        }
+    }
+    if let Some(callback) = params.object("webhook_config")?.filter(|object| !object.is_empty()) {
+        return Err(match callback.get("url") {
+            Some(Value::String(url)) if !url.is_empty() => unsupported("webhook_config"),
+            _ => ApiError::missing(
+                "webhook_config.url",
+                "an address",
+                "webhook_config.url is required",
+            ),
+        });
+    }
+    let wait = params.flag("wait", true)?;
+    let reexecute = params.flag("reexecute", false)?;
+    let what = match (params.take(&["tasks"]), params.id(ID)?) {
+        (_, Some(task)) => ExecuteWhat::Stored(task),
+        (Some((_, tasks)), None) => ExecuteWhat::New(new_tasks(&mut params, tasks)?),
+        (None, None) => {
+            let missing = "Either task_id or tasks array is required";
+            return Err(ApiError::missing("task_id", "a task id, or `tasks`", missing));
+        }
+    };
+    let execute = Execute { what, wait, reexecute };
+    Ok(Read { call: Call::Execute(execute), warnings: params.warnings() })
+}
+
+/// A wish that would change what the caller sees cannot be ignored with a warning.
+pub(super) fn unsupported(name: &str) -> ApiError {
+    let detail = format!("this server does not support `{name}`; nothing was run");
+    ApiError::refused(Code::InvalidParams, name, detail)
+        .hint("send `wait: false` and ask with tasks.get")
+}
+
+pub(super) fn cancel(method: &'static str, params: Value) -> Result<Read, ApiError> {
+    let mut params = Params::new(method, params)?;
+    let mut tasks = params.ids(&["task_ids", "context_ids"])?;
+    // The documents and the MCP tool of v1 say `task_id`.
+    if let Some(task) = params.id(ID)?
+        && tasks.is_empty()
+    {
+        tasks.push(task);
+    }
+    let force = params.flag("force", false)?;
+    let message = params.text("error_message")?.filter(|text| !text.trim().is_empty());
+    if message.as_deref().is_some_and(|text| text.chars().count() > MAX_REASON) {
+        let expected = format!("at most {MAX_REASON} characters");
+        return Err(ApiError::invalid("error_message", expected, "longer"));
+    }
+    let cancel = Cancel { tasks, force, message };
+    Ok(Read { call: Call::Cancel(cancel), warnings: params.warnings() })
+}

@@ -1,0 +1,103 @@
+//! Writing and reading single tasks.
+
+use serde_json::json;
+
+use super::{
+    Category, DESTROYS, Operation, READS, REPLACES, WRITES,
+    words::{
+        dependencies, list_of, map, number, object, one_task, options, priority, status, task,
+        tasks_in, text,
+    },
+};
+
+pub(super) static OPERATIONS: &[Operation] = &[
+    Operation {
+        id: "tasks.create",
+        module: "apflow.task.create",
+        mcp: Some("create_task"),
+        name: "Create tasks",
+        description: "Stores tasks with their hierarchy and dependencies, and runs nothing.",
+        category: Category::Crud,
+        tags: &["task", "create", "crud"],
+        annotations: WRITES,
+        examples: &[
+            r#"{"name":"facts","schemas":{"method":"system_info_executor"}}"#,
+            r#"{"tasks":[{"id":"a","name":"a"},{"id":"b","name":"b","parent_id":"a"}]}"#,
+        ],
+        input: || {
+            object(&[
+                ("tasks", true, tasks_in("The tasks; one alone may be given without the array.")),
+                ("options", false, options()),
+                ("idempotency_key", false, text("Two requests with one key are one request.")),
+            ])
+        },
+        output: || json!({"anyOf": [task(), list_of(&task())]}),
+    },
+    Operation {
+        id: "tasks.get",
+        module: "apflow.task.get",
+        mcp: Some("get_task"),
+        name: "Get a task",
+        description: "Reads one task; the answer is null if there is none of that id.",
+        category: Category::Crud,
+        tags: &["task", "get", "crud", "read"],
+        annotations: READS,
+        examples: &[r#"{"task_id":"report"}"#],
+        input: one_task,
+        output: || json!({"anyOf": [task(), {"type": "null"}]}),
+    },
+    Operation {
+        id: "tasks.update",
+        module: "apflow.task.update",
+        mcp: Some("update_task"),
+        name: "Update a task",
+        description: "Changes the fields that are given, all of them or none.",
+        category: Category::Crud,
+        tags: &["task", "update", "crud", "modify"],
+        annotations: REPLACES,
+        examples: &[
+            r#"{"task_id":"report","name":"monthly report","priority":1}"#,
+            r#"{"task_id":"report","updates":{"status":"pending"}}"#,
+        ],
+        input: || {
+            object(&[
+                ("task_id", true, text("The task.")),
+                ("updates", false, map("The fields, if they do not stand beside task_id.")),
+                ("name", false, text("Display name.")),
+                ("status", false, status()),
+                ("priority", false, priority()),
+                ("inputs", false, map("What the executor is given.")),
+                ("params", false, map("How the executor is built.")),
+                ("schemas", false, map("`method` names the executor.")),
+                ("dependencies", false, dependencies()),
+                ("result", false, json!({"description": "The result."})),
+                ("error", false, text("The error.")),
+                ("progress", false, json!({"type": "number", "minimum": 0, "maximum": 1})),
+                ("timeout_seconds", false, json!({"type": "number", "exclusiveMinimum": 0})),
+                ("max_attempts", false, json!({"type": "integer", "minimum": 1, "maximum": 100})),
+            ])
+        },
+        output: task,
+    },
+    Operation {
+        id: "tasks.delete",
+        module: "apflow.task.delete",
+        mcp: Some("delete_task"),
+        name: "Delete a task",
+        description: "Deletes a task and everything below it, if all of it is pending and nothing \
+                      else needs it.",
+        category: Category::Crud,
+        tags: &["task", "delete", "crud", "remove"],
+        annotations: DESTROYS,
+        examples: &[r#"{"task_id":"report"}"#],
+        input: one_task,
+        output: || {
+            object(&[
+                ("success", true, json!({"type": "boolean"})),
+                ("task_id", true, text("The task.")),
+                ("deleted_count", true, number("How many tasks went.")),
+                ("children_deleted", true, number("How many of them were below it.")),
+            ])
+        },
+    },
+];
