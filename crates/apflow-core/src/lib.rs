@@ -13,6 +13,7 @@ pub mod code;
 pub mod dataflow;
 pub mod engine;
 pub mod executor;
+pub mod firing;
 pub mod graph;
 pub mod hook;
 pub mod id;

@@ -12,7 +12,9 @@ use super::{
 use crate::{
     id::TaskId,
     plan::{self, Cause},
-    store::{Cancel, CancelAnswer, ControlStore, NeedKind, Patch, Start, Started, StoreError},
+    store::{Cancel, CancelAnswer, ControlStore, NeedKind, Patch, Start, StartScope, Started,
+        StoreError,
+    },
     task::{Definition, Dependency, Failure, FailureKind, State, StateName, Status},
     time::Timestamp,
     transition::{Event, Refused},
@@ -29,8 +31,18 @@ fn start(rows: &mut Rows, start: &Start) -> Result<Started, StoreError> {
     let (forest, is_root) = (row.forest, row.parent.is_none());
     let view = rows.view(forest);
     let target = if is_root { None } else { view.node(at) };
-    let begins = plan::start(&view.nodes, &view.edges, target, start.reexecute)
-        .map_err(|_| StoreError::AlreadyRunning { root: tree.root.clone() })?;
+    let running = |_| StoreError::AlreadyRunning { root: tree.root.clone() };
+    let (resets, begins) = match start.scope {
+        StartScope::Auto => {
+            let begins = plan::start(&view.nodes, &view.edges, target, start.reexecute)
+                .map_err(running)?;
+            (plan::leftovers(&view.nodes, &begins), begins)
+        }
+        StartScope::Afresh => {
+            let run = plan::afresh(&view.nodes, &view.edges, target).map_err(running)?;
+            (run.resets, run.begins)
+        }
+    };
     let mut trees: Vec<usize> = begins.iter().map(|begin| view.nodes[begin.node].tree).collect();
     trees.sort_unstable();
     trees.dedup();
@@ -38,8 +50,8 @@ fn start(rows: &mut Rows, start: &Start) -> Result<Started, StoreError> {
     for tree in trees {
         rows.begin_run(tree);
     }
-    for node in plan::leftovers(&view.nodes, &begins) {
-        // What is blocked can always be reset.
+    for node in resets {
+        // What is blocked or cancelled can always be reset.
         let _ = rows.send(view.row(node), Event::Reset);
     }
     for begin in &begins {
