@@ -9,7 +9,7 @@ use apflow_core::{
     transition::Event,
 };
 
-use super::{Effects, Working};
+use super::{Effects, Working, schedule};
 use crate::rows::{Found, Rows};
 
 /// Begins a run of what is stored.
@@ -19,6 +19,11 @@ pub(crate) async fn start<R: Rows + ?Sized>(
 ) -> Result<(Started, Effects), StoreError> {
     let found = find(rows, &start.task).await?;
     let mut work = Working::new(rows.now().await?);
+    // A schedule is locked before the submission, as schedulers do.
+    let scheduled = match start.scope {
+        StartScope::Afresh => schedule::of_task(rows, &found).await?,
+        StartScope::Auto => None,
+    };
     let graph = work.whole(rows, &[found.forest]).await?;
     let target = if found.seq == found.tree { None } else { graph.index(found.seq) };
     let begun = begin(&mut work, &graph, target, start.scope, start.reexecute)?
@@ -26,6 +31,9 @@ pub(crate) async fn start<R: Rows + ?Sized>(
     // The row of a tree is that of its root, so its id can be read like that of a task.
     let (ids, _) = rows.claimed(&begun.trees).await?;
     work.carry_through(rows).await?;
+    if let Some(due) = scheduled {
+        schedule::count_run(rows, &mut work, due).await?;
+    }
     let started = Started {
         tree: TreeId::new(found.tree_id),
         root: TaskId::new(found.root_id),
