@@ -18,8 +18,9 @@ mod wall;
 mod zone;
 
 pub use due::Due;
-pub use moment::moment;
+pub use moment::{MOMENT, moment};
 pub use plan::{Kind, Plan};
+pub(crate) use zone::Zone;
 pub use zone::{tzdata_version, zones};
 
 /// The longest expression, in bytes.

@@ -22,8 +22,7 @@ pub fn moment(text: &str) -> Result<Timestamp, String> {
 }
 
 /// What a moment looks like.
-pub(crate) const EXPECTED: &str =
-    "a moment in ISO 8601 with an offset, like 2027-01-01T09:00:00+01:00";
+pub const MOMENT: &str = "a moment in ISO 8601 with an offset, like 2027-01-01T09:00:00+01:00";
 
 #[cfg(test)]
 mod tests {

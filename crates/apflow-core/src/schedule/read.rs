@@ -6,7 +6,7 @@ use super::{
     MAX_CATCH_UP, MAX_EXPRESSION_BYTES, MAX_JITTER_SECONDS, MAX_MISFIRE_WINDOW_SECONDS,
     cron::{self, Wrong},
     expression,
-    moment::{self, moment},
+    moment::{MOMENT, moment},
     plan::{Kind, Plan, Rhythm, SECOND},
     wall::Wall,
     zone::Zone,
@@ -121,7 +121,7 @@ impl Reader {
         ] {
             if let Some(at) = at.filter(|at| jiff::Timestamp::from_microsecond(at.0).is_err()) {
                 let reason = "the moment is outside the years that can be counted";
-                self.refuse(field, reason, moment::EXPECTED, &at.to_string());
+                self.refuse(field, reason, MOMENT, &at.to_string());
             }
         }
         if let (Some(start), Some(end)) = (schedule.schedule_start_at, schedule.schedule_end_at)
@@ -181,7 +181,7 @@ impl Reader {
     fn rhythm(&mut self, kind: Kind, text: &str, zone: Zone) -> Option<Rhythm> {
         let wall = |fields| Wall::new(fields, zone).map(|wall| Rhythm::Wall(Box::new(wall)));
         let (rhythm, expected) = match kind {
-            Kind::Once => (moment(text).map(Rhythm::Once).map_err(Wrong::new), moment::EXPECTED),
+            Kind::Once => (moment(text).map(Rhythm::Once).map_err(Wrong::new), MOMENT),
             Kind::Interval => (
                 expression::interval(text).map(|seconds| Rhythm::Interval(seconds * SECOND)),
                 "whole seconds from 1 to 315360000, like 3600",
