@@ -4,6 +4,7 @@
 //!
 //! * [`task`] is what a task is; [`transition`] is the only place that moves it.
 //! * [`graph`] turns what authors write into an order; [`submit`] refuses what has none.
+//! * [`schedule`] says when a task runs by itself.
 //! * [`store`] is what a database must do; [`engine`] is the worker and the handle people hold.
 //! * [`api`] is the catalogue of operations and the one gateway every protocol goes through.
 
@@ -13,6 +14,7 @@ pub mod code;
 pub mod dataflow;
 pub mod engine;
 pub mod executor;
+pub mod firing;
 pub mod graph;
 pub mod hook;
 pub mod id;
@@ -20,6 +22,7 @@ pub mod observe;
 pub mod plan;
 pub mod problem;
 pub mod registry;
+pub mod schedule;
 pub mod schema;
 pub mod store;
 pub mod submit;

@@ -103,6 +103,38 @@ pub fn start(
     Ok(begin(nodes, edges, &runs))
 }
 
+/// A run that begins as if there had been none before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Afresh {
+    /// What has to be reset before: what was cancelled, and what an earlier run left blocked and this
+    /// one leaves alone.
+    pub resets: Vec<usize>,
+    /// What it sets in motion.
+    pub begins: Vec<Begin>,
+}
+
+/// What a run sets in motion that begins afresh, whatever came of the runs before it: a schedule's.
+///
+/// Without a `target` it is the whole submission, with one the target and what it depends on. What
+/// was cancelled runs, too: a run that somebody stopped does not stop the ones after it.
+pub fn afresh(
+    nodes: &[Node],
+    edges: &[Edge],
+    target: Option<usize>,
+) -> Result<Afresh, StillRunning> {
+    if let Some(node) = nodes.iter().position(|node| node.state.is_live()) {
+        return Err(StillRunning { node });
+    }
+    let fresh: Vec<Node> =
+        nodes.iter().map(|node| Node { state: StateName::Created, failed: 0, ..*node }).collect();
+    let begins = start(&fresh, edges, target, false)?;
+    let cancelled = |begin: &&Begin| nodes[begin.node].state == StateName::Cancelled;
+    let mut resets: Vec<usize> = begins.iter().filter(cancelled).map(|begin| begin.node).collect();
+    resets.extend(leftovers(nodes, &begins));
+    resets.sort_unstable();
+    Ok(Afresh { resets, begins })
+}
+
 /// What an earlier run left blocked and this one leaves alone, in order of index.
 ///
 /// These tasks are to be reset before the run begins, or it would run them as soon as something they
@@ -448,6 +480,32 @@ mod tests {
         let edges = needs(&[(1, 0, Required)]);
         assert_eq!(start(&nodes, &edges, None, false), Ok(begins(&[])));
         assert_eq!(start(&nodes, &edges, None, true), Ok(begins(&[(0, 0, 0), (1, 1, 0)])));
+    }
+
+    #[test]
+    fn a_run_afresh_takes_all_of_it_whatever_it_was() {
+        let nodes = nodes([S::Completed, S::Failed, S::Cancelled, S::Skipped, S::Blocked]);
+        let edges = needs(&[(1, 0, Required), (2, 1, Optional), (4, 2, Structure)]);
+        let run = afresh(&nodes, &edges, None).expect("nothing moves");
+        assert_eq!(run.resets, [2]);
+        assert_eq!(run.begins, begins(&[(0, 0, 0), (1, 1, 0), (2, 1, 0), (3, 0, 0), (4, 1, 0)]));
+    }
+
+    #[test]
+    fn a_childs_run_afresh_takes_what_it_depends_on_and_nothing_else() {
+        // 2 requires 1, which was cancelled and requires 0; 3 hangs under 2, 4 was left blocked
+        let mut nodes = nodes([S::Completed, S::Cancelled, S::Completed, S::Failed, S::Blocked]);
+        nodes[3].parent = Some(2);
+        let edges = needs(&[(1, 0, Required), (2, 1, Required), (2, 3, Structure)]);
+        let run = afresh(&nodes, &edges, Some(2)).expect("nothing moves");
+        assert_eq!(run.resets, [1, 4]);
+        assert_eq!(run.begins, begins(&[(0, 0, 0), (1, 1, 0), (2, 1, 0)]));
+    }
+
+    #[test]
+    fn nothing_begins_afresh_while_something_moves() {
+        let nodes = nodes([S::Completed, S::Retrying]);
+        assert_eq!(afresh(&nodes, &[], None), Err(StillRunning { node: 1 }));
     }
 
     #[test]

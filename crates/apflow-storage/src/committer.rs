@@ -12,11 +12,12 @@ use apflow_core::{
     time::Timestamp,
 };
 use async_trait::async_trait;
-use tokio::sync::{Notify, broadcast, oneshot};
+use tokio::sync::{Notify, broadcast, oneshot, watch};
 
 use crate::{
     error::is_out_of_reach,
     rows::Rows,
+    schedule::{ScheduleCame, ScheduleJob},
     steps::{self, Effects},
 };
 
@@ -39,6 +40,7 @@ pub(crate) enum Job {
     Update(TaskId, Box<Patch>, Answer<()>),
     Delete(TaskId, Answer<u32>),
     Prune(Timestamp, u32, Answer<u64>),
+    Schedule(Box<ScheduleJob>),
 }
 
 /// Where an answer goes.
@@ -55,6 +57,11 @@ impl Job {
         }
     }
 
+    /// Whether it has a transaction to itself.
+    fn is_alone(&self) -> bool {
+        matches!(self, Self::Schedule(job) if job.is_alone())
+    }
+
     fn fail(self, error: StoreError) {
         // A caller that went away needs no answer.
         match self {
@@ -68,6 +75,7 @@ impl Job {
             Self::Cancel(_, to) => drop(to.send(Err(error))),
             Self::Update(_, _, to) => drop(to.send(Err(error))),
             Self::Prune(_, _, to) => drop(to.send(Err(error))),
+            Self::Schedule(job) => job.fail(error),
         }
     }
 }
@@ -147,10 +155,14 @@ fn take_batch(jobs: &mut VecDeque<Job>) -> Vec<Job> {
     let mut tasks = 0;
     while let Some(job) = jobs.front() {
         tasks += job.tasks();
-        if !batch.is_empty() && (tasks > MAX_TASKS || batch.len() >= MAX_JOBS) {
+        let alone = job.is_alone();
+        if !batch.is_empty() && (tasks > MAX_TASKS || batch.len() >= MAX_JOBS || alone) {
             break;
         }
         batch.extend(jobs.pop_front());
+        if alone {
+            break;
+        }
     }
     batch
 }
@@ -169,12 +181,23 @@ pub(crate) struct Signals {
     pub(crate) all: broadcast::Sender<Signal>,
     /// Ends of runs.
     pub(crate) ends: broadcast::Sender<Signal>,
+    /// Counts changes after which a schedule may be due sooner.
+    pub(crate) schedules: watch::Sender<u64>,
 }
 
 impl Signals {
     /// Channels in which a slow listener may lag behind by so many signals.
     pub(crate) fn new(room: usize) -> Self {
-        Self { all: broadcast::channel(room).0, ends: broadcast::channel(room).0 }
+        Self {
+            all: broadcast::channel(room).0,
+            ends: broadcast::channel(room).0,
+            schedules: watch::Sender::new(0),
+        }
+    }
+
+    /// Lets schedulers look anew.
+    pub(crate) fn rescheduled(&self) {
+        self.schedules.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// Sends a signal where it belongs; nobody may be listening.
@@ -311,6 +334,7 @@ pub(crate) enum Came {
     Cancel(Vec<CancelAnswer>),
     Done,
     Pruned(u64),
+    Schedule(ScheduleCame),
 }
 
 impl Came {
@@ -327,6 +351,11 @@ impl Came {
             (Job::Cancel(_, to), Self::Cancel(came)) => drop(to.send(Ok(came))),
             (Job::Update(_, _, to), Self::Done) => drop(to.send(Ok(()))),
             (Job::Prune(_, _, to), Self::Pruned(came)) => drop(to.send(Ok(came))),
+            (Job::Schedule(job), Self::Schedule(came)) => {
+                if let Some(job) = came.send(*job) {
+                    job.fail(stopped());
+                }
+            }
             (job, _) => job.fail(stopped()),
         }
     }
@@ -395,6 +424,10 @@ async fn carry_out(rows: &mut dyn Rows, jobs: &[Job]) -> Result<(Vec<Came>, Effe
             Job::Delete(id, _) => {
                 (Came::Number(steps::delete(rows, id).await?), Effects::default())
             }
+            Job::Schedule(job) => {
+                let (came, more) = job.carry_out(rows).await?;
+                (Came::Schedule(came), more)
+            }
             Job::Prune(before, limit, _) => {
                 (Came::Pruned(steps::prune(rows, *before, *limit).await?), Effects::default())
             }
@@ -423,6 +456,9 @@ pub(crate) fn tell(signals: &Signals, effects: Effects) {
     }
     if !effects.finished.is_empty() {
         let _ = signals.send(Signal::Finished(shared(effects.finished)));
+    }
+    if effects.scheduled {
+        signals.rescheduled();
     }
 }
 

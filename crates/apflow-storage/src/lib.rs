@@ -30,6 +30,8 @@ mod open;
 mod read;
 mod row;
 mod rows;
+mod schedule;
+mod schedule_rows;
 mod steps;
 mod store;
 

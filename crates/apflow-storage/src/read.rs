@@ -1,9 +1,15 @@
 //! What readers ask of a database: each method one statement, outside any writing transaction.
 
-use apflow_core::store::{Page, StoreError, TaskFilter};
+use apflow_core::{
+    store::{Page, ScheduleFilter, StoreError, TaskFilter},
+    task::{StateName, Status},
+};
 use async_trait::async_trait;
 
-use crate::row::{RecordRow, RunRow};
+use crate::{
+    row::{RecordRow, RunRow},
+    schedule_rows::ScheduleReads,
+};
 
 /// One event with the ids it concerns.
 #[derive(Debug)]
@@ -19,7 +25,7 @@ pub(crate) struct EventRow {
 
 /// What readers ask.
 #[async_trait]
-pub(crate) trait Reads: Send + Sync {
+pub(crate) trait Reads: ScheduleReads + Send + Sync {
     /// One task, its result whole.
     async fn record(&self, id: &str) -> Result<Option<RecordRow>, StoreError>;
 
@@ -82,4 +88,18 @@ pub(crate) fn states(filter: &TaskFilter) -> Option<Vec<&'static str>> {
             .map(apflow_core::task::StateName::as_str)
             .collect()
     })
+}
+
+/// The states that a filter on schedules lets through, as stored words. What is due is not in progress.
+pub(crate) fn status_states(filter: &ScheduleFilter) -> Option<Vec<&'static str>> {
+    let is_due = filter.due_before.is_some();
+    if filter.status.is_none() && !is_due {
+        return None;
+    }
+    let wanted = |status: &Status| {
+        filter.status.is_none_or(|only| only == *status)
+            && !(is_due && *status == Status::InProgress)
+    };
+    let statuses = Status::ALL.into_iter().filter(wanted);
+    Some(statuses.flat_map(Status::states).map(StateName::as_str).collect())
 }

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use apflow_core::{store::StoreError, task::Definition, time::Timestamp};
 use async_trait::async_trait;
 
-use crate::row::{ForestRow, HotRow, TreeRow};
+use crate::{
+    row::{ForestRow, HotRow, ScheduleRow, TreeRow},
+    schedule_rows::ScheduleRows,
+};
 
 /// What the start of a transaction reads.
 #[derive(Debug, Default)]
@@ -132,6 +135,8 @@ pub(crate) struct Insert {
     pub(crate) trees: Vec<NewTreeRow>,
     pub(crate) tasks: Vec<NewTaskRow>,
     pub(crate) keys: Vec<NewKeyRow>,
+    /// Written by the steps, not by [`Rows::insert`].
+    pub(crate) schedules: Vec<ScheduleRow>,
 }
 
 /// A row of `af_trees` to add.
@@ -213,7 +218,7 @@ pub(crate) struct Values {
 
 /// One open transaction. Everything is a set; the order of calls is the steps' business.
 #[async_trait]
-pub(crate) trait Rows: Send {
+pub(crate) trait Rows: ScheduleRows + Send {
     /// Reads what settling `settling` and claiming up to `ready` tasks needs, and locks it.
     async fn open(&mut self, settling: &[i64], ready: u32) -> Result<Opening, StoreError>;
 

@@ -42,7 +42,7 @@ impl<R> Drop for Database<R> {
 }
 
 impl<R: Reads> Database<R> {
-    async fn ask<T>(
+    pub(crate) async fn ask<T>(
         &self,
         job: impl FnOnce(crate::committer::Answer<T>) -> Job,
     ) -> Result<T, StoreError> {
@@ -100,7 +100,7 @@ impl<R: Reads> Database<R> {
 
 /// The records of a list. A row that cannot be read is left out and noted in the log; whoever asks for
 /// it by name is told what is wrong with it.
-fn records(rows: Vec<RecordRow>) -> Result<Vec<Record>, StoreError> {
+pub(crate) fn records(rows: Vec<RecordRow>) -> Result<Vec<Record>, StoreError> {
     rows.into_iter()
         .filter_map(|row| match record(row) {
             Err(error @ StoreError::Corrupt { .. }) => {
@@ -132,23 +132,24 @@ impl<R: Reads> TreeStore for Database<R> {
                 }
             }
         }
-        Ok(Some(record))
+        Ok(self.with_schedules(vec![record]).await?.pop())
     }
 
     async fn subtree(&self, root: &TaskId) -> Result<Vec<Record>, StoreError> {
         let found = records(self.reads.subtree(root.as_str()).await?)?;
-        Ok(parents_first(found, root))
+        Ok(parents_first(self.with_schedules(found).await?, root))
     }
 
     async fn list(&self, filter: &TaskFilter, page: Page) -> Result<Vec<Record>, StoreError> {
         let only_parent =
             TaskFilter { parent_id: filter.parent_id.clone(), ..TaskFilter::default() };
-        match &filter.parent_id {
+        let found = match &filter.parent_id {
             Some(parent) if *filter == only_parent => {
                 records(self.reads.children(parent.as_str(), page).await?)
             }
             _ => records(self.reads.list(filter, page).await?),
-        }
+        };
+        self.with_schedules(found?).await
     }
 
     async fn count(&self, filter: &TaskFilter) -> Result<Counts, StoreError> {

@@ -16,6 +16,7 @@ pub mod operation;
 mod ops;
 mod params;
 mod patch;
+mod patch_schedule;
 pub mod reply;
 pub mod wire;
 

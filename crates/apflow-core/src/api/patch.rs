@@ -8,6 +8,7 @@ use crate::{
     code::Code,
     id::check_id,
     store::Patch,
+    submit::TASK_FIELDS,
     task::{Dependency, Durability, Governance, Join, Priority, Schedule},
 };
 
@@ -25,9 +26,6 @@ const READ_ONLY: &[&str] = &[
     "original_task_id",
     "origin_type",
     "has_references",
-    "next_run_at",
-    "last_run_at",
-    "run_count",
     "lease_id",
     "lease_expires_at",
     "attempt_id",
@@ -112,20 +110,15 @@ fn field(patch: &mut Patch, name: &str, value: Value) -> Result<Option<String>, 
             let fits = value.is_null() || value.is_object();
             plain(patch, name, value, fits, "an object or null")?;
         }
-        "schedule_type" => {
-            word(name, &value, &["once", "interval", "cron", "daily", "weekly", "monthly"])?;
-            grouped::<Schedule>(patch, "schedule", name, value)?;
+        "next_run_at" | "last_run_at" | "run_count" => {
+            return Err(fixed(name, "only the scheduler sets it"));
         }
         "max_runs" => {
             within(name, &value, 1, i64::MAX)?;
             grouped::<Schedule>(patch, "schedule", name, value)?;
         }
-        "schedule_enabled" => {
-            // It is on or off; a client that clears it means off.
-            let value = if value.is_null() { json!(false) } else { value };
-            grouped::<Schedule>(patch, "schedule", name, value)?;
-        }
-        "schedule_expression" | "schedule_start_at" | "schedule_end_at" => {
+        _ if name.starts_with("schedule_") && TASK_FIELDS.contains(&name) => {
+            let value = super::patch_schedule::field(name, value)?;
             grouped::<Schedule>(patch, "schedule", name, value)?;
         }
         "max_attempts" => {
@@ -275,14 +268,14 @@ fn grouped<T: DeserializeOwned>(
     Ok(())
 }
 
-fn word(name: &str, value: &Value, words: &[&str]) -> Result<(), ApiError> {
+pub(super) fn word(name: &str, value: &Value, words: &[&str]) -> Result<(), ApiError> {
     if value.is_null() || value.as_str().is_some_and(|word| words.contains(&word)) {
         return Ok(());
     }
     Err(ApiError::invalid(name, format!("one of {}", words.join(", ")), describe(value)))
 }
 
-fn within(name: &str, value: &Value, least: i64, most: i64) -> Result<(), ApiError> {
+pub(super) fn within(name: &str, value: &Value, least: i64, most: i64) -> Result<(), ApiError> {
     if value.is_null() || value.as_i64().is_some_and(|number| (least..=most).contains(&number)) {
         return Ok(());
     }
@@ -325,7 +318,17 @@ mod tests {
             ("schedule_type", json!("bogus")),
             ("max_runs", json!(-1)),
             ("schedule_start_at", json!("yesterday")),
+            ("schedule_start_at", json!("2027-01-01T09:00:00")),
             ("schedule_enabled", json!("yes")),
+            ("schedule_timezone", json!("Europe/Nowhere")),
+            ("schedule_overlap", json!("never")),
+            ("schedule_misfire", json!(1)),
+            ("schedule_misfire_window_seconds", json!(0)),
+            ("schedule_catch_up", json!(1001)),
+            ("schedule_jitter_seconds", json!(-1)),
+            ("next_run_at", json!("2027-01-01T09:00:00Z")),
+            ("last_run_at", json!(null)),
+            ("run_count", json!(0)),
             ("max_attempts", json!(1000)),
             ("timeout_seconds", json!(0)),
             ("join", json!("some")),
@@ -354,6 +357,9 @@ mod tests {
         let (patch, _) = patch(&json!({
             "schedule_type": null, "schedule_expression": null, "schedule_enabled": null,
             "schedule_start_at": null, "schedule_end_at": null, "max_runs": null,
+            "schedule_timezone": null, "schedule_overlap": null, "schedule_misfire": null,
+            "schedule_misfire_window_seconds": null, "schedule_catch_up": null,
+            "schedule_jitter_seconds": null,
             "max_attempts": null, "backoff_strategy": null, "backoff_base_seconds": null,
             "token_budget": null, "cost_policy": null, "timeout_seconds": null,
             "placement_constraints": null,
@@ -369,7 +375,7 @@ mod tests {
     #[test]
     fn fields_of_the_engine_and_of_nobody_are_ignored_with_a_word() {
         let (patch, warnings) =
-            patch(&json!({"id": "b", "run_count": 7, "colour": 1})).expect("nothing to do");
+            patch(&json!({"id": "b", "lease_id": "l", "colour": 1})).expect("nothing to do");
         assert_eq!(patch, Patch::default());
         assert_eq!(warnings.len(), 3, "{warnings:?}");
     }

@@ -25,6 +25,9 @@ pub struct Start {
 pub enum StartScope {
     /// The whole submission if the task is a root, else the task and what it depends on (ruling 12).
     Auto,
+    /// The same tasks, all of them, whatever came of earlier runs: what a schedule does. It counts
+    /// as a run of the task's schedule if it has one.
+    Afresh,
 }
 
 /// A run that began, or one that had nothing to do.

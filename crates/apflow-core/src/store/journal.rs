@@ -88,6 +88,12 @@ event_kinds! {
     Requeued = 17 "task_reassigned",
     /// Somebody set the task back.
     Reset = 18 "task_reset",
+    /// A slot of the task's schedule began a run.
+    SlotFired = 30 "schedule_fired",
+    /// Slots of the task's schedule were left out.
+    SlotSkipped = 31 "schedule_skipped",
+    /// The task's schedule had its last slot, or cannot be followed any more.
+    ScheduleEnded = 32 "schedule_ended",
 }
 
 /// Reading what happened.

@@ -7,6 +7,7 @@ mod control;
 mod error;
 mod filter;
 mod journal;
+mod schedule;
 mod tree;
 mod work;
 
@@ -14,6 +15,9 @@ pub use control::{Cancel, CancelAnswer, ControlStore, Patch, Start, StartScope, 
 pub use error::StoreError;
 pub use filter::{Counts, Page, TaskFilter};
 pub use journal::{EventKind, JournalStore, TaskEvent};
+pub use schedule::{
+    Backfill, Backfilled, DrivenRun, Fire, Fired, FiredSlot, ScheduleFilter, ScheduleStore,
+};
 pub use tree::{Idempotency, Inserted, NeedKind, NewNeed, NewTask, NewTree, Submission, TreeStore};
 pub use work::{
     Claim, Claimed, Ended, NeedResult, Refusal, Renewal, Settled, Settlement, Signal, Wake,
@@ -21,6 +25,9 @@ pub use work::{
 };
 
 /// Everything a database has to do.
-pub trait Store: TreeStore + WorkStore + ControlStore + JournalStore + Wake {}
+pub trait Store:
+    TreeStore + WorkStore + ControlStore + JournalStore + ScheduleStore + Wake
+{
+}
 
-impl<T: TreeStore + WorkStore + ControlStore + JournalStore + Wake> Store for T {}
+impl<T: TreeStore + WorkStore + ControlStore + JournalStore + ScheduleStore + Wake> Store for T {}

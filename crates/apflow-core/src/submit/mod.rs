@@ -7,6 +7,7 @@ mod compile;
 pub mod json;
 mod link;
 mod read;
+mod schedule;
 mod structure;
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,8 @@ use crate::{
 };
 
 const PAGE: &str = include_str!("../../../../docs/reference/workflow.md");
+/// The guide to schedules, which explains their block.
+const GUIDE: &str = include_str!("../../../../docs/guides/scheduling.md");
 
 const EXAMPLE: &str = r#"
 name: report
@@ -316,8 +318,11 @@ fn the_examples_of_the_reference_page_run_and_every_field_is_explained() {
         examples += 1;
     }
     assert!(examples >= 2, "{examples} examples");
-    for field in read::FILE_FIELDS.iter().chain(read::TASK_FIELDS) {
-        assert!(PAGE.contains(&format!("| `{field}` |")), "`{field}` is not explained");
+    // The block `schedule` is explained in the guide that it needs.
+    let pages = [PAGE, GUIDE].concat();
+    let schedule = super::schedule::FIELDS.iter().map(|(field, _)| field);
+    for field in read::FILE_FIELDS.iter().chain(read::TASK_FIELDS).chain(schedule) {
+        assert!(pages.contains(&format!("| `{field}` |")), "`{field}` is not explained");
     }
 }
 

@@ -7,6 +7,7 @@ mod decode;
 mod encode;
 mod reads;
 mod rows;
+mod schedules;
 mod session;
 mod sql;
 #[cfg(test)]

@@ -58,6 +58,21 @@ statements! {
     TROUBLED = "troubled";
     EVENTS = "events";
     EVENTS_OF_TREE = "events_of_tree";
+    DUE_SCHEDULES = "due_schedules";
+    WAITING_SCHEDULES = "waiting_schedules";
+    LOAD_SCHEDULES = "load_schedules";
+    READ_SCHEDULES = "read_schedules";
+    NEXT_SCHEDULE = "next_schedule";
+    TAKEN_SLOTS = "taken_slots";
+    SLOTS_BETWEEN = "slots_between";
+    OLDEST_SLOT = "oldest_slot";
+    SAVE_SCHEDULES = "save_schedules";
+    SAVE_SLOTS = "save_slots";
+    DROP_WAITING = "drop_waiting";
+    FORGET_SLOTS = "forget_slots";
+    DELETE_SCHEDULES = "delete_schedules";
+    DELETE_SLOTS = "delete_slots";
+    LIST_SCHEDULES = "list_schedules";
 }
 
 /// Statements that are prepared under their name on every writing connection, to be run in scripts.

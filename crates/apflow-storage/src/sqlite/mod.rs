@@ -8,6 +8,7 @@ mod reads;
 #[cfg(test)]
 mod room;
 mod rows;
+mod schedules;
 mod sql;
 #[cfg(test)]
 mod statements;

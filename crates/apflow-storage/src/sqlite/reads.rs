@@ -36,7 +36,7 @@ impl SqliteReads {
         Self::Shared(connection)
     }
 
-    async fn fetch(
+    pub(super) async fn fetch(
         &self,
         what: &str,
         statement: Query<'_, Sqlite, SqliteArguments>,
@@ -51,7 +51,7 @@ impl SqliteReads {
         rows.map_err(|error| from_sqlx(what, error))
     }
 
-    async fn records(
+    pub(super) async fn records(
         &self,
         statement: Query<'_, Sqlite, SqliteArguments>,
     ) -> Result<Vec<RecordRow>, StoreError> {

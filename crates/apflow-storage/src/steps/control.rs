@@ -5,11 +5,11 @@ use std::time::Duration;
 use apflow_core::{
     id::{TaskId, TreeId},
     plan::{self, Cause},
-    store::{Cancel, CancelAnswer, Start, Started, StoreError},
+    store::{Cancel, CancelAnswer, Start, StartScope, Started, StoreError},
     transition::Event,
 };
 
-use super::{Effects, Working};
+use super::{Effects, Working, schedule};
 use crate::rows::{Found, Rows};
 
 /// Begins a run of what is stored.
@@ -19,40 +19,79 @@ pub(crate) async fn start<R: Rows + ?Sized>(
 ) -> Result<(Started, Effects), StoreError> {
     let found = find(rows, &start.task).await?;
     let mut work = Working::new(rows.now().await?);
+    // A schedule is locked before the submission, as schedulers do.
+    let scheduled = match start.scope {
+        StartScope::Afresh => schedule::of_task(rows, &found).await?,
+        StartScope::Auto => None,
+    };
     let graph = work.whole(rows, &[found.forest]).await?;
     let target = if found.seq == found.tree { None } else { graph.index(found.seq) };
-    let begins = plan::start(&graph.nodes, &graph.edges, target, start.reexecute)
-        .map_err(|_| StoreError::AlreadyRunning { root: TaskId::new(found.root_id.clone()) })?;
-    // What an earlier run left blocked, and this one does not want, is set back.
-    for node in plan::leftovers(&graph.nodes, &begins) {
-        apply(&mut work, graph.seq(node), Event::Reset)?;
-    }
-    let mut trees: Vec<i64> = Vec::new();
-    for begin in &begins {
-        let seq = graph.seq(begin.node);
-        apply(&mut work, seq, begin.event())?;
-        trees.extend(work.task(seq).map(|task| task.tree.0));
-    }
-    trees.sort_unstable();
-    trees.dedup();
+    let begun = begin(&mut work, &graph, target, start.scope, start.reexecute)?
+        .ok_or_else(|| StoreError::AlreadyRunning { root: TaskId::new(found.root_id.clone()) })?;
     // The row of a tree is that of its root, so its id can be read like that of a task.
-    let (ids, _) = rows.claimed(&trees).await?;
-    for tree in trees {
-        let timeout = match work.tree(tree) {
-            Some(row) => row.options()?.timeout_seconds,
-            None => None,
-        };
-        let deadline = timeout.and_then(seconds).map(|time| work.now.after(time));
-        work.begin_run(tree, deadline);
-    }
+    let (ids, _) = rows.claimed(&begun.trees).await?;
     work.carry_through(rows).await?;
+    if let Some(due) = scheduled {
+        schedule::count_run(rows, &mut work, due).await?;
+    }
     let started = Started {
         tree: TreeId::new(found.tree_id),
         root: TaskId::new(found.root_id),
         trees: ids.into_iter().map(|row| TreeId::new(row.tree_id)).collect(),
-        tasks: u32::try_from(begins.len()).unwrap_or(u32::MAX),
+        tasks: begun.tasks,
     };
     Ok((started, work.finish_with(rows).await?))
+}
+
+/// What a new run set in motion.
+pub(crate) struct Begun {
+    /// Trees of which it runs tasks.
+    pub(crate) trees: Vec<i64>,
+    /// How many tasks.
+    pub(crate) tasks: u32,
+}
+
+/// Sets a new run of a submission in motion, or says by none that one is going on.
+pub(crate) fn begin(
+    work: &mut Working,
+    graph: &super::working::Graph,
+    target: Option<usize>,
+    scope: StartScope,
+    reexecute: bool,
+) -> Result<Option<Begun>, StoreError> {
+    let planned = match scope {
+        StartScope::Auto => plan::start(&graph.nodes, &graph.edges, target, reexecute).map(|run| {
+            // What an earlier run left blocked, and this one does not want, is set back.
+            (plan::leftovers(&graph.nodes, &run), run)
+        }),
+        StartScope::Afresh => plan::afresh(&graph.nodes, &graph.edges, target)
+            .map(|plan::Afresh { resets, begins }| (resets, begins)),
+    };
+    let Ok((resets, begins)) = planned else { return Ok(None) };
+    let mut trees: Vec<i64> = begins
+        .iter()
+        .filter_map(|begin| work.task(graph.seq(begin.node)).map(|task| task.tree.0))
+        .collect();
+    trees.sort_unstable();
+    trees.dedup();
+    let mut deadlines = Vec::with_capacity(trees.len());
+    for tree in &trees {
+        let timeout = match work.tree(*tree) {
+            Some(row) => row.options()?.timeout_seconds,
+            None => None,
+        };
+        deadlines.push(timeout.and_then(seconds).map(|time| work.now.after(time)));
+    }
+    for node in resets {
+        apply(work, graph.seq(node), Event::Reset)?;
+    }
+    for begin in &begins {
+        apply(work, graph.seq(begin.node), begin.event())?;
+    }
+    for (tree, deadline) in trees.iter().zip(deadlines) {
+        work.begin_run(*tree, deadline);
+    }
+    Ok(Some(Begun { trees, tasks: u32::try_from(begins.len()).unwrap_or(u32::MAX) }))
 }
 
 /// A timeout as a duration; nonsense means none.

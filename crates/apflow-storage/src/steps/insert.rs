@@ -80,7 +80,11 @@ pub(crate) async fn insert<R: Rows + ?Sized>(
     if !insert.tasks.is_empty() {
         rows.insert(&insert).await?;
     }
-    let effects = work.finish_with(rows).await?;
+    let mut effects = work.finish_with(rows).await?;
+    if !insert.schedules.is_empty() {
+        rows.save_schedules(&insert.schedules).await?;
+        effects.scheduled = true;
+    }
     Ok((answers, effects))
 }
 
@@ -154,6 +158,13 @@ fn add(
         live += i64::from(stands.state.is_live());
         work.note_ready(&stands);
         let columns = StateColumns::of(&stands.state);
+        let place = (places[index], tree, forest);
+        insert.schedules.extend(super::schedule::of_new_task(
+            place,
+            &task.id,
+            &task.definition,
+            insert.now,
+        ));
         let needs: Vec<(i64, i64)> =
             task.needs.iter().map(|need| (places[need.on], need.kind.code())).collect();
         insert.tasks.push(NewTaskRow {

@@ -4,6 +4,7 @@ mod claim;
 mod control;
 mod insert;
 mod prune;
+pub(crate) mod schedule;
 mod settle;
 mod time;
 mod update;

@@ -19,15 +19,23 @@ pub(crate) async fn prune<R: Rows + ?Sized>(
             break;
         }
         let (locked, trees, tasks) = rows.forests(&[forest]).await?;
-        // Somebody may have started it again before it was locked.
+        // Somebody may have started it again, or put it on a schedule, before it was locked.
         let rests = locked.iter().all(|row| row.live == 0);
-        if !rests || trees.iter().any(TreeRow::is_running) {
+        let seqs: Vec<i64> = tasks.iter().map(|task| task.hot.seq).collect();
+        let schedules = rows.schedules(&seqs).await?;
+        let stays = schedules
+            .iter()
+            .any(|due| due.row.standing.enabled || due.row.standing.waiting > 0);
+        if !rests || stays || trees.iter().any(TreeRow::is_running) {
             continue;
         }
         // The roots have the smallest numbers of their trees, so they go last.
         let seqs: Vec<i64> = tasks.iter().rev().map(|task| task.hot.seq).take(left).collect();
         left -= seqs.len();
         gone += seqs.len() as u64;
+        if !schedules.is_empty() {
+            rows.delete_schedules(&seqs).await?;
+        }
         if seqs.len() == tasks.len() {
             let trees: Vec<i64> = trees.iter().map(|tree| tree.seq).collect();
             rows.delete_trees(&trees, &seqs, &[forest]).await?;

@@ -14,6 +14,7 @@ use super::{
     Effects, Working,
     control::{cancel_one, find},
     insert::edges_text,
+    schedule,
 };
 use crate::rows::{ForestTask, Found, Rows, Values};
 
@@ -24,6 +25,9 @@ pub(crate) async fn update<R: Rows + ?Sized>(
     patch: &Patch,
 ) -> Result<Effects, StoreError> {
     let found = find(rows, id).await?;
+    // A schedule is locked before the submission, as schedulers do.
+    let reschedules = patch.definition.contains_key("schedule");
+    let scheduled = if reschedules { schedule::of_task(rows, &found).await? } else { None };
     let opening = rows.open(&[found.seq], 0).await?;
     let mut work = Working::new(opening.now);
     work.take_in(opening);
@@ -40,7 +44,19 @@ pub(crate) async fn update<R: Rows + ?Sized>(
         needs = rewire(rows, &mut work, &found, dependencies).await?;
         definition.dependencies.clone_from(dependencies);
     }
+    if let Some(due) = scheduled.as_ref().filter(|due| !due.row.kind.is_empty()) {
+        // It may have gone off by itself since its author switched it on.
+        definition.schedule.schedule_enabled = due.row.standing.enabled;
+    }
+    let old_schedule = definition.schedule.clone();
     merge(&mut definition, patch, &found)?;
+    let mut looks_anew = false;
+    if reschedules {
+        let now = work.now;
+        looks_anew =
+            schedule::follow_update(rows, &found, scheduled, &old_schedule, &definition, now)
+                .await?;
+    }
     if let Some(status) = patch.status {
         change_status(rows, &mut work, &found, status, patch).await?;
     }
@@ -65,8 +81,9 @@ pub(crate) async fn update<R: Rows + ?Sized>(
         max_attempts: definition.durability.max_attempts.map(i64::from),
     };
     let now = work.now;
-    let effects = work.finish_with(rows).await?;
+    let mut effects = work.finish_with(rows).await?;
     rows.save_values(&values, now).await?;
+    effects.scheduled = looks_anew;
     Ok(effects)
 }
 
@@ -328,6 +345,7 @@ pub(crate) async fn delete<R: Rows + ?Sized>(rows: &mut R, id: &TaskId) -> Resul
         work.forget(*seq);
     }
     work.finish_with(rows).await?;
+    rows.delete_schedules(&seqs).await?;
     rows.delete_tasks(&seqs, authored.parent, found.tree).await?;
     if found.seq == found.tree {
         rows.delete_trees(&[found.tree], &[], &[found.forest]).await?;

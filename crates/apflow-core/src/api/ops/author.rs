@@ -98,6 +98,7 @@ pub(crate) async fn update(
     if patch == crate::store::Patch::default() {
         return Ok(Reply::Task(Some(Box::new(record))));
     }
+    crate::api::patch_schedule::check(&record.definition.schedule, &patch)?;
     gateway.backend.update(&task, patch).await.map_err(|error| match error {
         StoreError::Rejected(reasons) => {
             let detail = format!("Update failed:\n- {}", reasons.join("\n- "));

@@ -6,13 +6,16 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 use super::{
-    MemoryStore,
+    MemoryStore, schedule,
     rows::{Need, Rows, View},
 };
 use crate::{
+    firing::Standing,
     id::TaskId,
     plan::{self, Cause},
-    store::{Cancel, CancelAnswer, ControlStore, NeedKind, Patch, Start, Started, StoreError},
+    store::{Cancel, CancelAnswer, ControlStore, NeedKind, Patch, Start, StartScope, Started,
+        StoreError,
+    },
     task::{Definition, Dependency, Failure, FailureKind, State, StateName, Status},
     time::Timestamp,
     transition::{Event, Refused},
@@ -22,15 +25,35 @@ fn position(rows: &Rows, id: &TaskId) -> Result<usize, StoreError> {
     rows.find(id).map(|(at, _)| at).ok_or_else(|| StoreError::NoSuchTask(id.clone()))
 }
 
-fn start(rows: &mut Rows, start: &Start) -> Result<Started, StoreError> {
+fn start(rows: &mut Rows, wish: &Start) -> Result<Started, StoreError> {
+    let started = begin(rows, wish)?;
+    if wish.scope == StartScope::Afresh {
+        let at = position(rows, &wish.task)?;
+        schedule::count_run(rows, at)?;
+    }
+    Ok(started)
+}
+
+/// Begins a run, and counts it for nobody.
+pub(super) fn begin(rows: &mut Rows, start: &Start) -> Result<Started, StoreError> {
     let (at, row) =
         rows.find(&start.task).ok_or_else(|| StoreError::NoSuchTask(start.task.clone()))?;
     let tree = rows.trees[row.tree].record.clone();
     let (forest, is_root) = (row.forest, row.parent.is_none());
     let view = rows.view(forest);
     let target = if is_root { None } else { view.node(at) };
-    let begins = plan::start(&view.nodes, &view.edges, target, start.reexecute)
-        .map_err(|_| StoreError::AlreadyRunning { root: tree.root.clone() })?;
+    let running = |_| StoreError::AlreadyRunning { root: tree.root.clone() };
+    let (resets, begins) = match start.scope {
+        StartScope::Auto => {
+            let begins = plan::start(&view.nodes, &view.edges, target, start.reexecute)
+                .map_err(running)?;
+            (plan::leftovers(&view.nodes, &begins), begins)
+        }
+        StartScope::Afresh => {
+            let run = plan::afresh(&view.nodes, &view.edges, target).map_err(running)?;
+            (run.resets, run.begins)
+        }
+    };
     let mut trees: Vec<usize> = begins.iter().map(|begin| view.nodes[begin.node].tree).collect();
     trees.sort_unstable();
     trees.dedup();
@@ -38,8 +61,8 @@ fn start(rows: &mut Rows, start: &Start) -> Result<Started, StoreError> {
     for tree in trees {
         rows.begin_run(tree);
     }
-    for node in plan::leftovers(&view.nodes, &begins) {
-        // What is blocked can always be reset.
+    for node in resets {
+        // What is blocked or cancelled can always be reset.
         let _ = rows.send(view.row(node), Event::Reset);
     }
     for begin in &begins {
@@ -52,7 +75,7 @@ fn start(rows: &mut Rows, start: &Start) -> Result<Started, StoreError> {
     Ok(Started { tree: tree.id, root: tree.root, trees: started, tasks })
 }
 
-fn cancel(rows: &mut Rows, cancel: &Cancel) -> CancelAnswer {
+pub(super) fn cancel(rows: &mut Rows, cancel: &Cancel) -> CancelAnswer {
     let Some((at, row)) = rows.find(&cancel.task) else { return CancelAnswer::NoSuchTask };
     if row.task.state.is_terminal() {
         return CancelAnswer::AlreadyEnded(row.task.state.status());
@@ -77,9 +100,16 @@ fn update(rows: &mut Rows, id: &TaskId, patch: Patch) -> Result<(), StoreError> 
     if let Some(entries) = &patch.dependencies {
         change_needs(rows, at, entries)?;
     }
+    let reschedules = patch.definition.contains_key("schedule");
+    let enabled = rows.schedules.get(&at).map(|scheduled| scheduled.standing.enabled);
     let Some(row) = rows.row_mut(at) else { return Err(StoreError::NoSuchTask(id.clone())) };
     let forest = row.forest;
-    let mut definition = merged(&row.definition, &patch.definition)?;
+    let mut old = row.definition.as_ref().clone();
+    if reschedules {
+        // It may have gone off by itself since its author switched it on.
+        old.schedule.schedule_enabled = enabled.unwrap_or(old.schedule.schedule_enabled);
+    }
+    let mut definition = merged(&old, &patch.definition)?;
     definition.name = patch.name.unwrap_or(definition.name);
     definition.priority = patch.priority.unwrap_or(definition.priority);
     definition.inputs = patch.inputs.unwrap_or(definition.inputs);
@@ -91,7 +121,11 @@ fn update(rows: &mut Rows, id: &TaskId, patch: Patch) -> Result<(), StoreError> 
     row.task.max_attempts = definition.durability.max_attempts;
     row.definition = Arc::new(definition);
     row.updated_at = now;
+    if reschedules {
+        schedule::follow_update(rows, at, &old.schedule)?;
+    }
     let error = patch.error.clone().flatten();
+    let Some(row) = rows.row_mut(at) else { return Err(StoreError::NoSuchTask(id.clone())) };
     if let Some(status) = patch.status
         && status != row.task.state.status()
     {
@@ -123,7 +157,13 @@ fn merged(definition: &Definition, fields: &Map<String, Value>) -> Result<Defini
     let rejected = |error: serde_json::Error| StoreError::Rejected(vec![error.to_string()]);
     let mut value = serde_json::to_value(definition).map_err(rejected)?;
     if let Value::Object(object) = &mut value {
-        object.extend(fields.clone());
+        for (field, value) in fields {
+            match (object.get_mut(field), value) {
+                // Groups such as `schedule` are merged field by field.
+                (Some(Value::Object(old)), Value::Object(new)) => old.extend(new.clone()),
+                _ => drop(object.insert(field.clone(), value.clone())),
+            }
+        }
     }
     serde_json::from_value(value).map_err(rejected)
 }
@@ -177,6 +217,7 @@ fn delete(rows: &mut Rows, id: &TaskId) -> Result<u32, StoreError> {
 fn remove(rows: &mut Rows, going: &[usize]) {
     rows.needs.retain(|need| !going.contains(&need.on) && !going.contains(&need.of));
     for at in going {
+        rows.schedules.remove(at);
         if let Some(row) = rows.tasks.get_mut(*at).and_then(Option::take) {
             rows.ids.remove(&row.id);
         }
@@ -189,7 +230,11 @@ pub(super) fn prune(rows: &mut Rows, finished_before: Timestamp, limit: u32) -> 
     let mut gone = 0;
     for tree in 0..rows.trees.len() {
         let row = &rows.trees[tree];
-        if row.open || row.finished_at.is_none_or(|at| at >= finished_before) {
+        let is_kept = rows.schedules.iter().any(|(at, scheduled)| {
+            let Standing { enabled, waiting, .. } = scheduled.standing;
+            rows.row(*at).is_some_and(|row| row.tree == tree) && (enabled || waiting > 0)
+        });
+        if is_kept || row.open || row.finished_at.is_none_or(|at| at >= finished_before) {
             continue;
         }
         let of_tree = rows.all().filter(|(_, row)| row.tree == tree);

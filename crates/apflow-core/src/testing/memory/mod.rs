@@ -2,6 +2,7 @@
 
 mod control;
 mod rows;
+mod schedule;
 
 use std::{
     sync::{
@@ -12,7 +13,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use crate::{
     id::{NodeId, Seq, TaskId, TreeId},
@@ -21,7 +22,7 @@ use crate::{
         Refusal, Renewal, Settled, Settlement, Signal, StoreError, Submission, TaskEvent,
         TaskFilter, TreeStore, Wake, WorkStore,
     },
-    task::{Record, RunSummary, State, StateName, Status, Task, TreeRecord},
+    task::{Definition, Record, RunSummary, State, StateName, Status, Task, TreeRecord},
     time::{Clock, Timestamp},
     transition::{Event, Refused},
 };
@@ -36,6 +37,7 @@ pub struct MemoryStore {
     clock: Arc<dyn Clock>,
     signals: broadcast::Sender<Signal>,
     ends: broadcast::Sender<Signal>,
+    schedules: watch::Sender<u64>,
     failing: AtomicU32,
     forgetful: AtomicU32,
     poison: Mutex<Option<String>>,
@@ -50,6 +52,7 @@ impl MemoryStore {
             clock,
             signals: broadcast::channel(1024).0,
             ends: broadcast::channel(1024).0,
+            schedules: watch::Sender::new(0),
             failing: AtomicU32::new(0),
             forgetful: AtomicU32::new(0),
             poison: Mutex::default(),
@@ -124,8 +127,12 @@ impl MemoryStore {
         let changed: Vec<Seq> = std::mem::take(&mut rows.changed).into_iter().collect();
         let finished: Vec<Seq> = std::mem::take(&mut rows.finished).into_iter().collect();
         let readied = std::mem::take(&mut rows.readied);
+        let rescheduled = std::mem::take(&mut rows.rescheduled);
         if self.mute.load(Ordering::SeqCst) {
             return;
+        }
+        if rescheduled {
+            self.schedules.send_modify(|count| *count = count.wrapping_add(1));
         }
         // Nobody listening is no error.
         if !stopped.is_empty() {
@@ -171,7 +178,7 @@ fn record(rows: &Rows, at: usize) -> Option<Record> {
         tree_id: rows.trees[row.tree].record.id.clone(),
         parent_id: row.parent.and_then(|parent| Some(rows.row(parent)?.id.clone())),
         has_children: !rows.children(at).is_empty(),
-        definition: row.definition.as_ref().clone(),
+        definition: shown(rows, at, row),
         task: row.task.clone(),
         progress: row.progress,
         resolved_inputs: row.resolved_inputs.clone(),
@@ -187,6 +194,15 @@ fn record(rows: &Rows, at: usize) -> Option<Record> {
                 && on.task.state != State::Completed
         }),
     })
+}
+
+/// What the author said, with where the schedule stands.
+fn shown(rows: &Rows, at: usize, row: &TaskRow) -> Definition {
+    let mut definition = row.definition.as_ref().clone();
+    if let Some(scheduled) = rows.schedules.get(&at) {
+        scheduled.standing.show(&mut definition.schedule);
+    }
+    definition
 }
 
 fn summary(rows: &Rows, tree: usize) -> RunSummary {
@@ -254,6 +270,7 @@ fn insert(rows: &mut Rows, submission: Submission) -> Result<Inserted, StoreErro
         }
         let row = new_row(rows.now, at, first_task, first_tree, forest, task);
         rows.tasks.push(Some(row));
+        schedule::put(rows, at);
     }
     if start {
         for tree in first_tree..rows.trees.len() {

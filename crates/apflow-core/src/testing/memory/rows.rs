@@ -1,12 +1,13 @@
 //! The rows of the store in memory, and what one change makes of the others.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
 use serde_json::{Map, Value, json};
 
+use super::schedule::Scheduled;
 use crate::{
     id::{NodeId, Seq, TaskId, TreeId},
     plan::{self, Cause, Node},
@@ -71,6 +72,9 @@ pub(super) struct Rows {
     pub(super) stopped: Vec<Seq>,
     pub(super) changed: BTreeSet<Seq>,
     pub(super) finished: BTreeSet<Seq>,
+    /// Schedules, by position of their task.
+    pub(super) schedules: BTreeMap<usize, Scheduled>,
+    pub(super) rescheduled: bool,
 }
 
 /// The tasks of one submission as planning sees them.
