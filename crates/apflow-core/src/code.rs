@@ -130,6 +130,8 @@ codes! {
     InvalidInputs = "0033", -32602, 400, "the inputs do not fit what the executor declares";
     /// The HTTP request is not one apflow answers.
     HttpRequest = "0034", -32600, 400, "the HTTP request is not one apflow answers";
+    /// The caller sends more than its share.
+    RateLimited = "0045", -32603, 429, "the caller sends more than its share";
 }
 
 #[cfg(test)]
