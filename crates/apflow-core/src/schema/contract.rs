@@ -22,6 +22,8 @@ pub struct Fault {
     pub place: String,
     /// What is wrong there.
     pub what: String,
+    /// It is a field that nobody knows.
+    pub unknown: bool,
     /// The field that was probably meant.
     pub nearest: Option<String>,
 }
@@ -55,6 +57,7 @@ impl Contract {
             faults.extend(all.take(MAX_TOLD).map(|error| Fault {
                 place: place(&error.instance_path().to_string()),
                 what: cut(&error.to_string()),
+                unknown: false,
                 nearest: None,
             }));
         }
@@ -98,6 +101,7 @@ fn unknown(schema: &Value, value: &Value, at: &str, faults: &mut Vec<Fault>) {
                         faults.push(Fault {
                             place: inside(at, name),
                             what: "there is no field of that name here".to_owned(),
+                            unknown: true,
                             nearest: nearest(name, names).map(str::to_owned),
                         });
                     }
