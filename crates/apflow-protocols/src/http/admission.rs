@@ -135,7 +135,13 @@ fn key(caller: Option<&str>, from: Option<IpAddr>) -> String {
 /// A bucket for each caller; each request takes a drop, and time refills it.
 struct Rates {
     rate: Rate,
-    buckets: Mutex<HashMap<String, Bucket>>,
+    buckets: Mutex<Buckets>,
+}
+
+struct Buckets {
+    of: HashMap<String, Bucket>,
+    /// When full ones were last forgotten; looking through all of them is not for every request.
+    swept: Option<Instant>,
 }
 
 struct Bucket {
@@ -145,10 +151,12 @@ struct Bucket {
 
 /// So many callers are told apart; beyond that, new ones share a bucket.
 const MAX_CALLERS: usize = 10_000;
+/// So often full buckets are looked for at most.
+const SWEEP: Duration = Duration::from_secs(1);
 
 impl Rates {
     fn new(rate: Rate) -> Self {
-        Self { rate, buckets: Mutex::default() }
+        Self { rate, buckets: Mutex::new(Buckets { of: HashMap::new(), swept: None }) }
     }
 
     fn filled(&self, bucket: &Bucket, now: Instant) -> f64 {
@@ -160,14 +168,17 @@ impl Rates {
         let full = f64::from(self.rate.burst.max(1));
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let mut key = key;
-        if buckets.len() >= MAX_CALLERS && !buckets.contains_key(key) {
-            // A full bucket says no more than none.
-            buckets.retain(|_, bucket| self.filled(bucket, now) < full);
-            if buckets.len() >= MAX_CALLERS {
+        if buckets.of.len() >= MAX_CALLERS && !buckets.of.contains_key(key) {
+            if buckets.swept.is_none_or(|at| now.saturating_duration_since(at) >= SWEEP) {
+                // A full bucket says no more than none.
+                buckets.of.retain(|_, bucket| self.filled(bucket, now) < full);
+                buckets.swept = Some(now);
+            }
+            if buckets.of.len() >= MAX_CALLERS {
                 key = "others";
             }
         }
-        let bucket = buckets.entry(key.to_owned()).or_insert(Bucket { drops: full, at: now });
+        let bucket = buckets.of.entry(key.to_owned()).or_insert(Bucket { drops: full, at: now });
         bucket.drops = self.filled(bucket, now);
         bucket.at = now;
         if bucket.drops >= 1.0 {
@@ -219,11 +230,11 @@ mod tests {
         let now = Instant::now();
         let refused =
             (0..3 * MAX_CALLERS).filter(|n| rates.take(&n.to_string(), now).is_err()).count();
-        assert!(rates.buckets.lock().expect("whole").len() <= MAX_CALLERS + 1);
+        assert!(rates.buckets.lock().expect("whole").of.len() <= MAX_CALLERS + 1);
         assert_eq!(refused, 2 * MAX_CALLERS - 1, "all beyond the bound share one drop");
         let later = now + Duration::from_secs(2);
         assert_eq!(rates.take("new", later), Ok(()), "full buckets are forgotten");
-        assert!(rates.buckets.lock().expect("whole").len() < 3);
+        assert!(rates.buckets.lock().expect("whole").of.len() < 3);
     }
 
     #[test]
