@@ -87,6 +87,7 @@ impl Exit {
             | Code::DatabaseTooNew
             | Code::DatabaseUnavailable
             | Code::Overloaded
+            | Code::RateLimited
             | Code::Draining => Self::Unreachable,
             Code::Timeout => Self::Timeout,
             Code::Unauthorized => Self::Auth,

@@ -132,6 +132,8 @@ codes! {
     HttpRequest = "0034", -32600, 400, "the HTTP request is not one apflow answers";
     /// The schedule cannot be followed.
     InvalidSchedule = "0037", -32005, 400, "the schedule cannot be followed";
+    /// The caller sends more than its share.
+    RateLimited = "0045", -32603, 429, "the caller sends more than its share";
 }
 
 #[cfg(test)]

@@ -38,8 +38,8 @@ impl Clock for Noon {
 #[derive(schemars::JsonSchema, serde::Serialize, serde::Deserialize)]
 struct Anything {}
 
-/// Tasks in memory. `fail…` fails, `hang…` never ends, `panic` panics when it is read, and `down` finds
-/// the database gone.
+/// Tasks in memory. `fail…` fails, `hang…` never ends, `panic` panics when it is read, `down` finds the
+/// database gone, and a few more ids bring about the error they are called by.
 pub(crate) struct Fake {
     records: Mutex<Vec<Record>>,
     /// What each idempotency key stood for.
@@ -129,6 +129,19 @@ fn passes(filter: &TaskFilter, record: &Record) -> bool {
         && (filter.statuses.is_empty() || filter.statuses.contains(&status))
         && (!filter.root_only || record.parent_id.is_none())
         && (filter.parent_id.is_none() || filter.parent_id == record.parent_id)
+}
+
+/// The error that is called so.
+fn broken(id: &str) -> Option<StoreError> {
+    let (what, hint) = ("CANARY".to_owned(), "stop it".to_owned());
+    match id {
+        "locked" => Some(StoreError::Locked { what, hint }),
+        "full" => Some(StoreError::Full { what }),
+        "damaged" => Some(StoreError::Damaged { what }),
+        "too-new" => Some(StoreError::TooNew { found: 9, known: 1 }),
+        "overloaded" => Some(StoreError::Overloaded { waiting: 7 }),
+        _ => None,
+    }
 }
 
 fn nameless(index: usize) -> ApiError {
@@ -322,6 +335,9 @@ impl TreeStore for Fake {
         if id.as_str() == "down" {
             let what = "connecting to postgres://u:CANARY@db".to_owned();
             return Err(StoreError::Unavailable { what, source: None });
+        }
+        if let Some(error) = broken(id.as_str()) {
+            return Err(error);
         }
         if id.as_str() == "slow" {
             tokio::time::sleep(Duration::from_mins(1)).await;

@@ -2,10 +2,16 @@
 
 #![expect(clippy::expect_used, reason = "a test whose setting fails has nothing to go on with")]
 
+mod admission;
 mod client;
+mod codes;
 mod drain;
+mod envelopes;
 mod fake;
 mod golden;
 mod hardening;
 mod owners;
+mod real;
+mod rest;
 mod server;
+mod specification;

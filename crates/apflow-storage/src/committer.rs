@@ -25,6 +25,11 @@ use crate::{
 const MAX_TASKS: usize = 5_000;
 const MAX_JOBS: usize = 512;
 
+/// How many jobs of callers may wait unless it is said otherwise, and how many tasks in them. Beyond
+/// that callers are told to come later, since a longer queue would only make each of them wait longer.
+const MAX_WAITING: usize = 4_096;
+const MAX_WAITING_TASKS: usize = 200_000;
+
 /// Whether a worker is known to be dead.
 pub(crate) type IsDead = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
@@ -47,6 +52,21 @@ pub(crate) enum Job {
 pub(crate) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
 impl Job {
+    /// Whether it may be refused when too much waits.
+    ///
+    /// What a worker asks for is bounded by its slots and makes the work less; it always gets in.
+    fn may_be_refused(&self) -> bool {
+        match self {
+            Self::Insert(..) | Self::Start(..) | Self::Update(..) | Self::Delete(..) => true,
+            Self::Cancel(..)
+            | Self::Settle(..)
+            | Self::Renew(..)
+            | Self::Lapse(..)
+            | Self::Recover(..)
+            | Self::Prune(..) => false,
+        }
+    }
+
     fn tasks(&self) -> usize {
         match self {
             Self::Insert(submission, _) => submission.tasks.len(),
@@ -81,19 +101,46 @@ impl Job {
 }
 
 /// Jobs that wait for a transaction.
-#[derive(Default)]
 pub(crate) struct Queue {
     jobs: std::sync::Mutex<Waiting>,
     came: Notify,
+    /// So many may wait.
+    most: usize,
 }
 
 #[derive(Default)]
 struct Waiting {
     jobs: VecDeque<Job>,
+    /// How many tasks they are about.
+    tasks: usize,
     closed: bool,
 }
 
+impl Waiting {
+    /// Takes a job in, or says why not.
+    fn put(&mut self, job: Job, most: usize) -> Result<(), StoreError> {
+        if self.closed {
+            return Err(stopped());
+        }
+        let (waiting, tasks) = (self.jobs.len(), job.tasks());
+        // Whatever comes to an empty queue is taken, however large.
+        let full = waiting >= most || (waiting > 0 && self.tasks + tasks > MAX_WAITING_TASKS);
+        if full && job.may_be_refused() {
+            return Err(StoreError::Overloaded { waiting });
+        }
+        self.tasks += tasks;
+        self.jobs.push_back(job);
+        Ok(())
+    }
+}
+
 impl Queue {
+    /// A queue in which so many jobs may wait; 0 means the default.
+    pub(crate) fn new(most: usize) -> Self {
+        let most = if most == 0 { MAX_WAITING } else { most };
+        Self { jobs: std::sync::Mutex::default(), came: Notify::new(), most }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
         // A panic while it is held leaves a queue that is whole: each change is one call.
         self.jobs.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -102,16 +149,7 @@ impl Queue {
     /// Puts a job in and waits for its answer.
     pub(crate) async fn ask<T>(&self, job: impl FnOnce(Answer<T>) -> Job) -> Result<T, StoreError> {
         let (to, answer) = oneshot::channel();
-        let closed = {
-            let mut waiting = self.lock();
-            if !waiting.closed {
-                waiting.jobs.push_back(job(to));
-            }
-            waiting.closed
-        };
-        if closed {
-            return Err(stopped());
-        }
+        self.lock().put(job(to), self.most)?;
         self.came.notify_one();
         answer.await.unwrap_or_else(|_| Err(stopped()))
     }
@@ -131,6 +169,7 @@ impl Queue {
                 let mut waiting = self.lock();
                 if !waiting.jobs.is_empty() {
                     let batch = take_batch(&mut waiting.jobs);
+                    waiting.tasks -= batch.iter().map(Job::tasks).sum::<usize>();
                     if !waiting.jobs.is_empty() {
                         self.came.notify_one();
                     }
@@ -219,6 +258,7 @@ impl Drop for LastOrders {
     fn drop(&mut self) {
         let mut waiting = self.0.lock();
         waiting.closed = true;
+        waiting.tasks = 0;
         waiting.jobs.drain(..).for_each(|job| job.fail(stopped()));
     }
 }
@@ -476,9 +516,34 @@ mod tests {
         }
     }
 
+    /// What comes of a job that needs no more than to be put in.
+    async fn put(queue: &Queue, job: impl FnOnce(Answer<u32>) -> Job) -> Option<StoreError> {
+        let asked = queue.ask(job);
+        tokio::select! {
+            biased;
+            came = asked => came.err(),
+            () = tokio::task::yield_now() => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn o1_beyond_its_bound_a_caller_is_refused_and_a_worker_is_not() {
+        let queue = Queue::new(3);
+        let delete = |to| Job::Delete(TaskId::new("a"), to);
+        for _ in 0..3 {
+            assert!(put(&queue, delete).await.is_none(), "there is room");
+        }
+        let refused = put(&queue, delete).await.expect("the queue is full");
+        assert!(matches!(refused, StoreError::Overloaded { waiting: 3 }), "{refused:?}");
+        assert!(put(&queue, |to| Job::Lapse(1, to)).await.is_none(), "a worker's job gets in");
+        let batch = queue.take().await.expect("four jobs");
+        assert_eq!((batch.len(), queue.lock().tasks), (4, 0));
+        assert!(put(&queue, delete).await.is_none(), "there is room again");
+    }
+
     #[tokio::test]
     async fn when_a_transaction_panics_every_caller_hears_of_it() {
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(Queue::new(0));
         let signals = Signals::new(1);
         let limits = Limits { conflicts: 0 };
         tokio::spawn(run(Arc::clone(&queue), Breaks, signals, limits));

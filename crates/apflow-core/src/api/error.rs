@@ -180,6 +180,7 @@ impl From<StoreError> for ApiError {
             StoreError::KeyReused { .. } => Code::KeyReused,
             StoreError::AlreadyRunning { .. } => Code::AlreadyRunning,
             StoreError::Rejected(_) => Code::InvalidTree,
+            StoreError::Overloaded { .. } => Code::Overloaded,
             StoreError::Corrupt { .. } | StoreError::Damaged { .. } => {
                 return Self::infrastructure(Code::DatabaseDamaged, error);
             }

@@ -24,5 +24,5 @@ pub use backend::{Backend, Submit};
 pub use call::{Call, Read};
 pub use error::ApiError;
 pub use gateway::{Caller, Gateway, GatewayConfig};
-pub use operation::Operation;
+pub use operation::{Category, Operation};
 pub use reply::Reply;

@@ -105,7 +105,11 @@ impl Params {
         most: u32,
     ) -> Result<u32, ApiError> {
         let Some((_, value)) = self.take(&[name]) else { return Ok(default) };
-        match value.as_u64() {
+        let whole = |float: &f64| float.fract() == 0.0 && *float >= 0.0;
+        // The guard leaves whole numbers from 0; what is above the range becomes its end.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let number = value.as_u64().or_else(|| value.as_f64().filter(whole).map(|it| it as u64));
+        match number {
             Some(number) => Ok(u32::try_from(number).unwrap_or(u32::MAX).min(most)),
             None => Err(ApiError::invalid(name, "a whole number from 0", describe(&value))),
         }
@@ -141,7 +145,7 @@ impl Params {
 }
 
 /// More ids than this are several calls.
-const MAX_IDS: usize = 1000;
+pub(crate) const MAX_IDS: usize = 1000;
 /// Whoever sends a hundred unknown names need not read all of them.
 const MAX_WARNINGS: usize = 20;
 
@@ -204,6 +208,7 @@ mod tests {
     fn a_number_is_capped_above_and_refused_below_zero() {
         let limit = |value| params(json!({"limit": value})).number("limit", 100, 1000);
         assert_eq!(limit(json!(1_000_000_000_u64)).ok(), Some(1000));
+        assert_eq!(limit(json!(5.0)).ok(), Some(5), "the same number in JSON");
         assert_eq!(limit(Value::Null).ok(), Some(100));
         for wrong in [json!(-1), json!("5"), json!(1.5), json!([])] {
             assert!(limit(wrong.clone()).is_err(), "{wrong}");

@@ -603,6 +603,7 @@ fn may_be_the_fault_of_one(error: &StoreError) -> bool {
     !matches!(
         error,
         StoreError::Unavailable { .. }
+            | StoreError::Overloaded { .. }
             | StoreError::Locked { .. }
             | StoreError::Full { .. }
             | StoreError::Damaged { .. }

@@ -88,6 +88,12 @@ pub enum StoreError {
         /// What to do about it.
         hint: String,
     },
+    /// As much waits for the database as may wait; nothing was done.
+    #[error("{waiting} requests wait for the database already, and no more are taken")]
+    Overloaded {
+        /// So many wait.
+        waiting: usize,
+    },
     /// Another transaction was in the way; the same one may succeed now.
     #[error("another transaction was in the way")]
     Conflict,
@@ -124,6 +130,9 @@ impl StoreError {
                 Some("use a new key for a new request, or send the first request again".to_owned())
             }
             Self::AlreadyRunning { .. } => Some("wait for it, or cancel it first".to_owned()),
+            Self::Overloaded { .. } => {
+                Some("send the request again a little later; nothing of it was done".to_owned())
+            }
             _ => None,
         }
     }

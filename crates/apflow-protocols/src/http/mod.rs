@@ -1,14 +1,20 @@
 //! The HTTP server: connections with limits, the router behind them, and a way to stop gently.
 
+mod admission;
 mod body;
 mod connection;
+mod docs;
 mod guard;
 mod health;
+mod openapi;
+mod problem;
+mod rest;
 mod router;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use apflow_core::api::Gateway;
+use axum::extract::ConnectInfo;
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -21,7 +27,11 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service as _;
 
-use self::connection::{Activity, Crowd, Watched};
+pub use self::admission::Rate;
+use self::{
+    admission::Admission,
+    connection::{Activity, Crowd, Watched},
+};
 
 /// Every limit of the server, with its default.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +65,20 @@ pub struct HttpConfig {
     pub hosts: Vec<String>,
     /// Origins besides the server's own whose pages may call it.
     pub origins: Vec<String>,
+    /// Requests that are answered at the same time; those beyond are told to come later.
+    pub requests: usize,
+    /// Runs that are waited for at the same time, besides those requests.
+    pub waits: usize,
+    /// How often one caller may ask; none: as often as it likes.
+    pub rate: Option<Rate>,
+    /// `/tasks` and `/system` word errors as the first Python version did (`compat.errors = "v1"`).
+    pub compat_errors_v1: bool,
+    /// `/openapi.json` is there.
+    pub openapi: bool,
+    /// `/docs` is there: a page for people that lists the operations.
+    pub docs: bool,
+    /// `/system` and `/v1/system` are there.
+    pub system_routes: bool,
 }
 
 impl Default for HttpConfig {
@@ -74,6 +98,13 @@ impl Default for HttpConfig {
             headers: 64,
             hosts: Vec::new(),
             origins: Vec::new(),
+            requests: 512,
+            waits: 256,
+            rate: None,
+            compat_errors_v1: false,
+            openapi: true,
+            docs: true,
+            system_routes: true,
         }
     }
 }
@@ -82,6 +113,7 @@ impl Default for HttpConfig {
 struct App {
     gateway: Gateway,
     config: HttpConfig,
+    admission: Admission,
     /// The listener is bound to a loopback address.
     loopback: bool,
     /// Begins the numbers of requests, so that those of two processes differ.
@@ -106,6 +138,7 @@ pub async fn serve(
     let loopback = listener.local_addr()?.ip().is_loopback();
     let app = Arc::new(App {
         gateway,
+        admission: Admission::new(&config),
         loopback,
         prefix: router::random(),
         requests: std::sync::atomic::AtomicU64::new(0),
@@ -153,10 +186,10 @@ struct Server {
 impl Server {
     async fn accept(&self, listener: TcpListener, shutdown: &CancellationToken) {
         loop {
-            let stream = tokio::select! {
+            let (stream, from) = tokio::select! {
                 () = shutdown.cancelled() => return,
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => stream,
+                    Ok(accepted) => accepted,
                     Err(error) => {
                         // Out of file descriptors, most likely: some must close first.
                         tracing::warn!(%error, "a connection could not be accepted");
@@ -170,7 +203,7 @@ impl Server {
                 permit = self.room() => permit,
             };
             if let Some(permit) = permit {
-                self.tasks.spawn(self.connection(stream, permit));
+                self.tasks.spawn(self.connection(stream, from, permit));
             }
         }
     }
@@ -192,6 +225,7 @@ impl Server {
     fn connection(
         &self,
         stream: TcpStream,
+        from: SocketAddr,
         permit: OwnedSemaphorePermit,
     ) -> impl Future<Output = ()> + use<> {
         let activity = Arc::new(Activity::default());
@@ -200,8 +234,9 @@ impl Server {
         let mut router = self.router.clone();
         let mark = Arc::clone(&activity);
         let service = TowerToHyperService::new(tower::service_fn(
-            move |request: hyper::Request<hyper::body::Incoming>| {
+            move |mut request: hyper::Request<hyper::body::Incoming>| {
                 let busy = mark.begin();
+                request.extensions_mut().insert(ConnectInfo(from));
                 let answer = router.call(request);
                 async move {
                     let response = answer.await;

@@ -2,19 +2,20 @@
 
 use std::{
     hash::{BuildHasher, RandomState},
+    net::SocketAddr,
     panic::AssertUnwindSafe,
     sync::{Arc, atomic::Ordering},
 };
 
 use apflow_core::{
-    api::{ApiError, Call, Caller, call::Execute, operation},
+    api::{ApiError, Call, Caller, Reply, call::Execute, operation},
     code::Code,
 };
 use axum::{
     Router,
     body::Body,
-    extract::{Path, Request, State},
-    http::{HeaderValue, StatusCode, header},
+    extract::{ConnectInfo, Path, Request, State},
+    http::{HeaderValue, StatusCode, header, request::Parts},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -24,20 +25,26 @@ use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    App, body,
-    guard::{self, Refusal, json_response},
-    health,
+    App,
+    admission::Place,
+    body, docs,
+    guard::{self, Refusal, Told, json_response},
+    health, problem, rest,
 };
 use crate::{
     adapter::ProtocolAdapter as _,
-    jsonrpc::{Answer, JsonRpc, Message, Surface},
+    jsonrpc::{Answer, Errors, JsonRpc, Message, Surface},
 };
 
 pub(super) fn router(app: Arc<App>) -> Router {
     let (alive, ready) = (get(health::alive), get(health::ready));
-    Router::new()
+    let mut router = rest::router(app.config.system_routes).merge(docs::router(&app.config));
+    if app.config.system_routes {
+        router = router.route("/system", post(system));
+    }
+    router
+        .route("/", post(root))
         .route("/tasks", post(tasks))
-        .route("/system", post(system))
         .route("/tasks/methods", get(methods))
         .route("/docs/errors/{code}", get(error_page))
         .route("/health", alive.clone())
@@ -59,12 +66,33 @@ pub(super) fn random() -> u64 {
     RandomState::new().hash_one(())
 }
 
+/// Paths that are answered however much there is to do, since others decide by them what to do.
+const ALWAYS: [&str; 5] = ["/health", "/healthz", "/livez", "/ready", "/readyz"];
+
+/// What a request needs before anything is read of it: a sound head, its share, and a place.
+fn admit(app: &App, parts: &mut Parts) -> Result<(), Refusal> {
+    guard::check(app, parts)?;
+    if ALWAYS.contains(&parts.uri.path()) {
+        return Ok(());
+    }
+    let caller = parts.extensions.get::<Caller>().and_then(|caller| caller.user_id.as_deref());
+    let from = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|from| from.0.ip());
+    app.admission
+        .share(caller, from)
+        .map_err(|(wait, error)| Refusal::of(error).retry_after(wait).keeps_open())?;
+    // Hyper drops the connection by itself if the body that nobody reads has not come whole.
+    let place = app.admission.enter().map_err(|error| Refusal::of(error).keeps_open())?;
+    parts.extensions.insert(place);
+    Ok(())
+}
+
 /// Every request passes here: it gets a number, is checked, and cannot take the server down.
 async fn guarded(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let id = request_id(&app, &request);
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    let rest = rest::is_under(parts.uri.path());
     let answer = async {
-        match guard::check(&app, &parts) {
+        match admit(&app, &mut parts) {
             Ok(()) => next.run(Request::from_parts(parts, body)).await,
             Err(refusal) => refusal.into_response(),
         }
@@ -75,12 +103,35 @@ async fn guarded(State(app): State<Arc<App>>, request: Request, next: Next) -> R
         let error = ApiError::new(Code::Internal, detail);
         Refusal::of(error.hint("the log has more under that request")).into_response()
     });
+    if let Some(Told(error)) = response.extensions_mut().remove::<Told>() {
+        if error.code == Code::Overloaded {
+            app.admission.refused();
+        }
+        response = reworded(&app, rest, &id, &error, response);
+    }
     if response.status().is_server_error() {
         tracing::warn!(request = %id, status = response.status().as_u16(), "a request failed");
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", value);
     }
+    response
+}
+
+/// The same refusal in the words of its wire.
+fn reworded(app: &App, rest: bool, id: &str, error: &ApiError, mut response: Response) -> Response {
+    let status = response.status();
+    let (kind, body) = if rest {
+        (problem::KIND, problem::body(status, error, id))
+    } else if app.config.compat_errors_v1 {
+        ("application/json", Errors::V1.body(&Value::Null, error))
+    } else {
+        return response;
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.remove(header::CONTENT_LENGTH);
+    *response.body_mut() = Body::from(body.to_string());
     response
 }
 
@@ -97,31 +148,47 @@ fn request_id(app: &App, request: &Request) -> String {
     )
 }
 
+async fn root(State(app): State<Arc<App>>, request: Request) -> Response {
+    rpc(&app, Surface::Root, request).await
+}
+
 async fn tasks(State(app): State<Arc<App>>, request: Request) -> Response {
-    rpc(&app, JsonRpc { surface: Surface::Tasks }, request).await
+    rpc(&app, Surface::Tasks, request).await
 }
 
 async fn system(State(app): State<Arc<App>>, request: Request) -> Response {
-    rpc(&app, JsonRpc { surface: Surface::System }, request).await
+    rpc(&app, Surface::System, request).await
 }
 
-async fn rpc(app: &App, adapter: JsonRpc, request: Request) -> Response {
+/// Who asks with a JSON-RPC body, and how.
+struct Asker<'a> {
+    app: &'a App,
+    adapter: JsonRpc,
+    caller: Caller,
+    place: Option<Place>,
+}
+
+async fn rpc(app: &App, surface: Surface, request: Request) -> Response {
+    let errors = if app.config.compat_errors_v1 { Errors::V1 } else { Errors::Documented };
     let deadline = Instant::now() + app.config.total;
     let (parts, body) = request.into_parts();
     let bytes = match body::read(&app.config, &parts.headers, body, deadline).await {
         Ok(bytes) => bytes,
         Err(refusal) => return refusal.into_response(),
     };
+    let caller = parts.extensions.get::<Caller>().cloned().unwrap_or_else(Caller::local);
+    let place = parts.extensions.get::<Place>().cloned();
+    let asker = Asker { app, adapter: JsonRpc { surface, errors }, caller, place };
     match Message::read(&bytes) {
-        Err(answer) => respond(answer),
-        Ok(Message::One(request)) => respond(answer(app, adapter, request, deadline).await),
+        Err(error) => respond(errors.refusal(&Value::Null, &error)),
+        Ok(Message::One(request)) => respond(asker.answer(request, deadline).await),
         Ok(Message::Batch(requests)) => {
             // One after the other, so that a batch may create a task and then run it.
             let mut bodies = Vec::with_capacity(requests.len());
             let mut deadline = deadline;
             for request in requests {
                 let (began, waits) = (Instant::now(), waits(&request));
-                bodies.extend(answer(app, adapter, request, deadline).await.body);
+                bodies.extend(asker.answer(request, deadline).await.body);
                 if waits {
                     // Waiting for a run has its own limit and leaves the others their time.
                     deadline += began.elapsed();
@@ -145,17 +212,41 @@ fn respond(answer: Answer) -> Response {
     }
 }
 
-async fn answer(app: &App, adapter: JsonRpc, request: Value, deadline: Instant) -> Answer {
-    let (envelope, call) = match adapter.decode(request) {
-        Ok(decoded) => decoded,
-        Err(answer) => return answer,
-    };
+impl Asker<'_> {
+    async fn answer(&self, request: Value, deadline: Instant) -> Answer {
+        let (envelope, call) = match self.adapter.decode(request) {
+            Ok(decoded) => decoded,
+            Err(answer) => return answer,
+        };
+        let outcome = match (&call, &self.place) {
+            (Call::Execute(Execute { wait: true, .. }), Some(place)) => {
+                self.app.admission.wait(place)
+            }
+            _ => Ok(()),
+        };
+        let outcome = match outcome {
+            Ok(()) => carry_out(self.app, &self.caller, call, deadline).await,
+            Err(error) => Err(error),
+        };
+        if outcome.as_ref().is_err_and(|error| error.code == Code::Overloaded) {
+            self.app.admission.refused();
+        }
+        self.adapter.encode(envelope, outcome)
+    }
+}
+
+/// Hands a call to the gateway, for no longer than it may take.
+pub(super) async fn carry_out(
+    app: &App,
+    caller: &Caller,
+    call: Call,
+    deadline: Instant,
+) -> Result<Reply, ApiError> {
     let waits = matches!(call, Call::Execute(Execute { wait: true, .. }));
     // The gateway ends that wait itself and can say which run goes on; this is only the outer bound.
     let deadline = if waits { deadline + app.gateway.config().execute_wait } else { deadline };
-    let caller = Caller::local();
     let outcome = tokio::select! {
-        outcome = timeout_at(deadline, app.gateway.call(&caller, call)) => {
+        outcome = timeout_at(deadline, app.gateway.call(caller, call)) => {
             outcome.unwrap_or_else(|_| Err(too_slow(app)))
         }
         () = app.cut.cancelled() => Err(ApiError::new(
@@ -168,7 +259,7 @@ async fn answer(app: &App, adapter: JsonRpc, request: Value, deadline: Instant) 
     {
         tracing::error!(code = %error.code, %source, "a call failed");
     }
-    adapter.encode(envelope, outcome)
+    outcome
 }
 
 fn too_slow(app: &App) -> ApiError {

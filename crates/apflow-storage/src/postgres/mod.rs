@@ -40,7 +40,7 @@ pub(crate) async fn open(url: &str, options: OpenOptions) -> Result<Database<PgR
     server.migrate(&options).await?;
     let signals = committer::Signals::new(SIGNALS);
     let session = Session::start(server.clone(), signals.clone()).await?;
-    let queue = Arc::new(Queue::default());
+    let queue = Arc::new(Queue::new(options.queue));
     if !options.read_only {
         for _ in 0..WRITERS {
             let writer = Writer::new(server.clone(), session.clone(), options.clock.clone());

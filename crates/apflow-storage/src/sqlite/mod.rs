@@ -81,7 +81,7 @@ pub(crate) async fn open(
             .connect_lazy_with(connect.read_only(true).create_if_missing(false));
         SqliteReads::pool(pool)
     };
-    let queue = Arc::new(Queue::default());
+    let queue = Arc::new(Queue::new(options.queue));
     let signals = committer::Signals::new(SIGNALS);
     let clock = options.clock.clone().unwrap_or_else(|| Arc::new(MachineClock));
     let hot = Hot::default();

@@ -10,7 +10,6 @@ mod run;
 
 use serde_json::Value;
 
-pub(super) use self::query::status_word;
 pub use self::{
     author::{Create, Update},
     monitor::RunningList,
@@ -23,6 +22,7 @@ use self::{
     query::{children, count, list},
     run::{cancel, execute},
 };
+pub(super) use self::{query::status_word, run::MAX_REASON};
 use super::{ApiError, params::Params};
 use crate::{code::Code, id::TaskId};
 

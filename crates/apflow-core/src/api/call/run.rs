@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The most characters a reason for a cancellation may have.
-const MAX_REASON: usize = 10_000;
+pub(in crate::api) const MAX_REASON: usize = 10_000;
 
 /// What to run.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,10 +4,8 @@ use serde_json::json;
 
 use super::{
     Category, DESTROYS, Operation, READS, REPLACES, WRITES,
-    words::{
-        dependencies, list_of, map, number, object, one_task, options, priority, status, task,
-        tasks_in, text,
-    },
+    shapes::changes,
+    words::{id, list_of, number, object, one_task, options, or_null, task, tasks_in},
 };
 
 pub(super) static OPERATIONS: &[Operation] = &[
@@ -27,8 +25,12 @@ pub(super) static OPERATIONS: &[Operation] = &[
         input: || {
             object(&[
                 ("tasks", true, tasks_in("The tasks; one alone may be given without the array.")),
-                ("options", false, options()),
-                ("idempotency_key", false, text("Two requests with one key are one request.")),
+                ("options", false, or_null(options())),
+                (
+                    "idempotency_key",
+                    false,
+                    or_null(id("Two requests with one key are one request.")),
+                ),
             ])
         },
         output: || json!({"anyOf": [task(), list_of(&task())]}),
@@ -60,22 +62,13 @@ pub(super) static OPERATIONS: &[Operation] = &[
             r#"{"task_id":"report","updates":{"status":"pending"}}"#,
         ],
         input: || {
-            object(&[
-                ("task_id", true, text("The task.")),
-                ("updates", false, map("The fields, if they do not stand beside task_id.")),
-                ("name", false, text("Display name.")),
-                ("status", false, status()),
-                ("priority", false, priority()),
-                ("inputs", false, map("What the executor is given.")),
-                ("params", false, map("How the executor is built.")),
-                ("schemas", false, map("`method` names the executor.")),
-                ("dependencies", false, dependencies()),
-                ("result", false, json!({"description": "The result."})),
-                ("error", false, text("The error.")),
-                ("progress", false, json!({"type": "number", "minimum": 0, "maximum": 1})),
-                ("timeout_seconds", false, json!({"type": "number", "exclusiveMinimum": 0})),
-                ("max_attempts", false, json!({"type": "integer", "minimum": 1, "maximum": 100})),
-            ])
+            let changes: Vec<_> =
+                changes().into_iter().map(|(name, schema)| (name, false, schema)).collect();
+            let mut updates = object(&changes);
+            updates["description"] = json!("The fields, if they do not stand beside task_id.");
+            let mut fields = vec![("task_id", true, id("The task.")), ("updates", false, updates)];
+            fields.extend(changes);
+            object(&fields)
         },
         output: task,
     },
@@ -93,8 +86,8 @@ pub(super) static OPERATIONS: &[Operation] = &[
         input: one_task,
         output: || {
             object(&[
-                ("success", true, json!({"type": "boolean"})),
-                ("task_id", true, text("The task.")),
+                ("success", true, json!({"const": true})),
+                ("task_id", true, id("The task.")),
                 ("deleted_count", true, number("How many tasks went.")),
                 ("children_deleted", true, number("How many of them were below it.")),
             ])

@@ -6,6 +6,8 @@ mod action;
 mod crud;
 mod monitoring;
 mod query;
+pub mod route;
+mod shapes;
 mod system;
 mod words;
 
