@@ -130,6 +130,12 @@ codes! {
     InvalidInputs = "0033", -32602, 400, "the inputs do not fit what the executor declares";
     /// The HTTP request is not one apflow answers.
     HttpRequest = "0034", -32600, 400, "the HTTP request is not one apflow answers";
+    /// The credential does not allow this.
+    Forbidden = "0042", -32004, 403, "the credential does not allow this";
+    /// The webhook proves nothing.
+    WebhookRefused = "0043", -32004, 401, "the webhook proves nothing";
+    /// The same was asked for too often.
+    RateLimited = "0044", -32603, 429, "the same was asked for too often";
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! * [`task`] is what a task is; [`transition`] is the only place that moves it.
 //! * [`graph`] turns what authors write into an order; [`submit`] refuses what has none.
 //! * [`store`] is what a database must do; [`engine`] is the worker and the handle people hold.
+//! * [`webhook`] says who may trigger a task from outside.
 //! * [`api`] is the catalogue of operations and the one gateway every protocol goes through.
 
 pub mod api;
@@ -21,6 +22,7 @@ pub mod plan;
 pub mod problem;
 pub mod registry;
 pub mod schema;
+pub mod secret;
 pub mod store;
 pub mod submit;
 pub mod task;
@@ -28,4 +30,5 @@ pub mod task;
 pub mod testing;
 pub mod time;
 pub mod transition;
+pub mod webhook;
 pub mod workflow;

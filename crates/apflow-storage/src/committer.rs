@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use tokio::sync::{Notify, broadcast, oneshot};
 
 use crate::{
+    access::{self, AccessCame, AccessJob},
     error::is_out_of_reach,
     rows::Rows,
     steps::{self, Effects},
@@ -39,6 +40,7 @@ pub(crate) enum Job {
     Update(TaskId, Box<Patch>, Answer<()>),
     Delete(TaskId, Answer<u32>),
     Prune(Timestamp, u32, Answer<u64>),
+    Access(AccessJob, Answer<AccessCame>),
 }
 
 /// Where an answer goes.
@@ -68,6 +70,7 @@ impl Job {
             Self::Cancel(_, to) => drop(to.send(Err(error))),
             Self::Update(_, _, to) => drop(to.send(Err(error))),
             Self::Prune(_, _, to) => drop(to.send(Err(error))),
+            Self::Access(_, to) => drop(to.send(Err(error))),
         }
     }
 }
@@ -311,6 +314,7 @@ pub(crate) enum Came {
     Cancel(Vec<CancelAnswer>),
     Done,
     Pruned(u64),
+    Access(AccessCame),
 }
 
 impl Came {
@@ -327,6 +331,7 @@ impl Came {
             (Job::Cancel(_, to), Self::Cancel(came)) => drop(to.send(Ok(came))),
             (Job::Update(_, _, to), Self::Done) => drop(to.send(Ok(()))),
             (Job::Prune(_, _, to), Self::Pruned(came)) => drop(to.send(Ok(came))),
+            (Job::Access(_, to), Self::Access(came)) => drop(to.send(Ok(came))),
             (job, _) => job.fail(stopped()),
         }
     }
@@ -397,6 +402,9 @@ async fn carry_out(rows: &mut dyn Rows, jobs: &[Job]) -> Result<(Vec<Came>, Effe
             }
             Job::Prune(before, limit, _) => {
                 (Came::Pruned(steps::prune(rows, *before, *limit).await?), Effects::default())
+            }
+            Job::Access(job, _) => {
+                (Came::Access(access::carry_out(rows, job).await?), Effects::default())
             }
         };
         effects.add(more);

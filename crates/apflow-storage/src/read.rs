@@ -3,7 +3,10 @@
 use apflow_core::store::{Page, StoreError, TaskFilter};
 use async_trait::async_trait;
 
-use crate::row::{RecordRow, RunRow};
+use crate::{
+    access::AccessReads,
+    row::{RecordRow, RunRow},
+};
 
 /// One event with the ids it concerns.
 #[derive(Debug)]
@@ -19,7 +22,7 @@ pub(crate) struct EventRow {
 
 /// What readers ask.
 #[async_trait]
-pub(crate) trait Reads: Send + Sync {
+pub(crate) trait Reads: AccessReads + Send + Sync {
     /// One task, its result whole.
     async fn record(&self, id: &str) -> Result<Option<RecordRow>, StoreError>;
 

@@ -42,7 +42,7 @@ impl<R> Drop for Database<R> {
 }
 
 impl<R: Reads> Database<R> {
-    async fn ask<T>(
+    pub(crate) async fn ask<T>(
         &self,
         job: impl FnOnce(crate::committer::Answer<T>) -> Job,
     ) -> Result<T, StoreError> {

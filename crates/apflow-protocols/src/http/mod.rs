@@ -2,13 +2,16 @@
 
 mod body;
 mod connection;
+mod gate;
 mod guard;
 mod health;
+mod peer;
 mod router;
+mod webhook;
 
 use std::{io, sync::Arc, time::Duration};
 
-use apflow_core::api::Gateway;
+use apflow_core::{api::Gateway, webhook::Network};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -21,10 +24,14 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service as _;
 
-use self::connection::{Activity, Crowd, Watched};
+use self::{
+    connection::{Activity, Crowd, Watched},
+    peer::Peer,
+};
+use crate::auth::Gate;
 
 /// Every limit of the server, with its default.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct HttpConfig {
     /// Connections at the same time; the longest idle one makes room for a new one.
     pub connections: usize,
@@ -55,6 +62,10 @@ pub struct HttpConfig {
     pub hosts: Vec<String>,
     /// Origins besides the server's own whose pages may call it.
     pub origins: Vec<String>,
+    /// Who may call; none: everybody who reaches the server.
+    pub auth: Option<Arc<Gate>>,
+    /// Proxies that may say in `X-Forwarded-For` whom they speak for.
+    pub proxies: Vec<Network>,
 }
 
 impl Default for HttpConfig {
@@ -74,6 +85,8 @@ impl Default for HttpConfig {
             headers: 64,
             hosts: Vec::new(),
             origins: Vec::new(),
+            auth: None,
+            proxies: Vec::new(),
         }
     }
 }
@@ -194,13 +207,17 @@ impl Server {
         stream: TcpStream,
         permit: OwnedSemaphorePermit,
     ) -> impl Future<Output = ()> + use<> {
+        let peer = stream.peer_addr().ok().map(Peer);
         let activity = Arc::new(Activity::default());
         let member = self.crowd.join(&activity);
         let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity), &self.app.config));
         let mut router = self.router.clone();
         let mark = Arc::clone(&activity);
         let service = TowerToHyperService::new(tower::service_fn(
-            move |request: hyper::Request<hyper::body::Incoming>| {
+            move |mut request: hyper::Request<hyper::body::Incoming>| {
+                if let Some(peer) = peer {
+                    request.extensions_mut().insert(peer);
+                }
                 let busy = mark.begin();
                 let answer = router.call(request);
                 async move {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use apflow_core::{
-    api::{ApiError, Call, Caller, call::Execute, operation},
+    api::{ApiError, Call, Caller, Reply, operation},
     code::Code,
 };
 use axum::{
@@ -24,9 +24,11 @@ use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    App, body,
+    App, body, gate,
     guard::{self, Refusal, json_response},
     health,
+    peer::{self, Client},
+    webhook,
 };
 use crate::{
     adapter::ProtocolAdapter as _,
@@ -39,6 +41,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/tasks", post(tasks))
         .route("/system", post(system))
         .route("/tasks/methods", get(methods))
+        .route(gate::WEBHOOK, post(webhook::trigger))
         .route("/docs/errors/{code}", get(error_page))
         .route("/health", alive.clone())
         .route("/healthz", alive.clone())
@@ -62,9 +65,12 @@ pub(super) fn random() -> u64 {
 /// Every request passes here: it gets a number, is checked, and cannot take the server down.
 async fn guarded(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let id = request_id(&app, &request);
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let answer = async {
-        match guard::check(&app, &parts) {
+        if let Err(refusal) = guard::check(&app, &parts) {
+            return refusal.into_response();
+        }
+        match gate::admit(&app, &mut parts).await {
             Ok(()) => next.run(Request::from_parts(parts, body)).await,
             Err(refusal) => refusal.into_response(),
         }
@@ -112,16 +118,21 @@ async fn rpc(app: &App, adapter: JsonRpc, request: Request) -> Response {
         Ok(bytes) => bytes,
         Err(refusal) => return refusal.into_response(),
     };
+    let asker = Asker {
+        // The gate has noted who it is; without its note it is nobody.
+        caller: parts.extensions.get::<Caller>().cloned().unwrap_or_default(),
+        client: peer::client(&app.config.proxies, &parts.extensions, &parts.headers),
+    };
     match Message::read(&bytes) {
         Err(answer) => respond(answer),
-        Ok(Message::One(request)) => respond(answer(app, adapter, request, deadline).await),
+        Ok(Message::One(request)) => respond(answer(app, &asker, adapter, request, deadline).await),
         Ok(Message::Batch(requests)) => {
             // One after the other, so that a batch may create a task and then run it.
             let mut bodies = Vec::with_capacity(requests.len());
             let mut deadline = deadline;
             for request in requests {
                 let (began, waits) = (Instant::now(), waits(&request));
-                bodies.extend(answer(app, adapter, request, deadline).await.body);
+                bodies.extend(answer(app, &asker, adapter, request, deadline).await.body);
                 if waits {
                     // Waiting for a run has its own limit and leaves the others their time.
                     deadline += began.elapsed();
@@ -133,8 +144,16 @@ async fn rpc(app: &App, adapter: JsonRpc, request: Request) -> Response {
     }
 }
 
+/// Who asks, and from where.
+struct Asker {
+    caller: Caller,
+    client: Client,
+}
+
 fn waits(request: &Value) -> bool {
-    request.get("method").is_some_and(|method| method == "tasks.execute")
+    request
+        .get("method")
+        .is_some_and(|method| method == "tasks.execute" || method == "tasks.webhook.trigger")
 }
 
 fn respond(answer: Answer) -> Response {
@@ -145,17 +164,40 @@ fn respond(answer: Answer) -> Response {
     }
 }
 
-async fn answer(app: &App, adapter: JsonRpc, request: Value, deadline: Instant) -> Answer {
-    let (envelope, call) = match adapter.decode(request) {
+async fn answer(
+    app: &App,
+    asker: &Asker,
+    adapter: JsonRpc,
+    request: Value,
+    deadline: Instant,
+) -> Answer {
+    let (envelope, mut call) = match adapter.decode(request) {
         Ok(decoded) => decoded,
         Err(answer) => return answer,
     };
-    let waits = matches!(call, Call::Execute(Execute { wait: true, .. }));
+    if let Call::WebhookTrigger(trigger) = &mut call {
+        (trigger.client_ip, trigger.local) = (asker.client.ip, asker.client.local);
+    }
+    let outcome = carry_out(app, &asker.caller, call, deadline).await;
+    adapter.encode(envelope, outcome)
+}
+
+/// Carries out a call within its time, and notes what went wrong inside.
+pub(super) async fn carry_out(
+    app: &App,
+    caller: &Caller,
+    call: Call,
+    deadline: Instant,
+) -> Result<Reply, ApiError> {
+    let waits = match &call {
+        Call::Execute(execute) => execute.wait,
+        Call::WebhookTrigger(trigger) => trigger.wait,
+        _ => false,
+    };
     // The gateway ends that wait itself and can say which run goes on; this is only the outer bound.
     let deadline = if waits { deadline + app.gateway.config().execute_wait } else { deadline };
-    let caller = Caller::local();
     let outcome = tokio::select! {
-        outcome = timeout_at(deadline, app.gateway.call(&caller, call)) => {
+        outcome = timeout_at(deadline, app.gateway.call(caller, call)) => {
             outcome.unwrap_or_else(|_| Err(too_slow(app)))
         }
         () = app.cut.cancelled() => Err(ApiError::new(
@@ -168,7 +210,7 @@ async fn answer(app: &App, adapter: JsonRpc, request: Value, deadline: Instant) 
     {
         tracing::error!(code = %error.code, %source, "a call failed");
     }
-    adapter.encode(envelope, outcome)
+    outcome
 }
 
 fn too_slow(app: &App) -> ApiError {

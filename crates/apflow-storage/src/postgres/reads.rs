@@ -30,7 +30,11 @@ impl PgReads {
         Self { pool, session }
     }
 
-    async fn fetch(&self, what: &str, statement: Statement<'_>) -> Result<Vec<PgRow>, StoreError> {
+    pub(super) async fn fetch(
+        &self,
+        what: &str,
+        statement: Statement<'_>,
+    ) -> Result<Vec<PgRow>, StoreError> {
         statement.fetch_all(&self.pool).await.map_err(|error| from_sqlx(what, error))
     }
 

@@ -36,7 +36,7 @@ impl SqliteReads {
         Self::Shared(connection)
     }
 
-    async fn fetch(
+    pub(super) async fn fetch(
         &self,
         what: &str,
         statement: Query<'_, Sqlite, SqliteArguments>,
