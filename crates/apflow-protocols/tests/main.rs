@@ -5,7 +5,10 @@
 mod client;
 mod drain;
 mod fake;
+mod gate;
 mod golden;
 mod hardening;
+mod inner_ids;
 mod owners;
 mod server;
+mod webhook;
