@@ -132,6 +132,10 @@ codes! {
     HttpRequest = "0034", -32600, 400, "the HTTP request is not one apflow answers";
     /// The schedule cannot be followed.
     InvalidSchedule = "0037", -32005, 400, "the schedule cannot be followed";
+    /// The credential does not allow this.
+    Forbidden = "0042", -32004, 403, "the credential does not allow this";
+    /// The webhook proves nothing.
+    WebhookRefused = "0043", -32004, 401, "the webhook proves nothing";
     /// The caller sends more than its share.
     RateLimited = "0045", -32603, 429, "the caller sends more than its share";
 }

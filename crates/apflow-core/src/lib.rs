@@ -6,6 +6,7 @@
 //! * [`graph`] turns what authors write into an order; [`submit`] refuses what has none.
 //! * [`schedule`] says when a task runs by itself.
 //! * [`store`] is what a database must do; [`engine`] is the worker and the handle people hold.
+//! * [`webhook`] says who may trigger a task from outside.
 //! * [`api`] is the catalogue of operations and the one gateway every protocol goes through.
 
 pub mod api;
@@ -24,6 +25,7 @@ pub mod problem;
 pub mod registry;
 pub mod schedule;
 pub mod schema;
+pub mod secret;
 pub mod store;
 pub mod submit;
 pub mod task;
@@ -31,4 +33,5 @@ pub mod task;
 pub mod testing;
 pub mod time;
 pub mod transition;
+pub mod webhook;
 pub mod workflow;

@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use tokio::sync::{Notify, broadcast, oneshot, watch};
 
 use crate::{
+    access::{self, AccessCame, AccessJob},
     error::is_out_of_reach,
     rows::Rows,
     schedule::{ScheduleCame, ScheduleJob},
@@ -46,6 +47,7 @@ pub(crate) enum Job {
     Delete(TaskId, Answer<u32>),
     Prune(Timestamp, u32, Answer<u64>),
     Schedule(Box<ScheduleJob>),
+    Access(AccessJob, Answer<AccessCame>),
 }
 
 /// Where an answer goes.
@@ -57,12 +59,17 @@ impl Job {
     /// What a worker asks for is bounded by its slots and makes the work less; it always gets in.
     fn may_be_refused(&self) -> bool {
         match self {
-            Self::Insert(..) | Self::Start(..) | Self::Update(..) | Self::Delete(..) => true,
+            Self::Insert(..)
+            | Self::Start(..)
+            | Self::Update(..)
+            | Self::Delete(..)
+            | Self::Access(..) => true,
             Self::Cancel(..)
             | Self::Settle(..)
             | Self::Renew(..)
             | Self::Lapse(..)
             | Self::Recover(..)
+            | Self::Schedule(..)
             | Self::Prune(..) => false,
         }
     }
@@ -96,6 +103,7 @@ impl Job {
             Self::Update(_, _, to) => drop(to.send(Err(error))),
             Self::Prune(_, _, to) => drop(to.send(Err(error))),
             Self::Schedule(job) => job.fail(error),
+            Self::Access(_, to) => drop(to.send(Err(error))),
         }
     }
 }
@@ -375,6 +383,7 @@ pub(crate) enum Came {
     Done,
     Pruned(u64),
     Schedule(ScheduleCame),
+    Access(AccessCame),
 }
 
 impl Came {
@@ -396,6 +405,7 @@ impl Came {
                     job.fail(stopped());
                 }
             }
+            (Job::Access(_, to), Self::Access(came)) => drop(to.send(Ok(came))),
             (job, _) => job.fail(stopped()),
         }
     }
@@ -470,6 +480,9 @@ async fn carry_out(rows: &mut dyn Rows, jobs: &[Job]) -> Result<(Vec<Came>, Effe
             }
             Job::Prune(before, limit, _) => {
                 (Came::Pruned(steps::prune(rows, *before, *limit).await?), Effects::default())
+            }
+            Job::Access(job, _) => {
+                (Came::Access(access::carry_out(rows, job).await?), Effects::default())
             }
         };
         effects.add(more);

@@ -21,6 +21,7 @@
     )
 )]
 
+mod access;
 mod committer;
 #[cfg(feature = "conformance")]
 pub mod conformance;

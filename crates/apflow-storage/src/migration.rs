@@ -5,17 +5,15 @@ use apflow_core::store::StoreError;
 /// The migrations of one database: version, name, statements.
 macro_rules! list {
     ($database:literal) => {{
+        macro_rules! file {
+            ($name:literal) => {
+                include_str!(concat!("../../migrations/", $database, "/", $name, ".sql"))
+            };
+        }
         const LIST: &[(i64, &str, &str)] = &[
-            (
-                1,
-                "tasks",
-                include_str!(concat!("../../migrations/", $database, "/0001_tasks.sql")),
-            ),
-            (
-                3,
-                "schedules",
-                include_str!(concat!("../../migrations/", $database, "/0003_schedules.sql")),
-            ),
+            (1, "tasks", file!("0001_tasks")),
+            (3, "schedules", file!("0003_schedules")),
+            (5, "access", file!("0005_access")),
         ];
         LIST
     }};

@@ -7,6 +7,7 @@ use apflow_core::{
 use async_trait::async_trait;
 
 use crate::{
+    access::AccessReads,
     row::{RecordRow, RunRow},
     schedule_rows::ScheduleReads,
 };
@@ -25,7 +26,7 @@ pub(crate) struct EventRow {
 
 /// What readers ask.
 #[async_trait]
-pub(crate) trait Reads: ScheduleReads + Send + Sync {
+pub(crate) trait Reads: AccessReads + ScheduleReads + Send + Sync {
     /// One task, its result whole.
     async fn record(&self, id: &str) -> Result<Option<RecordRow>, StoreError>;
 

@@ -7,6 +7,7 @@ use apflow_core::{store::StoreError, task::Definition, time::Timestamp};
 use async_trait::async_trait;
 
 use crate::{
+    access::AccessRows,
     row::{ForestRow, HotRow, ScheduleRow, TreeRow},
     schedule_rows::ScheduleRows,
 };
@@ -218,7 +219,7 @@ pub(crate) struct Values {
 
 /// One open transaction. Everything is a set; the order of calls is the steps' business.
 #[async_trait]
-pub(crate) trait Rows: ScheduleRows + Send {
+pub(crate) trait Rows: AccessRows + ScheduleRows + Send {
     /// Reads what settling `settling` and claiming up to `ready` tasks needs, and locks it.
     async fn open(&mut self, settling: &[i64], ready: u32) -> Result<Opening, StoreError>;
 

@@ -1,6 +1,6 @@
 //! Why a call was not answered, in words that may leave the process.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde_json::{Map, Value, json};
 
@@ -27,12 +27,21 @@ pub struct ApiError {
     pub hint: Option<String>,
     /// What the store said; never sent.
     pub source: Option<Box<StoreError>>,
+    /// How long to wait before it is worth asking again, if that is known.
+    pub retry_after: Option<Duration>,
 }
 
 impl ApiError {
     /// An error that needs no more than a sentence.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), problems: Vec::new(), hint: None, source: None }
+        Self {
+            code,
+            detail: detail.into(),
+            problems: Vec::new(),
+            hint: None,
+            source: None,
+            retry_after: None,
+        }
     }
 
     /// The same error with advice.
@@ -109,11 +118,19 @@ impl ApiError {
         if let Some(hint) = &self.hint {
             data.insert("hint".to_owned(), json!(hint));
         }
+        if let Some(seconds) = self.retry_seconds() {
+            data.insert("retry_after".to_owned(), json!(seconds));
+        }
         if self.problems.len() > 1 {
             let all = self.problems.iter().map(|one| Value::Object(problem_json(one))).collect();
             data.insert("errors".to_owned(), Value::Array(all));
         }
         Value::Object(data)
+    }
+
+    /// Whole seconds to wait before it is worth asking again.
+    pub fn retry_seconds(&self) -> Option<u64> {
+        self.retry_after.map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
     }
 
     /// An error whose cause is our side's affair: the caller learns the sort of it, the log the rest.

@@ -23,6 +23,6 @@ pub mod wire;
 pub use backend::{Backend, Submit};
 pub use call::{Call, Read};
 pub use error::ApiError;
-pub use gateway::{Caller, Gateway, GatewayConfig};
+pub use gateway::{Action, Caller, Gateway, GatewayConfig};
 pub use operation::{Category, Operation};
 pub use reply::Reply;

@@ -51,6 +51,21 @@ impl Params {
         }
     }
 
+    /// A text, or a number as it would be written.
+    pub(crate) fn text_or_number(
+        &mut self,
+        name: &'static str,
+    ) -> Result<Option<String>, ApiError> {
+        match self.take(&[name]) {
+            None => Ok(None),
+            Some((_, Value::String(text))) => Ok(Some(text)),
+            Some((_, Value::Number(number))) => Ok(Some(number.to_string())),
+            Some((_, other)) => {
+                Err(ApiError::invalid(name, "a text or a number", describe(&other)))
+            }
+        }
+    }
+
     /// An id, under any of its names.
     pub(crate) fn id(&mut self, names: &[&'static str]) -> Result<Option<TaskId>, ApiError> {
         let Some((name, value)) = self.take(names) else { return Ok(None) };

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+mod triggered;
+
 use super::wire;
 use crate::{
     executor::Manifest,
@@ -10,6 +12,8 @@ use crate::{
     task::{Outcome, Record, RunSummary, Status},
     time::Timestamp,
 };
+
+pub use triggered::{Reason, Triggered};
 
 /// The answer to a call.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,6 +67,8 @@ pub enum Reply {
         /// Whose.
         user_id: Option<String>,
     },
+    /// What came of a webhook.
+    Triggered(Box<Triggered>),
     /// The process is well.
     Health {
         /// Of apflow.
@@ -186,6 +192,7 @@ impl Reply {
                 }
                 object
             }
+            Self::Triggered(triggered) => triggered.json(),
             Self::Health { version, at, running } => json!({
                 "status": "healthy", "message": "apflow is healthy", "version": version,
                 "protocol_version": PROTOCOL_VERSION, "timestamp": at,

@@ -3,6 +3,7 @@
 //! The traits are split by who needs them. `apflow-storage` implements all of them for SQLite and
 //! PostgreSQL and proves it with one conformance suite.
 
+mod access;
 mod control;
 mod error;
 mod filter;
@@ -11,6 +12,7 @@ mod schedule;
 mod tree;
 mod work;
 
+pub use access::{AccessStore, ApiToken, MAX_SEEN, MAX_TOKENS, Seen};
 pub use control::{Cancel, CancelAnswer, ControlStore, Patch, Start, StartScope, Started};
 pub use error::StoreError;
 pub use filter::{Counts, Page, TaskFilter};
@@ -26,8 +28,11 @@ pub use work::{
 
 /// Everything a database has to do.
 pub trait Store:
-    TreeStore + WorkStore + ControlStore + JournalStore + ScheduleStore + Wake
+    TreeStore + WorkStore + ControlStore + JournalStore + ScheduleStore + AccessStore + Wake
 {
 }
 
-impl<T: TreeStore + WorkStore + ControlStore + JournalStore + ScheduleStore + Wake> Store for T {}
+impl<T: TreeStore + WorkStore + ControlStore + JournalStore + ScheduleStore + AccessStore + Wake>
+    Store for T
+{
+}

@@ -98,8 +98,13 @@ pub(super) fn json_response(status: StatusCode, body: &Value) -> Response {
     for (name, value) in set {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    if [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&status) {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
+        let told = ["/error/data/retry_after", "/retry_after"];
+        let wait = told.iter().find_map(|path| body.pointer(path)?.as_u64()).unwrap_or(1);
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(wait));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response
 }
@@ -129,7 +134,7 @@ pub(super) fn check(app: &App, request: &Parts) -> Result<(), Refusal> {
 }
 
 /// The only value of a header that must not come twice.
-fn one<'a>(
+pub(super) fn one<'a>(
     headers: &'a HeaderMap,
     name: &HeaderName,
     called: &str,

@@ -4,17 +4,19 @@ mod admission;
 mod body;
 mod connection;
 mod docs;
+mod gate;
 mod guard;
 mod health;
 mod openapi;
+mod peer;
 mod problem;
 mod rest;
 mod router;
+mod webhook;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use apflow_core::api::Gateway;
-use axum::extract::ConnectInfo;
+use apflow_core::{api::Gateway, webhook::Network};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -31,10 +33,12 @@ pub use self::admission::Rate;
 use self::{
     admission::Admission,
     connection::{Activity, Crowd, Watched},
+    peer::Peer,
 };
+use crate::auth::Gate;
 
 /// Every limit of the server, with its default.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct HttpConfig {
     /// Connections at the same time; the longest idle one makes room for a new one.
     pub connections: usize,
@@ -79,6 +83,10 @@ pub struct HttpConfig {
     pub docs: bool,
     /// `/system` and `/v1/system` are there.
     pub system_routes: bool,
+    /// Who may call; none: everybody who reaches the server.
+    pub auth: Option<Arc<Gate>>,
+    /// Proxies that may say in `X-Forwarded-For` whom they speak for.
+    pub proxies: Vec<Network>,
 }
 
 impl Default for HttpConfig {
@@ -105,6 +113,8 @@ impl Default for HttpConfig {
             openapi: true,
             docs: true,
             system_routes: true,
+            auth: None,
+            proxies: Vec::new(),
         }
     }
 }
@@ -235,8 +245,8 @@ impl Server {
         let mark = Arc::clone(&activity);
         let service = TowerToHyperService::new(tower::service_fn(
             move |mut request: hyper::Request<hyper::body::Incoming>| {
+                request.extensions_mut().insert(Peer(from));
                 let busy = mark.begin();
-                request.extensions_mut().insert(ConnectInfo(from));
                 let answer = router.call(request);
                 async move {
                     let response = answer.await;

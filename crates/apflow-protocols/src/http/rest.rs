@@ -37,7 +37,7 @@ use super::{
     admission::Place,
     body,
     guard::{Refusal, json_response},
-    problem, router,
+    peer, problem, router,
 };
 use crate::json;
 
@@ -114,12 +114,16 @@ async fn carry_out(
     negotiate::accepts(&parts.headers)?;
     let params = way.params(&mut parts, bytes).await?;
     let call = way.call(params).map_err(refusal)?;
-    let waits = matches!(&call, Call::Execute(Execute { wait: true, .. }));
-    if waits && let Some(place) = parts.extensions.get::<Place>() {
+    if router::awaits(&call)
+        && let Some(place) = parts.extensions.get::<Place>()
+    {
         app.admission.wait(place).map_err(refusal)?;
     }
-    let caller = parts.extensions.get::<Caller>().cloned().unwrap_or_else(Caller::local);
-    let reply = router::carry_out(app, &caller, call, deadline).await.map_err(refusal)?;
+    // The gate has noted who it is; without its note it is nobody.
+    let caller = parts.extensions.get::<Caller>().cloned().unwrap_or_default();
+    let client = peer::client(&app.config.proxies, &parts.extensions, &parts.headers);
+    let reply =
+        router::carry_out(app, &caller, Some(client), call, deadline).await.map_err(refusal)?;
     way.answer(reply).map_err(refusal)
 }
 

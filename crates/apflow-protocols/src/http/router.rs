@@ -2,19 +2,18 @@
 
 use std::{
     hash::{BuildHasher, RandomState},
-    net::SocketAddr,
     panic::AssertUnwindSafe,
     sync::{Arc, atomic::Ordering},
 };
 
 use apflow_core::{
-    api::{ApiError, Call, Caller, Reply, call::Execute, operation},
+    api::{ApiError, Call, Caller, Reply, operation},
     code::Code,
 };
 use axum::{
     Router,
     body::Body,
-    extract::{ConnectInfo, Path, Request, State},
+    extract::{Path, Request, State},
     http::{HeaderValue, StatusCode, header, request::Parts},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -27,9 +26,11 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     App,
     admission::Place,
-    body, docs,
+    body, docs, gate,
     guard::{self, Refusal, Told, json_response},
-    health, problem, rest,
+    health,
+    peer::{self, Client},
+    problem, rest, webhook,
 };
 use crate::{
     adapter::ProtocolAdapter as _,
@@ -46,6 +47,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/", post(root))
         .route("/tasks", post(tasks))
         .route("/tasks/methods", get(methods))
+        .route(gate::WEBHOOK, post(webhook::trigger))
         .route("/docs/errors/{code}", get(error_page))
         .route("/health", alive.clone())
         .route("/healthz", alive.clone())
@@ -69,19 +71,22 @@ pub(super) fn random() -> u64 {
 /// Paths that are answered however much there is to do, since others decide by them what to do.
 const ALWAYS: [&str; 5] = ["/health", "/healthz", "/livez", "/ready", "/readyz"];
 
-/// What a request needs before anything is read of it: a sound head, its share, and a place.
-fn admit(app: &App, parts: &mut Parts) -> Result<(), Refusal> {
+/// What a request needs before anything is read of it: a sound head, a place, a credential, its share.
+async fn admit(app: &App, parts: &mut Parts) -> Result<(), Refusal> {
     guard::check(app, parts)?;
     if ALWAYS.contains(&parts.uri.path()) {
         return Ok(());
     }
+    // Hyper drops the connection by itself if the body that nobody reads has not come whole.
+    let place = app.admission.enter().map_err(|error| Refusal::of(error).keeps_open())?;
+    let admitted = gate::admit(app, parts).await;
+    // Whoever shows no good credential has a share too, or guessing would be free.
     let caller = parts.extensions.get::<Caller>().and_then(|caller| caller.user_id.as_deref());
-    let from = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|from| from.0.ip());
+    let from = peer::client(&app.config.proxies, &parts.extensions, &parts.headers).ip;
     app.admission
         .share(caller, from)
         .map_err(|(wait, error)| Refusal::of(error).retry_after(wait).keeps_open())?;
-    // Hyper drops the connection by itself if the body that nobody reads has not come whole.
-    let place = app.admission.enter().map_err(|error| Refusal::of(error).keeps_open())?;
+    admitted?;
     parts.extensions.insert(place);
     Ok(())
 }
@@ -92,7 +97,7 @@ async fn guarded(State(app): State<Arc<App>>, request: Request, next: Next) -> R
     let (mut parts, body) = request.into_parts();
     let rest = rest::is_under(parts.uri.path());
     let answer = async {
-        match admit(&app, &mut parts) {
+        match admit(&app, &mut parts).await {
             Ok(()) => next.run(Request::from_parts(parts, body)).await,
             Err(refusal) => refusal.into_response(),
         }
@@ -165,6 +170,7 @@ struct Asker<'a> {
     app: &'a App,
     adapter: JsonRpc,
     caller: Caller,
+    client: Client,
     place: Option<Place>,
 }
 
@@ -176,9 +182,14 @@ async fn rpc(app: &App, surface: Surface, request: Request) -> Response {
         Ok(bytes) => bytes,
         Err(refusal) => return refusal.into_response(),
     };
-    let caller = parts.extensions.get::<Caller>().cloned().unwrap_or_else(Caller::local);
-    let place = parts.extensions.get::<Place>().cloned();
-    let asker = Asker { app, adapter: JsonRpc { surface, errors }, caller, place };
+    let asker = Asker {
+        app,
+        adapter: JsonRpc { surface, errors },
+        // The gate has noted who it is; without its note it is nobody.
+        caller: parts.extensions.get::<Caller>().cloned().unwrap_or_default(),
+        client: peer::client(&app.config.proxies, &parts.extensions, &parts.headers),
+        place: parts.extensions.get::<Place>().cloned(),
+    };
     match Message::read(&bytes) {
         Err(error) => respond(errors.refusal(&Value::Null, &error)),
         Ok(Message::One(request)) => respond(asker.answer(request, deadline).await),
@@ -201,7 +212,9 @@ async fn rpc(app: &App, surface: Surface, request: Request) -> Response {
 }
 
 fn waits(request: &Value) -> bool {
-    request.get("method").is_some_and(|method| method == "tasks.execute")
+    request
+        .get("method")
+        .is_some_and(|method| method == "tasks.execute" || method == "tasks.webhook.trigger")
 }
 
 fn respond(answer: Answer) -> Response {
@@ -218,14 +231,12 @@ impl Asker<'_> {
             Ok(decoded) => decoded,
             Err(answer) => return answer,
         };
-        let outcome = match (&call, &self.place) {
-            (Call::Execute(Execute { wait: true, .. }), Some(place)) => {
-                self.app.admission.wait(place)
-            }
+        let outcome = match (&self.place, awaits(&call)) {
+            (Some(place), true) => self.app.admission.wait(place),
             _ => Ok(()),
         };
         let outcome = match outcome {
-            Ok(()) => carry_out(self.app, &self.caller, call, deadline).await,
+            Ok(()) => carry_out(self.app, &self.caller, Some(self.client), call, deadline).await,
             Err(error) => Err(error),
         };
         if outcome.as_ref().is_err_and(|error| error.code == Code::Overloaded) {
@@ -235,14 +246,29 @@ impl Asker<'_> {
     }
 }
 
-/// Hands a call to the gateway, for no longer than it may take.
+/// Whether the answer comes only when a run has ended.
+pub(super) fn awaits(call: &Call) -> bool {
+    match call {
+        Call::Execute(execute) => execute.wait,
+        Call::WebhookTrigger(trigger) => trigger.wait,
+        _ => false,
+    }
+}
+
+/// Hands a call to the gateway, for no longer than it may take, and notes what went wrong inside.
+///
+/// `client` is where the request came from, for calls that ask.
 pub(super) async fn carry_out(
     app: &App,
     caller: &Caller,
-    call: Call,
+    client: Option<Client>,
+    mut call: Call,
     deadline: Instant,
 ) -> Result<Reply, ApiError> {
-    let waits = matches!(call, Call::Execute(Execute { wait: true, .. }));
+    if let (Call::WebhookTrigger(trigger), Some(client)) = (&mut call, client) {
+        (trigger.client_ip, trigger.local) = (client.ip, client.local);
+    }
+    let waits = awaits(&call);
     // The gateway ends that wait itself and can say which run goes on; this is only the outer bound.
     let deadline = if waits { deadline + app.gateway.config().execute_wait } else { deadline };
     let outcome = tokio::select! {

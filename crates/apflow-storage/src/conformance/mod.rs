@@ -23,6 +23,7 @@ mod audit;
 mod bed;
 mod forest;
 
+pub mod access;
 pub mod cancel;
 pub mod claim;
 pub mod failure;
@@ -174,6 +175,14 @@ macro_rules! store_conformance {
                 journal::a_retry_and_a_reset_are_noted,
                 journal::signals_tell_what_changed,
 
+                access::a_token_comes_back_as_it_was_stored,
+                access::a_taken_name_is_refused_and_the_first_token_stays,
+                access::a_token_that_was_taken_back_still_counts_as_one,
+                access::a_token_that_expired_can_be_forgotten_and_not_before,
+                access::the_last_use_of_a_token_is_noted,
+                access::a_mark_is_seen_once_until_its_time_is_over,
+                access::one_mark_is_first_for_one_of_many,
+
                 together::fan_ins_that_settle_at_once_leave_nobody_asleep,
                 together::two_claimers_never_share_a_task,
                 together::of_many_reports_under_one_lease_one_is_taken,
@@ -210,6 +219,7 @@ macro_rules! store_conformance {
 /// The rules written in this module that a list of names does not have.
 pub fn rules_that_are_missing(listed: &[&str]) -> Vec<&'static str> {
     let sources = [
+        include_str!("access.rs"),
         include_str!("cancel.rs"),
         include_str!("claim.rs"),
         include_str!("failure.rs"),

@@ -73,6 +73,17 @@ statements! {
     DELETE_SCHEDULES = "delete_schedules";
     DELETE_SLOTS = "delete_slots";
     LIST_SCHEDULES = "list_schedules";
+    HAS_TOKENS = "has_tokens";
+    FIND_TOKEN = "find_token";
+    LIST_TOKENS = "list_tokens";
+    COUNT_TOKENS = "count_tokens";
+    INSERT_TOKEN = "insert_token";
+    REVOKE_TOKEN = "revoke_token";
+    FORGET_TOKEN = "forget_token";
+    USE_TOKEN = "use_token";
+    FORGET_SEEN = "forget_seen";
+    SPAN_OF_SEEN = "span_of_seen";
+    INSERT_SEEN = "insert_seen";
 }
 
 /// Statements that are prepared under their name on every writing connection, to be run in scripts.

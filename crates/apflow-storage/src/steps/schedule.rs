@@ -265,9 +265,9 @@ impl Pass {
 
     fn is_busy(&self, forest: i64) -> bool {
         let tasks = self.forests.get(&forest).map(Vec::as_slice).unwrap_or_default();
-        tasks.iter().any(|task| {
-            self.work.task(task.hot.seq).is_some_and(|task| task.state.is_live())
-        })
+        tasks
+            .iter()
+            .any(|task| self.work.task(task.hot.seq).is_some_and(|task| task.state.is_live()))
     }
 
     fn graph(&self, forest: i64) -> Graph {
@@ -351,13 +351,8 @@ impl Pass {
         tracing::error!(task = %due.id, error, "a schedule cannot be followed and was switched off");
         let detail = json!({ "why": why, "error": error });
         self.work.note(due.row.tree, due.row.task, EventKind::ScheduleEnded, &detail);
-        let standing = Standing {
-            enabled: false,
-            slot: None,
-            due_at: None,
-            waiting: 0,
-            ..due.row.standing
-        };
+        let standing =
+            Standing { enabled: false, slot: None, due_at: None, waiting: 0, ..due.row.standing };
         self.changes.dropped.push(due.row.task);
         self.changes.schedules.push(ScheduleRow { standing, ..due.row });
     }
@@ -527,14 +522,12 @@ pub(crate) async fn backfill<R: Rows + ?Sized>(
     let until = until.unwrap_or(now);
     let (oldest, known) = rows.oldest_slot(due.row.task).await?;
     let horizon = oldest.filter(|_| known >= i64::from(REMEMBERED)).map(Timestamp);
-    let taken: HashSet<i64> = rows
-        .slots_between(due.row.task, wish.range.start.0, until.0)
-        .await?
-        .into_iter()
-        .collect();
+    let taken: HashSet<i64> =
+        rows.slots_between(due.row.task, wish.range.start.0, until.0).await?.into_iter().collect();
     let room = MOST_WAITING - standing.waiting;
     let room = usize::try_from(room.min(i64::from(wish.limit))).unwrap_or(0);
-    let left = plan.runs_left().map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
+    let left =
+        plan.runs_left().map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
     let mut from = wish.range.start;
     let mut answer = Backfilled::default();
     if let Some(horizon) = horizon.filter(|horizon| *horizon > from) {

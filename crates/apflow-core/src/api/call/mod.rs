@@ -3,10 +3,12 @@
 //! Both shapes are read: the one the Python server shipped and the one its documents wrote
 //! (ruling 27). Parameters nobody knows are left out with a warning (ruling 34).
 
+mod action;
 mod author;
 mod monitor;
 mod query;
 mod run;
+mod webhook;
 
 use serde_json::Value;
 
@@ -24,7 +26,7 @@ use self::{
 };
 pub(super) use self::{query::status_word, run::MAX_REASON};
 use super::{ApiError, params::Params};
-use crate::{code::Code, id::TaskId};
+use crate::{code::Code, id::TaskId, webhook::Trigger};
 
 /// One request, ready to be carried out.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +60,8 @@ pub enum Call {
         /// Only this owner's.
         user_id: Option<String>,
     },
+    /// Let a task run because somebody outside says so.
+    WebhookTrigger(Box<Trigger>),
     /// Ask whether the process is well.
     Health,
     /// List the executors.
@@ -101,6 +105,7 @@ impl Call {
                 let user_id = params.text("user_id")?;
                 Ok(Read { call: Self::RunningCount { user_id }, warnings: params.warnings() })
             }
+            "tasks.webhook.trigger" => webhook::trigger(params),
             "system.health" => nothing("system.health", params, Self::Health),
             "system.executors" => nothing("system.executors", params, Self::Executors),
             _ => Err(ApiError::new(Code::UnknownMethod, format!("Unknown method: {method}"))),

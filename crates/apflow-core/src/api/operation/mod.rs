@@ -9,6 +9,7 @@ mod query;
 pub mod route;
 mod shapes;
 mod system;
+mod webhook;
 mod words;
 
 use serde_json::{Map, Value, json};
@@ -69,14 +70,22 @@ pub enum Category {
     Query,
     /// Looks at what goes on.
     Monitoring,
+    /// Runs what somebody else says is due.
+    Scheduling,
     /// Asks about the process.
     System,
 }
 
 impl Category {
     /// Every shelf, in the order v1 lists them.
-    pub const ALL: [Self; 5] =
-        [Self::AgentAction, Self::Crud, Self::Query, Self::Monitoring, Self::System];
+    pub const ALL: [Self; 6] = [
+        Self::AgentAction,
+        Self::Crud,
+        Self::Query,
+        Self::Monitoring,
+        Self::Scheduling,
+        Self::System,
+    ];
 
     /// The word on the wire.
     pub const fn as_str(self) -> &'static str {
@@ -85,6 +94,7 @@ impl Category {
             Self::Crud => "crud",
             Self::Query => "query",
             Self::Monitoring => "monitoring",
+            Self::Scheduling => "scheduling",
             Self::System => "system",
         }
     }
@@ -123,6 +133,7 @@ static SHELVES: &[&[Operation]] = &[
     crud::OPERATIONS,
     query::OPERATIONS,
     monitoring::OPERATIONS,
+    webhook::OPERATIONS,
     system::OPERATIONS,
 ];
 
@@ -230,8 +241,11 @@ mod tests {
     #[test]
     fn discovery_has_the_shape_v1_clients_read() {
         let document = methods(&Map::new());
-        assert_eq!(document["categories"], json!(["agent_action", "crud", "query", "monitoring"]));
-        assert_eq!(document["total"], 14);
+        assert_eq!(
+            document["categories"],
+            json!(["agent_action", "crud", "query", "monitoring", "scheduling"])
+        );
+        assert_eq!(document["total"], 15);
         let first = &document["methods"]["agent_action"][0];
         assert_eq!(first["method"], "tasks.execute");
         for key in ["name", "description", "category", "tags", "input_schema", "examples"] {

@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_bound_caller_makes_only_its_own_tasks() {
-        let me = Caller { user_id: Some("u1".to_owned()), admin: false };
+        let me = Caller::user("u1");
         assert!(owned_by(&me, &json!([{"name": "a"}, {"name": "b", "user_id": "u1"}])).is_ok());
         let error = owned_by(&me, &json!({"user_id": "u2"})).expect_err("not mine");
         assert_eq!(

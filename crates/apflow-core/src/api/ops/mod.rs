@@ -5,6 +5,7 @@ pub(super) mod monitor;
 pub(super) mod read;
 pub(super) mod run;
 pub(super) mod system;
+pub(super) mod webhook;
 
 use super::{ApiError, Caller};
 use crate::code::Code;

@@ -87,7 +87,7 @@ async fn stored(
 }
 
 /// Waits for every tree, together no longer than the configured time.
-async fn wait(
+pub(super) async fn wait(
     gateway: &Gateway,
     root: &TaskId,
     trees: &[TreeId],

@@ -1,5 +1,6 @@
 //! A store that keeps nothing: one lock, plain rows, the same rules. The model the databases follow.
 
+mod access;
 mod control;
 mod rows;
 mod schedule;

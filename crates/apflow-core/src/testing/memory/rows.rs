@@ -11,7 +11,7 @@ use super::schedule::Scheduled;
 use crate::{
     id::{NodeId, Seq, TaskId, TreeId},
     plan::{self, Cause, Node},
-    store::{EventKind, Inserted, NeedKind, TaskEvent},
+    store::{ApiToken, EventKind, Inserted, NeedKind, TaskEvent},
     task::{Definition, OnFailure, Outcome, State, StateName, Task, TreeRecord},
     time::Timestamp,
     transition::{Event, Refused},
@@ -64,6 +64,9 @@ pub(super) struct Rows {
     pub(super) ids: HashMap<TaskId, usize>,
     pub(super) tree_ids: HashMap<TreeId, usize>,
     pub(super) keys: HashMap<(String, String), (String, Inserted)>,
+    pub(super) tokens: Vec<ApiToken>,
+    /// Marks and until when each counts.
+    pub(super) seen: HashMap<String, Timestamp>,
     pub(super) events: Vec<TaskEvent>,
     pub(super) dead: HashSet<NodeId>,
     /// Tasks that ended and whose dependents do not know yet.

@@ -249,8 +249,7 @@ fn init(rows: &mut Rows, id: &TaskId, from: Option<Timestamp>) -> Result<(), Sto
 
 fn complete(rows: &mut Rows, run: &DrivenRun) -> Result<(), StoreError> {
     let now = rows.now;
-    let (at, row) =
-        rows.find(&run.task).ok_or_else(|| StoreError::NoSuchTask(run.task.clone()))?;
+    let (at, row) = rows.find(&run.task).ok_or_else(|| StoreError::NoSuchTask(run.task.clone()))?;
     let (forest, status) = (row.forest, row.task.state.status());
     if let (Some(why), Status::InProgress) = (&run.failure, status) {
         let failure = Some(Failure::new(FailureKind::Reported, why.clone()));
@@ -284,9 +283,8 @@ fn backfill(rows: &mut Rows, wish: &Backfill) -> Result<Backfilled, StoreError> 
     let until = ends.into_iter().flatten().min().unwrap_or(now);
     let room = (MOST_WAITING - standing.waiting).min(i64::from(wish.limit));
     let most = usize::try_from(room).unwrap_or(0);
-    let most = plan
-        .runs_left()
-        .map_or(most, |left| most.min(usize::try_from(left).unwrap_or(usize::MAX)));
+    let most =
+        plan.runs_left().map_or(most, |left| most.min(usize::try_from(left).unwrap_or(usize::MAX)));
     let mut answer = Backfilled::default();
     for slot in plan.slots(wish.range.start, until, 10_000) {
         if scheduled.slots.contains_key(&slot) {
