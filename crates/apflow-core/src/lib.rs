@@ -4,6 +4,7 @@
 //!
 //! * [`task`] is what a task is; [`transition`] is the only place that moves it.
 //! * [`graph`] turns what authors write into an order; [`submit`] refuses what has none.
+//! * [`derive`] makes new tasks from stored ones.
 //! * [`store`] is what a database must do; [`engine`] is the worker and the handle people hold.
 //! * [`api`] is the catalogue of operations and the one gateway every protocol goes through.
 
@@ -11,6 +12,7 @@ pub mod api;
 pub mod build;
 pub mod code;
 pub mod dataflow;
+pub mod derive;
 pub mod engine;
 pub mod executor;
 pub mod graph;

@@ -4,10 +4,11 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use apflow_core::{
-    id::{Seq, TaskId},
+    derive::Derive,
+    id::{Ids, Seq, TaskId},
     store::{
-        Cancel, CancelAnswer, Claim, Inserted, Patch, Refusal, Renewal, Settled, Settlement,
-        Signal, Start, Started, StoreError, Submission,
+        Cancel, CancelAnswer, Claim, Idempotency, Inserted, Patch, Refusal, Renewal, Settled,
+        Settlement, Signal, Start, Started, StoreError, Submission,
     },
     time::Timestamp,
 };
@@ -17,7 +18,7 @@ use tokio::sync::{Notify, broadcast, oneshot};
 use crate::{
     error::is_out_of_reach,
     rows::Rows,
-    steps::{self, Effects},
+    steps::{self, Derivation, Effects},
 };
 
 /// How many tasks one transaction stores, and how many jobs it takes up, at the most.
@@ -34,11 +35,13 @@ pub(crate) enum Job {
     Renew(Vec<Renewal>, Duration, Answer<Vec<Refusal>>),
     Lapse(u32, Answer<u32>),
     Recover(IsDead, Answer<u32>),
-    Start(Start, Answer<Started>),
+    Start(Start, Option<Idempotency>, Answer<Started>),
+    Derive(Box<Derive>, Arc<dyn Ids>, Answer<Derivation>),
     Cancel(Vec<Cancel>, Answer<Vec<CancelAnswer>>),
     Update(TaskId, Box<Patch>, Answer<()>),
     Delete(TaskId, Answer<u32>),
     Prune(Timestamp, u32, Answer<u64>),
+    ForgetKeys(Duration, u32, Answer<u64>),
 }
 
 /// Where an answer goes.
@@ -64,10 +67,11 @@ impl Job {
             Self::Lapse(_, to) | Self::Recover(_, to) | Self::Delete(_, to) => {
                 drop(to.send(Err(error)));
             }
-            Self::Start(_, to) => drop(to.send(Err(error))),
+            Self::Start(_, _, to) => drop(to.send(Err(error))),
+            Self::Derive(_, _, to) => drop(to.send(Err(error))),
             Self::Cancel(_, to) => drop(to.send(Err(error))),
             Self::Update(_, _, to) => drop(to.send(Err(error))),
-            Self::Prune(_, _, to) => drop(to.send(Err(error))),
+            Self::Prune(_, _, to) | Self::ForgetKeys(_, _, to) => drop(to.send(Err(error))),
         }
     }
 }
@@ -308,6 +312,7 @@ pub(crate) enum Came {
     Renew(Vec<Refusal>),
     Number(u32),
     Start(Started),
+    Derive(Derivation),
     Cancel(Vec<CancelAnswer>),
     Done,
     Pruned(u64),
@@ -323,10 +328,13 @@ impl Came {
             (Job::Lapse(_, to) | Job::Recover(_, to) | Job::Delete(_, to), Self::Number(came)) => {
                 drop(to.send(Ok(came)));
             }
-            (Job::Start(_, to), Self::Start(came)) => drop(to.send(Ok(came))),
+            (Job::Start(_, _, to), Self::Start(came)) => drop(to.send(Ok(came))),
+            (Job::Derive(_, _, to), Self::Derive(came)) => drop(to.send(Ok(came))),
             (Job::Cancel(_, to), Self::Cancel(came)) => drop(to.send(Ok(came))),
             (Job::Update(_, _, to), Self::Done) => drop(to.send(Ok(()))),
-            (Job::Prune(_, _, to), Self::Pruned(came)) => drop(to.send(Ok(came))),
+            (Job::Prune(_, _, to) | Job::ForgetKeys(_, _, to), Self::Pruned(came)) => {
+                drop(to.send(Ok(came)));
+            }
             (job, _) => job.fail(stopped()),
         }
     }
@@ -383,9 +391,13 @@ async fn carry_out(rows: &mut dyn Rows, jobs: &[Job]) -> Result<(Vec<Came>, Effe
                 let (count, more) = steps::recover(rows, is_dead.as_ref()).await?;
                 (Came::Number(count), more)
             }
-            Job::Start(start, _) => {
-                let (started, more) = steps::start(rows, start).await?;
+            Job::Start(start, promise, _) => {
+                let (started, more) = steps::start(rows, start, promise.as_ref()).await?;
                 (Came::Start(started), more)
+            }
+            Job::Derive(wish, ids, _) => {
+                let (derived, more) = steps::derive(rows, wish, ids.as_ref()).await?;
+                (Came::Derive(derived), more)
             }
             Job::Cancel(batch, _) => {
                 let (answers, more) = steps::cancel(rows, batch).await?;
@@ -397,6 +409,10 @@ async fn carry_out(rows: &mut dyn Rows, jobs: &[Job]) -> Result<(Vec<Came>, Effe
             }
             Job::Prune(before, limit, _) => {
                 (Came::Pruned(steps::prune(rows, *before, *limit).await?), Effects::default())
+            }
+            Job::ForgetKeys(older_than, limit, _) => {
+                let gone = steps::forget_keys(rows, *older_than, *limit).await?;
+                (Came::Pruned(gone), Effects::default())
             }
         };
         effects.add(more);

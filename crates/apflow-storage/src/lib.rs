@@ -24,6 +24,7 @@
 mod committer;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod derive_rows;
 mod error;
 mod migration;
 mod open;

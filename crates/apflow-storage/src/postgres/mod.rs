@@ -4,6 +4,7 @@
 
 mod connect;
 mod decode;
+mod derive;
 mod encode;
 mod reads;
 mod rows;

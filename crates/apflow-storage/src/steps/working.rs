@@ -522,6 +522,7 @@ impl Working {
                 tree,
                 parent: None,
                 join: entry.task.join,
+                fixed: task.fixed,
             });
         }
         for task in tasks {

@@ -229,7 +229,7 @@ mod tests {
     fn discovery_has_the_shape_v1_clients_read() {
         let document = methods(&Map::new());
         assert_eq!(document["categories"], json!(["agent_action", "crud", "query", "monitoring"]));
-        assert_eq!(document["total"], 14);
+        assert_eq!(document["total"], 15);
         let first = &document["methods"]["agent_action"][0];
         assert_eq!(first["method"], "tasks.execute");
         for key in ["name", "description", "category", "tags", "input_schema", "examples"] {

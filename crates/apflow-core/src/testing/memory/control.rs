@@ -3,17 +3,20 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::{Map, Value};
 
 use super::{
     MemoryStore,
-    rows::{Need, Rows, View},
+    rows::{Answer, Need, Rows, View},
 };
 use crate::{
-    id::TaskId,
+    derive::{Derive, Derived},
+    id::{Ids, TaskId},
     plan::{self, Cause},
-    store::{Cancel, CancelAnswer, ControlStore, NeedKind, Patch, Start, Started, StoreError},
-    task::{Definition, Dependency, Failure, FailureKind, State, StateName, Status},
+    store::{
+        Cancel, CancelAnswer, ControlStore, Idempotency, NeedKind, Patch, Start, Started,
+        StoreError,
+    },
+    task::{Dependency, Failure, FailureKind, OriginType, State, StateName, Status},
     time::Timestamp,
     transition::{Event, Refused},
 };
@@ -27,10 +30,22 @@ fn start(rows: &mut Rows, start: &Start) -> Result<Started, StoreError> {
         rows.find(&start.task).ok_or_else(|| StoreError::NoSuchTask(start.task.clone()))?;
     let tree = rows.trees[row.tree].record.clone();
     let (forest, is_root) = (row.forest, row.parent.is_none());
+    if row.is_fixed() {
+        if row.definition.origin.kind == OriginType::Link && !start.reexecute {
+            return Ok(Started { tree: tree.id, root: tree.root, trees: Vec::new(), tasks: 0 });
+        }
+        return Err(fixed(row));
+    }
     let view = rows.view(forest);
     let target = if is_root { None } else { view.node(at) };
     let begins = plan::start(&view.nodes, &view.edges, target, start.reexecute)
         .map_err(|_| StoreError::AlreadyRunning { root: tree.root.clone() })?;
+    if !begins.is_empty() {
+        rows.may_begin(
+            forest,
+            &begins.iter().map(|begin| view.row(begin.node)).collect::<Vec<_>>(),
+        )?;
+    }
     let mut trees: Vec<usize> = begins.iter().map(|begin| view.nodes[begin.node].tree).collect();
     trees.sort_unstable();
     trees.dedup();
@@ -73,18 +88,18 @@ fn cancel(rows: &mut Rows, cancel: &Cancel) -> CancelAnswer {
 
 fn update(rows: &mut Rows, id: &TaskId, patch: Patch) -> Result<(), StoreError> {
     let at = position(rows, id)?;
+    if let Some(row) = rows.row(at).filter(|row| row.is_fixed()) {
+        return Err(fixed(row));
+    }
     let now = rows.now;
     if let Some(entries) = &patch.dependencies {
         change_needs(rows, at, entries)?;
     }
     let Some(row) = rows.row_mut(at) else { return Err(StoreError::NoSuchTask(id.clone())) };
     let forest = row.forest;
-    let mut definition = merged(&row.definition, &patch.definition)?;
-    definition.name = patch.name.unwrap_or(definition.name);
-    definition.priority = patch.priority.unwrap_or(definition.priority);
-    definition.inputs = patch.inputs.unwrap_or(definition.inputs);
-    definition.params = patch.params.unwrap_or(definition.params);
-    definition.schemas = patch.schemas.unwrap_or(definition.schemas);
+    let mut definition = row.definition.as_ref().clone();
+    let unreadable = |error: serde_json::Error| StoreError::Rejected(vec![error.to_string()]);
+    patch.write_into(&mut definition).map_err(unreadable)?;
     definition.dependencies = patch.dependencies.unwrap_or(definition.dependencies);
     row.task.priority = definition.priority;
     row.task.join = definition.join;
@@ -119,13 +134,8 @@ fn update(rows: &mut Rows, id: &TaskId, patch: Patch) -> Result<(), StoreError> 
     Ok(())
 }
 
-fn merged(definition: &Definition, fields: &Map<String, Value>) -> Result<Definition, StoreError> {
-    let rejected = |error: serde_json::Error| StoreError::Rejected(vec![error.to_string()]);
-    let mut value = serde_json::to_value(definition).map_err(rejected)?;
-    if let Value::Object(object) = &mut value {
-        object.extend(fields.clone());
-    }
-    serde_json::from_value(value).map_err(rejected)
+fn fixed(row: &super::TaskRow) -> StoreError {
+    StoreError::Fixed { id: row.id.clone(), kind: row.definition.origin.kind }
 }
 
 fn change_needs(rows: &mut Rows, of: usize, entries: &[Dependency]) -> Result<(), StoreError> {
@@ -134,21 +144,32 @@ fn change_needs(rows: &mut Rows, of: usize, entries: &[Dependency]) -> Result<()
         let refused = Refused::OutOfOrder { state: row.task.state.name() };
         return Err(StoreError::Refused { id: row.id.clone(), refused });
     }
-    let forest = row.forest;
+    let (forest, task) = (row.forest, row.id.clone());
     let mut needs = Vec::new();
+    let mut missing = Vec::new();
     for entry in entries {
-        let found = rows.find(&entry.id).filter(|(_, need)| need.forest == forest);
-        let Some((on, _)) = found else { return Err(StoreError::NoSuchTask(entry.id.clone())) };
         let kind = if entry.required { NeedKind::Required } else { NeedKind::Optional };
-        needs.push(Need { on, of, kind });
+        match rows.find(&entry.id).filter(|(_, need)| need.forest == forest) {
+            Some((on, _)) => needs.push(Need { on, of, kind }),
+            None => missing.push(entry.id.clone()),
+        }
+    }
+    if !missing.is_empty() {
+        return Err(StoreError::UnknownDependency { task, missing });
     }
     rows.needs.retain(|need| need.of != of || need.kind == NeedKind::Structure);
     rows.needs.extend(needs);
-    Ok(())
+    match rows.loop_through(of) {
+        Some(path) => Err(StoreError::Cycle { task, path }),
+        None => Ok(()),
+    }
 }
 
 fn delete(rows: &mut Rows, id: &TaskId) -> Result<u32, StoreError> {
     let mut going = vec![position(rows, id)?];
+    if let Some(row) = rows.row(going[0]).filter(|row| row.is_fixed()) {
+        return Err(fixed(row));
+    }
     let mut next = 0;
     while let Some(at) = going.get(next).copied() {
         going.extend(rows.children(at));
@@ -160,6 +181,9 @@ fn delete(rows: &mut Rows, id: &TaskId) -> Result<u32, StoreError> {
             reasons.push(format!("task {} is {}", row.id, row.task.state.name()));
         }
     }
+    if going.iter().any(|at| rows.links_to(*at).next().is_some()) {
+        reasons.push("task has dependent tasks and cannot be deleted".to_owned());
+    }
     for need in &rows.needs {
         let declared = need.kind != NeedKind::Structure;
         if declared && going.contains(&need.on) && !going.contains(&need.of) {
@@ -168,7 +192,8 @@ fn delete(rows: &mut Rows, id: &TaskId) -> Result<u32, StoreError> {
         }
     }
     if !reasons.is_empty() {
-        return Err(StoreError::Rejected(reasons));
+        let text = format!("Cannot delete task: {}", reasons.join("; "));
+        return Err(StoreError::Rejected(vec![text]));
     }
     remove(rows, &going);
     Ok(u32::try_from(going.len()).unwrap_or(u32::MAX))
@@ -189,7 +214,10 @@ pub(super) fn prune(rows: &mut Rows, finished_before: Timestamp, limit: u32) -> 
     let mut gone = 0;
     for tree in 0..rows.trees.len() {
         let row = &rows.trees[tree];
-        if row.open || row.finished_at.is_none_or(|at| at >= finished_before) {
+        if row.open
+            || rows.is_linked_from_elsewhere(tree)
+            || row.finished_at.is_none_or(|at| at >= finished_before)
+        {
             continue;
         }
         let of_tree = rows.all().filter(|(_, row)| row.tree == tree);
@@ -209,6 +237,21 @@ pub(super) fn prune(rows: &mut Rows, finished_before: Timestamp, limit: u32) -> 
 impl ControlStore for MemoryStore {
     async fn start(&self, wish: Start) -> Result<Started, StoreError> {
         self.change(|rows| start(rows, &wish))
+    }
+
+    async fn start_once(&self, wish: Start, promise: Idempotency) -> Result<Started, StoreError> {
+        self.change(|rows| {
+            if let Some(Answer::Started(first)) = rows.replay(Some(&promise))? {
+                return Ok(first);
+            }
+            let started = start(rows, &wish)?;
+            rows.remember(Some(promise), Answer::Started(started.clone()));
+            Ok(started)
+        })
+    }
+
+    async fn derive(&self, wish: Derive, ids: Arc<dyn Ids>) -> Result<Derived, StoreError> {
+        self.change(|rows| super::derive::derive(rows, &wish, ids.as_ref()))
     }
 
     async fn cancel(&self, batch: Vec<Cancel>) -> Result<Vec<CancelAnswer>, StoreError> {
