@@ -130,6 +130,10 @@ codes! {
     InvalidInputs = "0033", -32602, 400, "the inputs do not fit what the executor declares";
     /// The HTTP request is not one apflow answers.
     HttpRequest = "0034", -32600, 400, "the HTTP request is not one apflow answers";
+    /// Something that is not completed was to be linked or archived.
+    Unfinished = "0035", -32006, 409, "only what is completed can be linked or archived";
+    /// A link or an archived task was to be changed or run.
+    Fixed = "0036", -32006, 409, "a link or an archived task does not change";
     /// The schedule cannot be followed.
     InvalidSchedule = "0037", -32005, 400, "the schedule cannot be followed";
     /// The credential does not allow this.

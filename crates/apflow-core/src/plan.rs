@@ -22,6 +22,8 @@ pub struct Node {
     pub parent: Option<usize>,
     /// All needs, or any one.
     pub join: Join,
+    /// A link or an archived task: no run takes it along.
+    pub fixed: bool,
 }
 
 /// One need: `to` waits for `from`.
@@ -65,7 +67,8 @@ pub struct StillRunning {
 /// Without a `target` it is the whole submission: what failed, was blocked, skipped or never ran, and
 /// everything that waits for one of those, even if it completed before. With a target it is the same
 /// within the target and what it depends on; structure alone brings nothing in. What was cancelled
-/// never runs again. If nothing is left to do, `reexecute` runs what completed.
+/// never runs again, and what is fixed stays as it is. If nothing is left to do, `reexecute` runs what
+/// completed.
 pub fn start(
     nodes: &[Node],
     edges: &[Edge],
@@ -79,7 +82,9 @@ pub fn start(
         None => vec![true; nodes.len()],
         Some(target) => closure(nodes, edges, target),
     };
-    let may_run = |node: usize| wanted[node] && nodes[node].state != StateName::Cancelled;
+    let may_run = |node: usize| {
+        wanted[node] && nodes[node].state != StateName::Cancelled && !nodes[node].fixed
+    };
     let mut runs: Vec<bool> = (0..nodes.len())
         .map(|node| may_run(node) && nodes[node].state != StateName::Completed)
         .collect();
@@ -125,8 +130,9 @@ pub fn afresh(
     if let Some(node) = nodes.iter().position(|node| node.state.is_live()) {
         return Err(StillRunning { node });
     }
+    let unlocked = |node: &Node| Node { state: StateName::Created, failed: 0, ..*node };
     let fresh: Vec<Node> =
-        nodes.iter().map(|node| Node { state: StateName::Created, failed: 0, ..*node }).collect();
+        nodes.iter().map(|node| if node.fixed { *node } else { unlocked(node) }).collect();
     let begins = start(&fresh, edges, target, false)?;
     let cancelled = |begin: &&Begin| nodes[begin.node].state == StateName::Cancelled;
     let mut resets: Vec<usize> = begins.iter().filter(cancelled).map(|begin| begin.node).collect();
@@ -430,7 +436,7 @@ mod tests {
     use StateName as S;
 
     fn node(state: S) -> Node {
-        Node { state, failed: 0, tree: 0, parent: None, join: Join::All }
+        Node { state, failed: 0, tree: 0, parent: None, join: Join::All, fixed: false }
     }
 
     fn nodes<const N: usize>(states: [S; N]) -> Vec<Node> {
@@ -506,6 +512,19 @@ mod tests {
     fn nothing_begins_afresh_while_something_moves() {
         let nodes = nodes([S::Completed, S::Retrying]);
         assert_eq!(afresh(&nodes, &[], None), Err(StillRunning { node: 1 }));
+    }
+
+    #[test]
+    fn what_is_fixed_is_never_run_again_and_counts_as_it_stands() {
+        // 0 is a link; 1 needs it and failed, 2 needs 1 and was archived.
+        let mut nodes = nodes([S::Completed, S::Failed, S::Completed]);
+        nodes[0].fixed = true;
+        nodes[2].fixed = true;
+        let edges = needs(&[(1, 0, Required), (2, 1, Required)]);
+        assert_eq!(start(&nodes, &edges, None, false), Ok(begins(&[(1, 0, 0)])));
+        nodes[1].state = S::Completed;
+        assert_eq!(start(&nodes, &edges, None, true), Ok(begins(&[(1, 0, 0)])));
+        assert_eq!(start(&nodes, &edges, Some(0), true), Ok(begins(&[])));
     }
 
     #[test]

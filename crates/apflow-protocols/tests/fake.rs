@@ -9,18 +9,20 @@ use std::{
 use apflow_core::{
     api::{ApiError, Backend, Submit},
     code::Code,
+    derive::{self, Derive, Derived, Made, Source, Sources},
     executor::{Context, ExecuteError},
     id::{LeaseToken, Seq, TaskId, TreeId},
     problem::{Problem, Problems},
     registry::Registry,
     store::{
-        Cancel, CancelAnswer, Counts, Inserted, Page, Patch, Start, Started, StoreError,
-        Submission, TaskFilter, TreeStore,
+        Cancel, CancelAnswer, Counts, Idempotency, Inserted, Page, Patch, Start, Started,
+        StoreError, Submission, TaskFilter, TreeStore,
     },
     task::{
         Definition, Dependency, Failure, FailureKind, Outcome, Record, RunSummary, State, Status,
         Task, TreeOptions, TreeRecord,
     },
+    testing::SeededIds,
     time::{Clock, Timestamp},
 };
 use async_trait::async_trait;
@@ -44,6 +46,8 @@ pub(crate) struct Fake {
     records: Mutex<Vec<Record>>,
     /// What each idempotency key stood for.
     keys: Mutex<HashMap<(String, String), (String, Inserted)>>,
+    /// What each idempotency key started.
+    started: Mutex<HashMap<(String, String), (String, Started)>>,
     registry: Registry,
 }
 
@@ -53,7 +57,12 @@ impl Default for Fake {
         registry.function("nothing", "Does nothing.", |_: Anything, _: Context| async {
             Ok::<_, ExecuteError>(Anything {})
         });
-        Self { records: Mutex::default(), keys: Mutex::default(), registry }
+        Self {
+            records: Mutex::default(),
+            keys: Mutex::default(),
+            started: Mutex::default(),
+            registry,
+        }
     }
 }
 
@@ -258,6 +267,58 @@ impl Backend for Fake {
         Ok(Started { trees: vec![tree.clone()], tree, root, tasks })
     }
 
+    async fn start_once(&self, start: Start, promise: Idempotency) -> Result<Started, StoreError> {
+        let name = (promise.owner, promise.key);
+        let known = self.started.lock().expect("no panic holds it").get(&name).cloned();
+        match known {
+            Some((digest, first)) if digest == promise.digest => Ok(first),
+            Some(_) => Err(StoreError::KeyReused { key: name.1 }),
+            None => {
+                let started = self.start(start).await?;
+                let mut keys = self.started.lock().expect("no panic holds it");
+                keys.insert(name, (promise.digest, started.clone()));
+                Ok(started)
+            }
+        }
+    }
+
+    async fn derive(&self, wish: Derive) -> Result<Derived, StoreError> {
+        let mut records = self.lock();
+        let index = |id: &TaskId| records.iter().position(|record| record.id == *id);
+        let source = |record: &Record| Source {
+            id: record.id.clone(),
+            tree: index(&TaskId::new(record.tree_id.as_str())).unwrap_or(usize::MAX),
+            parent: record.parent_id.as_ref().and_then(index),
+            definition: record.definition.clone(),
+            completed: record.task.state == State::Completed,
+        };
+        let tasks = records.iter().map(source).collect();
+        let sources = Sources { tasks, options: TreeOptions::default() };
+        let made = match derive::derive(&sources, &wish, &SeededIds::new("new"))? {
+            Made::New(made) => made,
+            Made::Archived(archived) => {
+                for (at, definition) in archived {
+                    records[at].definition = definition;
+                }
+                let (trees, roots) = (vec![TreeId::new("t")], vec![wish.task]);
+                let inserted = Inserted { trees, roots, replayed: false };
+                return Ok(Derived { inserted, preview: None });
+            }
+        };
+        let original = |id: &Option<TaskId>| Some(records[index(id.as_ref()?)?].clone());
+        let originals = made.links.iter().map(original).collect();
+        let new = derive::preview(&made, originals, Noon.now());
+        let roots = new.iter().filter(|record| record.parent_id.is_none());
+        let roots: Vec<TaskId> = roots.map(|record| record.id.clone()).collect();
+        let trees = roots.iter().map(|root| TreeId::new(root.as_str())).collect();
+        let inserted = Inserted { trees, roots, replayed: false };
+        if wish.preview {
+            return Ok(Derived { inserted, preview: Some(new) });
+        }
+        records.extend(new);
+        Ok(Derived { inserted, preview: None })
+    }
+
     async fn wait(&self, tree: &TreeId) -> Result<RunSummary, StoreError> {
         loop {
             let run = self.run_of_tree(tree).await?.expect("a tree of this test");
@@ -416,6 +477,10 @@ impl TreeStore for Fake {
             started_at: None,
             finished_at: None,
         }))
+    }
+
+    async fn forget_keys(&self, _: Duration, _: u32) -> Result<u64, StoreError> {
+        Ok(0)
     }
 
     async fn prune(&self, _: Timestamp, _: u32) -> Result<u64, StoreError> {

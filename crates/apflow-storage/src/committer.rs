@@ -4,10 +4,11 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use apflow_core::{
-    id::{Seq, TaskId},
+    derive::Derive,
+    id::{Ids, Seq, TaskId},
     store::{
-        Cancel, CancelAnswer, Claim, Inserted, Patch, Refusal, Renewal, Settled, Settlement,
-        Signal, Start, Started, StoreError, Submission,
+        Cancel, CancelAnswer, Claim, Idempotency, Inserted, Patch, Refusal, Renewal, Settled,
+        Settlement, Signal, Start, Started, StoreError, Submission,
     },
     time::Timestamp,
 };
@@ -19,7 +20,7 @@ use crate::{
     error::is_out_of_reach,
     rows::Rows,
     schedule::{ScheduleCame, ScheduleJob},
-    steps::{self, Effects},
+    steps::{self, Derivation, Effects},
 };
 
 /// How many tasks one transaction stores, and how many jobs it takes up, at the most.
@@ -41,13 +42,15 @@ pub(crate) enum Job {
     Renew(Vec<Renewal>, Duration, Answer<Vec<Refusal>>),
     Lapse(u32, Answer<u32>),
     Recover(IsDead, Answer<u32>),
-    Start(Start, Answer<Started>),
+    Start(Start, Option<Idempotency>, Answer<Started>),
+    Derive(Box<Derive>, Arc<dyn Ids>, Answer<Derivation>),
     Cancel(Vec<Cancel>, Answer<Vec<CancelAnswer>>),
     Update(TaskId, Box<Patch>, Answer<()>),
     Delete(TaskId, Answer<u32>),
     Prune(Timestamp, u32, Answer<u64>),
     Schedule(Box<ScheduleJob>),
     Access(AccessJob, Answer<AccessCame>),
+    ForgetKeys(Duration, u32, Answer<u64>),
 }
 
 /// Where an answer goes.
@@ -63,6 +66,7 @@ impl Job {
             | Self::Start(..)
             | Self::Update(..)
             | Self::Delete(..)
+            | Self::Derive(..)
             | Self::Access(..) => true,
             Self::Cancel(..)
             | Self::Settle(..)
@@ -70,7 +74,8 @@ impl Job {
             | Self::Lapse(..)
             | Self::Recover(..)
             | Self::Schedule(..)
-            | Self::Prune(..) => false,
+            | Self::Prune(..)
+            | Self::ForgetKeys(..) => false,
         }
     }
 
@@ -98,10 +103,11 @@ impl Job {
             Self::Lapse(_, to) | Self::Recover(_, to) | Self::Delete(_, to) => {
                 drop(to.send(Err(error)));
             }
-            Self::Start(_, to) => drop(to.send(Err(error))),
+            Self::Start(_, _, to) => drop(to.send(Err(error))),
+            Self::Derive(_, _, to) => drop(to.send(Err(error))),
             Self::Cancel(_, to) => drop(to.send(Err(error))),
             Self::Update(_, _, to) => drop(to.send(Err(error))),
-            Self::Prune(_, _, to) => drop(to.send(Err(error))),
+            Self::Prune(_, _, to) | Self::ForgetKeys(_, _, to) => drop(to.send(Err(error))),
             Self::Schedule(job) => job.fail(error),
             Self::Access(_, to) => drop(to.send(Err(error))),
         }
@@ -379,6 +385,7 @@ pub(crate) enum Came {
     Renew(Vec<Refusal>),
     Number(u32),
     Start(Started),
+    Derive(Derivation),
     Cancel(Vec<CancelAnswer>),
     Done,
     Pruned(u64),
@@ -396,10 +403,13 @@ impl Came {
             (Job::Lapse(_, to) | Job::Recover(_, to) | Job::Delete(_, to), Self::Number(came)) => {
                 drop(to.send(Ok(came)));
             }
-            (Job::Start(_, to), Self::Start(came)) => drop(to.send(Ok(came))),
+            (Job::Start(_, _, to), Self::Start(came)) => drop(to.send(Ok(came))),
+            (Job::Derive(_, _, to), Self::Derive(came)) => drop(to.send(Ok(came))),
             (Job::Cancel(_, to), Self::Cancel(came)) => drop(to.send(Ok(came))),
             (Job::Update(_, _, to), Self::Done) => drop(to.send(Ok(()))),
-            (Job::Prune(_, _, to), Self::Pruned(came)) => drop(to.send(Ok(came))),
+            (Job::Prune(_, _, to) | Job::ForgetKeys(_, _, to), Self::Pruned(came)) => {
+                drop(to.send(Ok(came)));
+            }
             (Job::Schedule(job), Self::Schedule(came)) => {
                 if let Some(job) = came.send(*job) {
                     job.fail(stopped());
@@ -462,9 +472,13 @@ async fn carry_out(rows: &mut dyn Rows, jobs: &[Job]) -> Result<(Vec<Came>, Effe
                 let (count, more) = steps::recover(rows, is_dead.as_ref()).await?;
                 (Came::Number(count), more)
             }
-            Job::Start(start, _) => {
-                let (started, more) = steps::start(rows, start).await?;
+            Job::Start(start, promise, _) => {
+                let (started, more) = steps::start(rows, start, promise.as_ref()).await?;
                 (Came::Start(started), more)
+            }
+            Job::Derive(wish, ids, _) => {
+                let (derived, more) = steps::derive(rows, wish, ids.as_ref()).await?;
+                (Came::Derive(derived), more)
             }
             Job::Cancel(batch, _) => {
                 let (answers, more) = steps::cancel(rows, batch).await?;
@@ -483,6 +497,10 @@ async fn carry_out(rows: &mut dyn Rows, jobs: &[Job]) -> Result<(Vec<Came>, Effe
             }
             Job::Access(job, _) => {
                 (Came::Access(access::carry_out(rows, job).await?), Effects::default())
+            }
+            Job::ForgetKeys(older_than, limit, _) => {
+                let gone = steps::forget_keys(rows, *older_than, *limit).await?;
+                (Came::Pruned(gone), Effects::default())
             }
         };
         effects.add(more);

@@ -25,6 +25,7 @@ mod access;
 mod committer;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod derive_rows;
 mod error;
 mod migration;
 mod open;

@@ -12,6 +12,7 @@ macro_rules! list {
         }
         const LIST: &[(i64, &str, &str)] = &[
             (1, "tasks", file!("0001_tasks")),
+            (2, "references", file!("0002_references")),
             (3, "schedules", file!("0003_schedules")),
             (5, "access", file!("0005_access")),
         ];

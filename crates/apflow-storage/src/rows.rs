@@ -8,6 +8,7 @@ use async_trait::async_trait;
 
 use crate::{
     access::AccessRows,
+    derive_rows::DeriveRows,
     row::{ForestRow, HotRow, ScheduleRow, TreeRow},
     schedule_rows::ScheduleRows,
 };
@@ -61,6 +62,8 @@ pub(crate) struct ForestTask {
     pub(crate) parent: Option<i64>,
     /// `(task, kind)` in the author's order.
     pub(crate) needs: Vec<(i64, i64)>,
+    /// A link or an archived task.
+    pub(crate) fixed: bool,
 }
 
 /// One row of `af_work` as it is to be.
@@ -219,7 +222,7 @@ pub(crate) struct Values {
 
 /// One open transaction. Everything is a set; the order of calls is the steps' business.
 #[async_trait]
-pub(crate) trait Rows: AccessRows + ScheduleRows + Send {
+pub(crate) trait Rows: AccessRows + DeriveRows + ScheduleRows + Send {
     /// Reads what settling `settling` and claiming up to `ready` tasks needs, and locks it.
     async fn open(&mut self, settling: &[i64], ready: u32) -> Result<Opening, StoreError>;
 
@@ -235,6 +238,9 @@ pub(crate) trait Rows: AccessRows + ScheduleRows + Send {
         &mut self,
         forests: &[i64],
     ) -> Result<(Vec<ForestRow>, Vec<TreeRow>, Vec<ForestTask>), StoreError>;
+
+    /// The trees of whole submissions.
+    async fn trees(&mut self, forests: &[i64]) -> Result<Vec<TreeRow>, StoreError>;
 
     /// Writes what moved.
     async fn save(&mut self, save: &Save) -> Result<(), StoreError>;

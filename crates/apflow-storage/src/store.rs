@@ -3,11 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use apflow_core::{
-    id::{TaskId, TreeId},
+    derive::{self, Derive, Derived},
+    id::{Ids, TaskId, TreeId},
     store::{
-        Cancel, CancelAnswer, Claim, ControlStore, Counts, EventKind, Inserted, JournalStore,
-        NeedKind, Page, Patch, Refusal, Renewal, Settled, Settlement, Signal, Start, Started,
-        StoreError, Submission, TaskEvent, TaskFilter, TreeStore, Wake, WorkStore,
+        Cancel, CancelAnswer, Claim, ControlStore, Counts, EventKind, Idempotency, Inserted,
+        JournalStore, NeedKind, NewTree, Page, Patch, Refusal, Renewal, Settled, Settlement,
+        Signal, Start, Started, StoreError, Submission, TaskEvent, TaskFilter, TreeStore, Wake,
+        WorkStore,
     },
     task::{Record, RunSummary, StateName, Status},
     time::Timestamp,
@@ -19,6 +21,7 @@ use crate::{
     committer::{Job, Queue, Signals},
     read::{EventRow, Reads},
     row::{RecordRow, RunRow, record},
+    steps::{Derivation, Preview, archived},
 };
 
 /// At most so many failed and blocked tasks are named in a summary.
@@ -73,6 +76,40 @@ impl<R: Reads> Database<R> {
             workers.push(worker.to_owned());
         }
         Ok(())
+    }
+
+    /// What readers would see if it were stored.
+    async fn preview(&self, made: Preview, now: Timestamp) -> Result<Derived, StoreError> {
+        match made {
+            Preview::New(new) => {
+                let mut originals = Vec::with_capacity(new.links.len());
+                for link in &new.links {
+                    originals.push(match link {
+                        Some(original) => self.record(original).await?,
+                        None => None,
+                    });
+                }
+                let trees = &new.submission.trees;
+                let root = |tree: &NewTree| new.submission.tasks[tree.root].id.clone();
+                let inserted = Inserted {
+                    trees: trees.iter().map(|tree| tree.id.clone()).collect(),
+                    roots: trees.iter().map(root).collect(),
+                    replayed: false,
+                };
+                let preview = Some(derive::preview(&new, originals, now));
+                Ok(Derived { inserted, preview })
+            }
+            Preview::Archived { tree, root, tasks } => {
+                let mut preview = Vec::with_capacity(tasks.len());
+                for (id, definition) in tasks {
+                    let record = self.record(&id).await?;
+                    preview.extend(record.map(|record| archived(record, definition)));
+                }
+                let (trees, roots) = (vec![TreeId::new(tree)], vec![root]);
+                let inserted = Inserted { trees, roots, replayed: false };
+                Ok(Derived { inserted, preview: Some(preview) })
+            }
+        }
     }
 
     async fn summary(&self, row: Option<RunRow>) -> Result<Option<RunSummary>, StoreError> {
@@ -178,6 +215,10 @@ impl<R: Reads> TreeStore for Database<R> {
     async fn prune(&self, finished_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.ask(|to| Job::Prune(finished_before, limit, to)).await
     }
+
+    async fn forget_keys(&self, older_than: Duration, limit: u32) -> Result<u64, StoreError> {
+        self.ask(|to| Job::ForgetKeys(older_than, limit, to)).await
+    }
 }
 
 /// Parents before children, siblings in order of submission.
@@ -239,7 +280,18 @@ impl<R: Reads> WorkStore for Database<R> {
 #[async_trait]
 impl<R: Reads> ControlStore for Database<R> {
     async fn start(&self, start: Start) -> Result<Started, StoreError> {
-        self.ask(|to| Job::Start(start, to)).await
+        self.ask(|to| Job::Start(start, None, to)).await
+    }
+
+    async fn start_once(&self, start: Start, promise: Idempotency) -> Result<Started, StoreError> {
+        self.ask(|to| Job::Start(start, Some(promise), to)).await
+    }
+
+    async fn derive(&self, wish: Derive, ids: Arc<dyn Ids>) -> Result<Derived, StoreError> {
+        match self.ask(|to| Job::Derive(Box::new(wish), ids, to)).await? {
+            Derivation::Done(derived) => Ok(derived),
+            Derivation::Preview { made, now } => self.preview(made, now).await,
+        }
     }
 
     async fn cancel(&self, batch: Vec<Cancel>) -> Result<Vec<CancelAnswer>, StoreError> {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use apflow_core::store::Store;
-use apflow_storage::{OpenOptions, open, store_conformance};
+use apflow_core::{store::Store, testing::MemoryStore};
+use apflow_storage::{OpenOptions, derive_conformance, open, store_conformance};
 use tempfile::TempDir;
 
 async fn in_memory(options: OpenOptions) -> Arc<dyn Store> {
@@ -17,8 +17,13 @@ async fn in_a_file(options: OpenOptions) -> (Arc<dyn Store>, TempDir) {
     (store, dir)
 }
 
+async fn in_the_model(options: OpenOptions) -> Arc<dyn Store> {
+    Arc::new(MemoryStore::new(options.clock.expect("a bed has a clock")))
+}
+
 store_conformance!(sqlite_memory, in_memory);
 store_conformance!(sqlite_file, in_a_file);
+derive_conformance!(model, in_the_model);
 
 #[cfg(feature = "postgres")]
 store_conformance!(postgres, in_a_database_of_its_own);

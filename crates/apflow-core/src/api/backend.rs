@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::ApiError;
 use crate::{
+    derive::{Derive, Derived},
     engine::{Engine, SubmitError},
     id::{TaskId, TreeId},
     registry::Registry,
@@ -32,6 +33,12 @@ pub trait Backend: Send + Sync {
 
     /// Begins a run of what is stored.
     async fn start(&self, start: Start) -> Result<Started, StoreError>;
+
+    /// Begins a run, or gives the first answer to the same request again.
+    async fn start_once(&self, start: Start, promise: Idempotency) -> Result<Started, StoreError>;
+
+    /// Makes new tasks from stored ones, or archives them.
+    async fn derive(&self, wish: Derive) -> Result<Derived, StoreError>;
 
     /// Waits until the newest run of a tree has ended.
     async fn wait(&self, tree: &TreeId) -> Result<RunSummary, StoreError>;
@@ -73,6 +80,14 @@ impl Backend for Engine {
 
     async fn start(&self, start: Start) -> Result<Started, StoreError> {
         Self::start(self, start).await
+    }
+
+    async fn start_once(&self, start: Start, promise: Idempotency) -> Result<Started, StoreError> {
+        Self::start_once(self, start, promise).await
+    }
+
+    async fn derive(&self, wish: Derive) -> Result<Derived, StoreError> {
+        Self::derive(self, wish).await
     }
 
     async fn wait(&self, tree: &TreeId) -> Result<RunSummary, StoreError> {

@@ -6,6 +6,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     code::Code,
+    derive::DeriveError,
+    id::TaskId,
     problem::{Problem, Problems},
     registry::NoExecutor,
     store::StoreError,
@@ -198,6 +200,29 @@ impl From<StoreError> for ApiError {
             StoreError::AlreadyRunning { .. } => Code::AlreadyRunning,
             StoreError::Rejected(_) => Code::InvalidTree,
             StoreError::Overloaded { .. } => Code::Overloaded,
+            StoreError::Fixed { .. } => Code::Fixed,
+            StoreError::UnfinishedOriginal { .. } => Code::Unfinished,
+            StoreError::Cycle { task, path } => {
+                let problem = Problem {
+                    task: Some(task.to_string()),
+                    path: path.iter().map(ToString::to_string).collect(),
+                    ..fault(Code::Cycle, "dependencies", &error.to_string())
+                };
+                return Self {
+                    problems: vec![problem],
+                    ..Self::new(Code::Cycle, error.to_string())
+                };
+            }
+            StoreError::UnknownDependency { task, missing } => {
+                let one = |id: &TaskId| Problem {
+                    task: Some(task.to_string()),
+                    actual: Some(id.to_string()),
+                    ..fault(Code::UnknownReference, "dependencies", &error.to_string())
+                };
+                let problems = missing.iter().map(one).collect();
+                return Self { problems, ..Self::new(Code::UnknownReference, error.to_string()) };
+            }
+            StoreError::Derive(error) => return Self::from(error.clone()),
             StoreError::Corrupt { .. } | StoreError::Damaged { .. } => {
                 return Self::infrastructure(Code::DatabaseDamaged, error);
             }
@@ -212,6 +237,20 @@ impl From<StoreError> for ApiError {
             }
         };
         Self { hint: error.hint(), ..Self::new(code, error.to_string()) }
+    }
+}
+
+impl From<DeriveError> for ApiError {
+    fn from(error: DeriveError) -> Self {
+        let (code, field) = match &error {
+            DeriveError::Unfinished { .. } => (Code::Unfinished, "task_id"),
+            DeriveError::ForeignOwner => (Code::InvalidParams, "user_id"),
+            DeriveError::Outside(_) => (Code::InvalidTree, "task_id"),
+            DeriveError::NotAmong(id) => return Self::no_such_task(id),
+            DeriveError::Invalid(problems) => return Self::from(problems.clone()),
+        };
+        let hint = error.hint();
+        Self { hint, ..Self::refused(code, field, error.to_string()) }
     }
 }
 
@@ -247,7 +286,6 @@ impl From<NoExecutor> for ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::TaskId;
 
     #[test]
     fn a_wrong_parameter_is_named_with_what_was_expected_and_what_came() {

@@ -111,6 +111,7 @@ impl Gateway {
         }
         match call {
             Call::Create(create) => ops::author::create(self, caller, create).await,
+            Call::Derive(derive) => ops::derive::derive(self, caller, *derive).await,
             Call::Update(update) => ops::author::update(self, caller, update).await,
             Call::Delete(task) => ops::author::delete(self, caller, task).await,
             Call::Get(task) => ops::read::get(self, caller, &task).await,

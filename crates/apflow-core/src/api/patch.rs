@@ -7,8 +7,9 @@ use super::{ApiError, call::status_word, params::describe};
 use crate::{
     code::Code,
     id::check_id,
+    problem::{nearest, shortened},
     store::Patch,
-    submit::TASK_FIELDS,
+    submit::{TASK_FIELDS, is_known},
     task::{Dependency, Durability, Governance, Join, Priority, Schedule},
 };
 
@@ -41,6 +42,60 @@ const READ_ONLY: &[&str] = &[
 
 /// Reads every field, or says of every field that is wrong what is wrong with it.
 pub(super) fn read(fields: Map<String, Value>) -> Result<(Patch, Vec<String>), ApiError> {
+    read_as("Update failed", fields)
+}
+
+/// Reads the fields that copies get instead of those of their source: authored ones only, and a name
+/// that no field has is an error.
+///
+/// What a copy begins without anyway may be said once more: Python clients send it.
+pub(super) fn read_reset(fields: Map<String, Value>) -> Result<(Patch, Vec<String>), ApiError> {
+    let mut kept = Map::new();
+    let mut faults = Vec::new();
+    for (name, value) in fields {
+        let said_anyway = match name.as_str() {
+            "status" => value.is_null() || value == "pending",
+            "progress" => value.is_null() || value.as_f64() == Some(0.0),
+            "result" | "error" | "parent_id" => value.is_null(),
+            _ if READ_ONLY.contains(&name.as_str()) => value.is_null(),
+            _ => false,
+        };
+        if said_anyway {
+            continue;
+        }
+        match name.as_str() {
+            "status" | "progress" | "result" | "error" => {
+                let detail = format!("Cannot reset '{name}': a copy begins anew");
+                faults.push(ApiError::refused(Code::InvalidParams, &name, detail));
+            }
+            "dependencies" | "parent_id" => {
+                let detail = format!("Cannot reset '{name}': a copy hangs together as its source");
+                faults.push(ApiError::refused(Code::InvalidParams, &name, detail));
+            }
+            _ if !is_known(&name) => faults.push(no_such_field(&name)),
+            _ => {
+                kept.insert(name, value);
+            }
+        }
+    }
+    let read = read_as("Invalid reset_fields", kept);
+    if faults.is_empty() {
+        return read;
+    }
+    faults.extend(read.err());
+    Err(all("Invalid reset_fields", faults))
+}
+
+fn no_such_field(name: &str) -> ApiError {
+    let shown = describe(&json!(name));
+    let detail = match nearest(name, TASK_FIELDS.iter().copied()) {
+        Some(near) => format!("{shown} is not a field of a task; did you mean `{near}`?"),
+        None => format!("{shown} is not a field of a task"),
+    };
+    ApiError::refused(Code::InvalidParams, &format!("reset_fields.{}", shortened(name)), detail)
+}
+
+fn read_as(what: &str, fields: Map<String, Value>) -> Result<(Patch, Vec<String>), ApiError> {
     let mut patch = Patch::default();
     let mut warnings = Vec::new();
     let mut faults = Vec::new();
@@ -51,16 +106,20 @@ pub(super) fn read(fields: Map<String, Value>) -> Result<(Patch, Vec<String>), A
             Err(fault) => faults.push(fault),
         }
     }
-    if faults.is_empty() { Ok((patch, warnings)) } else { Err(all(faults)) }
+    if faults.is_empty() { Ok((patch, warnings)) } else { Err(all(what, faults)) }
 }
 
 /// One error for all of them, worded as the Python server joined them.
-fn all(faults: Vec<ApiError>) -> ApiError {
+fn all(what: &str, faults: Vec<ApiError>) -> ApiError {
     let first = faults[0].code;
     let code =
         if faults.iter().all(|fault| fault.code == first) { first } else { Code::InvalidParams };
-    let texts: Vec<_> = faults.iter().map(|fault| fault.detail.as_str()).collect();
-    let detail = format!("Update failed:\n- {}", texts.join("\n- "));
+    let begun = format!("{what}:\n- ");
+    let texts: Vec<_> = faults
+        .iter()
+        .map(|fault| fault.detail.strip_prefix(&begun).unwrap_or(&fault.detail))
+        .collect();
+    let detail = format!("{begun}{}", texts.join("\n- "));
     let problems = faults.into_iter().flat_map(|fault| fault.problems).collect();
     ApiError { problems, ..ApiError::new(code, detail) }
 }

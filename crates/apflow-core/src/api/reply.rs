@@ -44,6 +44,8 @@ pub enum Reply {
     Counted(Counted),
     /// How a run began, and how it ended if it was waited for.
     Executed(Box<Executed>),
+    /// A link was to be run: its original has done so, and nothing runs.
+    Linked(Box<Linked>),
     /// A run of the tree was going on.
     AlreadyRunning {
         /// The root of the tree.
@@ -115,6 +117,19 @@ pub struct Executed {
     pub warnings: Vec<String>,
 }
 
+/// A link that was to be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Linked {
+    /// The root of its tree.
+    pub root: TaskId,
+    /// The link.
+    pub task: TaskId,
+    /// What it answers for.
+    pub original: TaskId,
+    /// Where that stands.
+    pub status: Status,
+}
+
 /// What became of one wish to stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cancelled {
@@ -174,6 +189,7 @@ impl Reply {
             Self::Tree(records) => wire::tree(records),
             Self::Counted(counted) => counted_json(counted),
             Self::Executed(executed) => executed_json(executed),
+            Self::Linked(linked) => linked_json(linked),
             Self::AlreadyRunning { root } => json!({
                 "success": false, "protocol": PROTOCOL, "root_task_id": root,
                 "status": "already_running",
@@ -247,6 +263,22 @@ fn executed_json(executed: &Executed) -> Value {
         object["blocked_tasks"] = json!(all(|run| &run.blocked_tasks));
     }
     object
+}
+
+fn linked_json(linked: &Linked) -> Value {
+    let Linked { root, task, original, status } = linked;
+    let outcome = match status {
+        Status::Completed => Some(Outcome::Completed),
+        Status::Failed => Some(Outcome::Failed),
+        Status::Cancelled => Some(Outcome::Cancelled),
+        Status::Pending | Status::InProgress => None,
+    };
+    json!({
+        "success": true, "protocol": PROTOCOL, "root_task_id": root, "task_id": task,
+        "status": "started",
+        "message": format!("Nothing to run: task {task} is a link and answers for {original}"),
+        "outcome": outcome, "failed_tasks": [], "blocked_tasks": [],
+    })
 }
 
 fn cancelled_json(item: &Cancelled) -> Value {

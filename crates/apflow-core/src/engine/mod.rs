@@ -25,13 +25,17 @@ pub use config::EngineConfig;
 pub use worker::{Drained, Worker};
 
 use crate::{
+    derive::{Derive, Derived},
     hook::Hook,
     id::{Ids, NodeId, TaskId, TreeId},
     observe::{Observer, Seen},
     problem::Problems,
     registry::Registry,
     schema::Schemas,
-    store::{Cancel, CancelAnswer, Inserted, Patch, Start, Started, Store, StoreError, TaskEvent},
+    store::{
+        Cancel, CancelAnswer, Idempotency, Inserted, Patch, Start, Started, Store, StoreError,
+        TaskEvent,
+    },
     submit::{self, Limits, Order},
     task::RunSummary,
 };
@@ -172,6 +176,23 @@ impl Engine {
     /// Begins a run of what is stored.
     pub async fn start(&self, start: Start) -> Result<Started, StoreError> {
         self.inner.store.start(start).await
+    }
+
+    /// Begins a run unless the same request came before under this key; then the first answer again.
+    pub async fn start_once(
+        &self,
+        start: Start,
+        promise: Idempotency,
+    ) -> Result<Started, StoreError> {
+        self.inner.store.start_once(start, promise).await
+    }
+
+    /// Makes new tasks from stored ones, or archives them; durable when it returns.
+    ///
+    /// What is made may be as large as what is submitted, whatever the wish says of it.
+    pub async fn derive(&self, wish: Derive) -> Result<Derived, StoreError> {
+        let wish = Derive { limits: self.inner.limits, ..wish };
+        self.inner.store.derive(wish, Arc::clone(&self.inner.ids)).await
     }
 
     /// Cancels tasks with what hangs under them and what requires them.

@@ -1,7 +1,9 @@
 //! What can go wrong below, sorted by what the caller can do about it.
 
 use crate::{
+    derive::DeriveError,
     id::{TaskId, TreeId},
+    task::OriginType,
     transition::Refused,
 };
 
@@ -42,6 +44,42 @@ pub enum StoreError {
     /// The request breaks a rule; each text is one reason.
     #[error("{}", .0.join("; "))]
     Rejected(Vec<String>),
+    /// The dependencies of a task would make tasks wait for one another.
+    #[error(
+        "Circular dependency detected involving task '{task}'. Tasks cannot have circular \
+         dependencies as this would cause infinite loops."
+    )]
+    Cycle {
+        /// The task that was to get them.
+        task: TaskId,
+        /// The tasks of the loop, the first one again at the end.
+        path: Vec<TaskId>,
+    },
+    /// The dependencies of a task name tasks that its submission does not have.
+    #[error("{}", unknown(task, missing))]
+    UnknownDependency {
+        /// The task that was to get them.
+        task: TaskId,
+        /// What is not there, or not in the same submission.
+        missing: Vec<TaskId>,
+    },
+    /// The task is a link or was archived, and does not change any more.
+    #[error("task {id} {}", fixed(*kind))]
+    Fixed {
+        /// The task.
+        id: TaskId,
+        /// What it is.
+        kind: OriginType,
+    },
+    /// A run needs what a link answers with, and there is no result yet, or no more.
+    #[error("task {link} is a link to a task that has not completed")]
+    UnfinishedOriginal {
+        /// The link.
+        link: TaskId,
+    },
+    /// New tasks cannot be made from these.
+    #[error(transparent)]
+    Derive(#[from] DeriveError),
     /// A row cannot be read; it was set aside.
     #[error("row {row} of {table} cannot be read: {what}")]
     Corrupt {
@@ -108,6 +146,20 @@ pub enum StoreError {
     },
 }
 
+fn unknown(task: &TaskId, missing: &[TaskId]) -> String {
+    let one = |id: &TaskId| {
+        format!("Dependency reference '{id}' not found in the submission of task '{task}'")
+    };
+    missing.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+const fn fixed(kind: OriginType) -> &'static str {
+    match kind {
+        OriginType::Archive => "is archived and cannot be changed or run",
+        _ => "is a link and cannot be changed or run",
+    }
+}
+
 impl StoreError {
     /// What the person at the keyboard can do about it.
     pub fn hint(&self) -> Option<String> {
@@ -133,6 +185,11 @@ impl StoreError {
             Self::Overloaded { .. } => {
                 Some("send the request again a little later; nothing of it was done".to_owned())
             }
+            Self::Fixed { .. } => Some("copy it with tasks.clone and change the copy".to_owned()),
+            Self::UnfinishedOriginal { .. } => {
+                Some("wait until the task it links to has completed".to_owned())
+            }
+            Self::Derive(error) => error.hint(),
             _ => None,
         }
     }

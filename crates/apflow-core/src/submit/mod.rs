@@ -13,8 +13,8 @@ mod structure;
 mod tests;
 
 pub use compile::compile;
-pub(crate) use read::described;
 pub use read::{TASK_FIELDS, read_tasks};
+pub(crate) use read::{described, is_known};
 
 use serde_json::{Map, Value};
 

@@ -518,7 +518,7 @@ pub(super) fn check_count(found: usize, most: usize) -> Problem {
 }
 
 /// Whether a task has a field of this name, whoever may set it.
-pub(super) fn is_known(field: &str) -> bool {
+pub(crate) fn is_known(field: &str) -> bool {
     [TASK_FIELDS, ENGINE_FIELDS, PROGRESS_FIELDS].iter().any(|fields| fields.contains(&field))
 }
 

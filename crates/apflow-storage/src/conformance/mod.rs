@@ -26,9 +26,11 @@ mod forest;
 pub mod access;
 pub mod cancel;
 pub mod claim;
+pub mod derive;
 pub mod failure;
 pub mod joins;
 pub mod journal;
+pub mod keys;
 pub mod prune;
 pub mod results;
 pub mod settle;
@@ -165,6 +167,35 @@ macro_rules! store_conformance {
                 update::a_deleted_blocked_task_does_not_fail_the_next_run,
                 update::a_place_in_the_order_is_never_given_twice,
 
+                derive::a_copy_begins_anew_and_hangs_together_as_its_source,
+                derive::a_copy_has_the_callers_inputs_and_the_fields_that_are_reset,
+                derive::a_task_alone_is_made_without_parent_and_dependencies,
+                derive::a_dependency_beside_the_subtree_is_refused_or_taken_along,
+                derive::what_depends_on_the_tasks_comes_along_if_it_is_asked_for,
+                derive::dependencies_across_the_trees_of_a_submission_are_taken_along,
+                derive::a_link_answers_with_what_its_original_says,
+                derive::a_link_or_copy_of_a_link_is_one_of_the_original,
+                derive::only_what_completed_is_linked_or_archived,
+                derive::a_link_does_not_change_and_runs_nothing,
+                derive::an_archive_does_not_change,
+                derive::an_archived_part_stays_while_the_rest_runs_again,
+                derive::a_mixed_tree_runs_its_copies_with_the_results_of_its_links,
+                derive::a_copied_parent_waits_for_copies_below_a_link,
+                derive::an_original_is_not_run_again_while_its_links_are_read,
+                derive::what_is_linked_to_cannot_be_deleted,
+                derive::what_is_linked_to_is_not_pruned_before_its_links,
+                derive::nobody_gets_a_link_to_a_task_of_somebody_else,
+                derive::a_preview_stores_nothing,
+                derive::a_link_and_a_new_run_of_its_original_do_not_meet,
+                derive::what_cannot_be_stored_is_not_stored_in_part,
+
+                keys::a_key_begins_one_run,
+                keys::a_key_is_not_for_another_run_or_tree,
+                keys::a_refused_run_does_not_use_up_its_key,
+                keys::a_key_makes_one_tree,
+                keys::k9_a_hundred_requests_with_one_key_begin_one_run_and_make_one_tree,
+                keys::keys_are_forgotten_after_a_while,
+
                 prune::what_ended_long_ago_goes_in_bounded_batches,
                 prune::what_runs_or_never_ran_stays,
                 prune::a_submission_goes_only_as_a_whole,
@@ -197,6 +228,17 @@ macro_rules! store_conformance {
         }
     };
     (@rules ($open:expr) $($group:ident :: $rule:ident,)*) => {
+        $crate::store_conformance! { @some ($open) $($group :: $rule,)* }
+
+        #[test]
+        fn every_rule_is_stamped() {
+            assert_eq!(
+                $crate::conformance::rules_that_are_missing(&[$(stringify!($rule)),*]),
+                [""; 0]
+            );
+        }
+    };
+    (@some ($open:expr) $($group:ident :: $rule:ident,)*) => {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $rule() {
@@ -205,13 +247,45 @@ macro_rules! store_conformance {
                 $crate::conformance::audit(bed.store.as_ref()).await;
             }
         )*
+    };
+}
 
-        #[test]
-        fn every_rule_is_stamped() {
-            assert_eq!(
-                $crate::conformance::rules_that_are_missing(&[$(stringify!($rule)),*]),
-                [""; 0]
-            );
+/// Tests of the rules of derived tasks and of keys alone, for the model that the databases follow.
+#[macro_export]
+macro_rules! derive_conformance {
+    ($module:ident, $open:expr) => {
+        mod $module {
+            use super::*;
+
+            $crate::store_conformance! { @some ($open)
+                derive::a_copy_begins_anew_and_hangs_together_as_its_source,
+                derive::a_copy_has_the_callers_inputs_and_the_fields_that_are_reset,
+                derive::a_task_alone_is_made_without_parent_and_dependencies,
+                derive::a_dependency_beside_the_subtree_is_refused_or_taken_along,
+                derive::what_depends_on_the_tasks_comes_along_if_it_is_asked_for,
+                derive::dependencies_across_the_trees_of_a_submission_are_taken_along,
+                derive::a_link_answers_with_what_its_original_says,
+                derive::a_link_or_copy_of_a_link_is_one_of_the_original,
+                derive::only_what_completed_is_linked_or_archived,
+                derive::a_link_does_not_change_and_runs_nothing,
+                derive::an_archive_does_not_change,
+                derive::an_archived_part_stays_while_the_rest_runs_again,
+                derive::a_mixed_tree_runs_its_copies_with_the_results_of_its_links,
+                derive::a_copied_parent_waits_for_copies_below_a_link,
+                derive::an_original_is_not_run_again_while_its_links_are_read,
+                derive::what_is_linked_to_cannot_be_deleted,
+                derive::what_is_linked_to_is_not_pruned_before_its_links,
+                derive::nobody_gets_a_link_to_a_task_of_somebody_else,
+                derive::a_preview_stores_nothing,
+                derive::a_link_and_a_new_run_of_its_original_do_not_meet,
+                derive::what_cannot_be_stored_is_not_stored_in_part,
+                keys::a_key_begins_one_run,
+                keys::a_key_is_not_for_another_run_or_tree,
+                keys::a_refused_run_does_not_use_up_its_key,
+                keys::a_key_makes_one_tree,
+                keys::k9_a_hundred_requests_with_one_key_begin_one_run_and_make_one_tree,
+                keys::keys_are_forgotten_after_a_while,
+            }
         }
     };
 }
@@ -222,8 +296,10 @@ pub fn rules_that_are_missing(listed: &[&str]) -> Vec<&'static str> {
         include_str!("access.rs"),
         include_str!("cancel.rs"),
         include_str!("claim.rs"),
+        include_str!("derive.rs"),
         include_str!("failure.rs"),
         include_str!("journal.rs"),
+        include_str!("keys.rs"),
         include_str!("joins.rs"),
         include_str!("prune.rs"),
         include_str!("results.rs"),

@@ -33,7 +33,11 @@ fn object(value: Value) -> Map<String, Value> {
 
 fn rejected(answer: Result<(), StoreError>) -> String {
     match answer {
-        Err(error @ StoreError::Rejected(_)) => error.to_string(),
+        Err(
+            error @ (StoreError::Rejected(_)
+            | StoreError::Cycle { .. }
+            | StoreError::UnknownDependency { .. }),
+        ) => error.to_string(),
         other => panic!("it should have been rejected: {other:?}"),
     }
 }

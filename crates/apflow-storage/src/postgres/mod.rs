@@ -5,6 +5,7 @@
 mod access;
 mod connect;
 mod decode;
+mod derive;
 mod encode;
 mod reads;
 mod rows;

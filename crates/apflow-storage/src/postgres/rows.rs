@@ -54,7 +54,11 @@ impl<'a> PgRows<'a> {
     }
 
     /// Runs a script for the rows of each of its statements; the first one begins the transaction.
-    async fn script(&mut self, what: &str, text: String) -> Result<Vec<Vec<PgRow>>, StoreError> {
+    pub(super) async fn script(
+        &mut self,
+        what: &str,
+        text: String,
+    ) -> Result<Vec<Vec<PgRow>>, StoreError> {
         if self.begun {
             return self.writer.script(what, text).await;
         }
@@ -189,9 +193,16 @@ impl Rows for PgRows<'_> {
                 parent: row.try_get(0)?,
                 needs: edges(needs.as_deref()),
                 hot: decode::hot(row, 2)?,
+                fixed: decode::flag(row, 19)?,
             })
         })?;
         Ok((forest_rows, trees, tasks))
+    }
+
+    async fn trees(&mut self, forests: &[i64]) -> Result<Vec<TreeRow>, StoreError> {
+        let text = format!("EXECUTE af_load_forest_trees({});", numbers(forests));
+        let read = self.script("reading trees", text).await?.into_iter().next();
+        decode::all(&read.unwrap_or_default(), decode::tree)
     }
 
     async fn save(&mut self, save: &Save) -> Result<(), StoreError> {

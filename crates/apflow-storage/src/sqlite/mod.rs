@@ -2,6 +2,7 @@
 
 mod access;
 mod decode;
+mod derive;
 mod encode;
 mod hot;
 mod lock;

@@ -59,7 +59,7 @@ impl SqliteReads {
         let mut records = Vec::with_capacity(rows.len());
         for (mut record, parts) in decode::all(&rows, decode::record)? {
             if parts > 0 {
-                let statement = sqlx::query(sql::LOAD_PARTS).bind(record.hot.seq);
+                let statement = sqlx::query(sql::LOAD_PARTS).bind(record.output_of);
                 let rows = self.fetch("reading a large result", statement).await?;
                 let bodies = decode::all(&rows, |row| row.try_get::<String, _>(0))?;
                 record.output = Some(bodies.concat());
@@ -113,14 +113,16 @@ impl Reads for SqliteReads {
     }
 
     async fn list(&self, filter: &TaskFilter, page: Page) -> Result<Vec<RecordRow>, StoreError> {
-        let statement = filtered(sql::LIST_TASKS, filter)?
-            .bind(i64::from(page.limit))
-            .bind(i64::from(page.offset));
+        let text = if filter.user_id.is_some() { sql::LIST_TASKS_OF_USER } else { sql::LIST_TASKS };
+        let statement =
+            filtered(text, filter)?.bind(i64::from(page.limit)).bind(i64::from(page.offset));
         self.records(statement).await
     }
 
     async fn count(&self, filter: &TaskFilter) -> Result<Vec<(String, i64)>, StoreError> {
-        let rows = self.fetch("counting tasks", filtered(sql::COUNT_TASKS, filter)?).await?;
+        let of_user = filter.user_id.is_some();
+        let text = if of_user { sql::COUNT_TASKS_OF_USER } else { sql::COUNT_TASKS };
+        let rows = self.fetch("counting tasks", filtered(text, filter)?).await?;
         decode::all(&rows, |row| Ok((row.try_get(0)?, row.try_get(1)?)))
     }
 

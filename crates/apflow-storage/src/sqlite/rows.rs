@@ -338,9 +338,15 @@ impl Rows for SqliteRows<'_> {
                 parent: row.try_get(0)?,
                 needs: edges(needs.as_deref()),
                 hot: decode::hot(row, 2)?,
+                fixed: row.try_get(19)?,
             })
         })?;
         Ok((forest_rows, trees, tasks))
+    }
+
+    async fn trees(&mut self, forests: &[i64]) -> Result<Vec<TreeRow>, StoreError> {
+        let statement = sqlx::query(sql::LOAD_FOREST_TREES).bind(json(forests)?);
+        decode::all(&self.fetch("reading trees", statement).await?, decode::tree)
     }
 
     async fn save(&mut self, save: &Save) -> Result<(), StoreError> {

@@ -87,6 +87,19 @@ statements! {
     FORGET_SEEN = "forget_seen";
     SPAN_OF_SEEN = "span_of_seen";
     INSERT_SEEN = "insert_seen";
+    LINKED_FORESTS = "linked_forests";
+    LOAD_SOURCES = "load_sources";
+    SAVE_LINKS = "save_links";
+    INSERT_REFERENCES = "insert_references";
+    ARCHIVE_TASKS = "archive_tasks";
+    LINKED_TASKS = "linked_tasks";
+    UNFINISHED_ORIGINALS = "unfinished_originals";
+    RUNNING_READERS = "running_readers";
+    IS_REFERENCED = "is_referenced";
+    DELETE_REFERENCES = "delete_references";
+    FORGET_KEYS = "forget_keys";
+    LIST_TASKS_OF_USER = "list_tasks_of_user";
+    COUNT_TASKS_OF_USER = "count_tasks_of_user";
 }
 
 /// Every statement that is only sent joined to others, for the test that prepares them.

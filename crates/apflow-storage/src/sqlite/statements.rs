@@ -65,6 +65,20 @@ fn reads_a_whole_table(step: &str) -> bool {
 }
 
 #[tokio::test]
+async fn what_belongs_to_one_owner_is_found_by_the_index_on_owners() {
+    let mut connection = migrated().await;
+    for text in [sql::LIST_TASKS_OF_USER, sql::COUNT_TASKS_OF_USER] {
+        let plan = plan(&mut connection, text).await;
+        let searches = |step: &String| {
+            step.starts_with("SEARCH t") && step.contains("INDEX af_tasks_user (user_id=?")
+        };
+        assert!(plan.iter().any(searches), "{plan:#?}");
+        let sorts = |step: &String| step.contains("ORDER BY");
+        assert!(text == sql::COUNT_TASKS_OF_USER || !plan.iter().any(sorts), "{plan:#?}");
+    }
+}
+
+#[tokio::test]
 async fn no_statement_but_the_filtered_lists_reads_a_whole_table() {
     // A filter may ask for everything; what was set aside is a handful of rows, and so are tokens.
     let may =

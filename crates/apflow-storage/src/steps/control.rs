@@ -5,19 +5,29 @@ use std::time::Duration;
 use apflow_core::{
     id::{TaskId, TreeId},
     plan::{self, Cause},
-    store::{Cancel, CancelAnswer, Start, StartScope, Started, StoreError},
+    store::{Cancel, CancelAnswer, Idempotency, Start, StartScope, Started, StoreError},
+    task::{Definition, OriginType},
     transition::Event,
 };
+use serde::Deserialize;
+use serde_json::json;
 
 use super::{Effects, Working, schedule};
-use crate::rows::{Found, Rows};
+use crate::rows::{Found, NewKeyRow, Rows};
 
-/// Begins a run of what is stored.
+/// Begins a run of what is stored, or gives the first answer to the same request again.
 pub(crate) async fn start<R: Rows + ?Sized>(
     rows: &mut R,
     start: &Start,
+    promise: Option<&Idempotency>,
 ) -> Result<(Started, Effects), StoreError> {
     let found = find(rows, &start.task).await?;
+    // What its links answer for may not begin anew at the same time.
+    let originals = rows.linked_forests(found.forest).await?;
+    if !originals.is_empty() {
+        let all: Vec<i64> = originals.iter().copied().chain([found.forest]).collect();
+        rows.hold(&all).await?;
+    }
     let mut work = Working::new(rows.now().await?);
     // A schedule is locked before the submission, as schedulers do.
     let scheduled = match start.scope {
@@ -25,9 +35,24 @@ pub(crate) async fn start<R: Rows + ?Sized>(
         StartScope::Auto => None,
     };
     let graph = work.whole(rows, &[found.forest]).await?;
+    // Whoever came before with this key has let go of the lock.
+    if let Some(promise) = promise
+        && let Some((digest, first)) = rows.key(&promise.owner, &promise.key).await?
+    {
+        return Ok((started_before(promise, &digest, &first)?, Effects::default()));
+    }
+    if graph.index(found.seq).is_some_and(|node| graph.nodes[node].fixed) {
+        let kind = origin(rows, found.seq).await?;
+        if kind != OriginType::Link || start.reexecute {
+            return Err(StoreError::Fixed { id: start.task.clone(), kind });
+        }
+    }
     let target = if found.seq == found.tree { None } else { graph.index(found.seq) };
     let begun = begin(&mut work, &graph, target, start.scope, start.reexecute)?
         .ok_or_else(|| StoreError::AlreadyRunning { root: TaskId::new(found.root_id.clone()) })?;
+    if !begun.tasks.is_empty() {
+        may_begin(rows, found.forest, !originals.is_empty(), &begun.tasks).await?;
+    }
     // The row of a tree is that of its root, so its id can be read like that of a task.
     let (ids, _) = rows.claimed(&begun.trees).await?;
     work.carry_through(rows).await?;
@@ -38,17 +63,87 @@ pub(crate) async fn start<R: Rows + ?Sized>(
         tree: TreeId::new(found.tree_id),
         root: TaskId::new(found.root_id),
         trees: ids.into_iter().map(|row| TreeId::new(row.tree_id)).collect(),
-        tasks: begun.tasks,
+        tasks: u32::try_from(begun.tasks.len()).unwrap_or(u32::MAX),
     };
-    Ok((started, work.finish_with(rows).await?))
+    let now = work.now;
+    let effects = work.finish_with(rows).await?;
+    if let Some(promise) = promise {
+        let row = NewKeyRow {
+            owner: promise.owner.clone(),
+            key: promise.key.clone(),
+            digest: promise.digest.clone(),
+            trees: json!({
+                "tree": started.tree, "root": started.root, "trees": started.trees,
+                "tasks": started.tasks,
+            })
+            .to_string(),
+        };
+        rows.save_key(&row, now).await?;
+    }
+    Ok((started, effects))
+}
+
+/// The answer that was given when the key was used first.
+fn started_before(promise: &Idempotency, digest: &str, first: &str) -> Result<Started, StoreError> {
+    if digest != promise.digest {
+        return Err(StoreError::KeyReused { key: promise.key.clone() });
+    }
+    let corrupt = |error: serde_json::Error| StoreError::Corrupt {
+        table: "af_idempotency",
+        row: promise.key.clone(),
+        what: format!("trees: {error}"),
+    };
+    let first: First = serde_json::from_str(first).map_err(corrupt)?;
+    let First { tree, root, trees, tasks } = first;
+    Ok(Started { tree, root, trees, tasks })
+}
+
+/// A [`Started`] as it is kept with its key.
+#[derive(Deserialize)]
+struct First {
+    tree: TreeId,
+    root: TaskId,
+    trees: Vec<TreeId>,
+    tasks: u32,
+}
+
+/// Whether a run may begin with these tasks: the originals of the links it reads are there, and nobody
+/// else is reading what it would do again.
+async fn may_begin<R: Rows + ?Sized>(
+    rows: &mut R,
+    forest: i64,
+    has_links: bool,
+    seqs: &[i64],
+) -> Result<(), StoreError> {
+    if has_links && let Some(link) = rows.unfinished_original(forest).await? {
+        return Err(StoreError::UnfinishedOriginal { link: TaskId::new(link) });
+    }
+    match rows.running_reader(forest, seqs).await? {
+        Some(root) => Err(StoreError::AlreadyRunning { root: TaskId::new(root) }),
+        None => Ok(()),
+    }
+}
+
+/// How a task was made.
+pub(crate) async fn origin<R: Rows + ?Sized>(
+    rows: &mut R,
+    seq: i64,
+) -> Result<OriginType, StoreError> {
+    let authored = rows.authored(seq).await?;
+    let definition = serde_json::from_str::<Definition>(&authored.definition);
+    definition.map(|definition| definition.origin.kind).map_err(|error| StoreError::Corrupt {
+        table: "af_tasks",
+        row: seq.to_string(),
+        what: format!("definition: {error}"),
+    })
 }
 
 /// What a new run set in motion.
 pub(crate) struct Begun {
     /// Trees of which it runs tasks.
     pub(crate) trees: Vec<i64>,
-    /// How many tasks.
-    pub(crate) tasks: u32,
+    /// The tasks.
+    pub(crate) tasks: Vec<i64>,
 }
 
 /// Sets a new run of a submission in motion, or says by none that one is going on.
@@ -91,7 +186,8 @@ pub(crate) fn begin(
     for (tree, deadline) in trees.iter().zip(deadlines) {
         work.begin_run(*tree, deadline);
     }
-    Ok(Some(Begun { trees, tasks: u32::try_from(begins.len()).unwrap_or(u32::MAX) }))
+    let tasks = begins.iter().map(|begin| graph.seq(begin.node)).collect();
+    Ok(Some(Begun { trees, tasks }))
 }
 
 /// A timeout as a duration; nonsense means none.

@@ -108,7 +108,7 @@ fn trees_text(inserted: &Inserted, submission: &Submission, places: &[i64]) -> S
     serde_json::Value::Array(trees).to_string()
 }
 
-fn replay(key: &str, same: bool, trees: &str) -> Result<Inserted, StoreError> {
+pub(crate) fn replay(key: &str, same: bool, trees: &str) -> Result<Inserted, StoreError> {
     if !same {
         return Err(StoreError::KeyReused { key: key.to_owned() });
     }
@@ -230,6 +230,7 @@ fn begins(submission: &Submission) -> Option<Vec<Begin>> {
             tree: task.tree,
             parent: task.parent,
             join: task.definition.join,
+            fixed: false,
         })
         .collect();
     let edges: Vec<Edge> = submission

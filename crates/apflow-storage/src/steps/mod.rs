@@ -2,6 +2,7 @@
 
 mod claim;
 mod control;
+mod derive;
 mod insert;
 mod prune;
 pub(crate) mod schedule;
@@ -11,8 +12,9 @@ mod update;
 mod working;
 
 pub(crate) use control::{cancel, start};
+pub(crate) use derive::{Came as Derivation, Preview, archived, derive};
 pub(crate) use insert::insert;
-pub(crate) use prune::prune;
+pub(crate) use prune::{forget_keys, prune};
 pub(crate) use settle::{Part, settle};
 pub(crate) use time::{lapse, recover, renew};
 pub(crate) use update::{delete, update};

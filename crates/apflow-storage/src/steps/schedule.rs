@@ -236,12 +236,13 @@ impl Pass {
                 return Ok(());
             }
         };
+        let busy = self.is_busy(due.row.forest) || self.is_read(rows, due.row.forest).await?;
         let act = firing::act(&Look {
             task: &due.id,
             plan: &plan,
             standing: due.row.standing,
             oldest: due.oldest,
-            busy: self.is_busy(due.row.forest),
+            busy,
             due: slots,
             now: self.work.now,
         });
@@ -268,6 +269,19 @@ impl Pass {
         tasks
             .iter()
             .any(|task| self.work.task(task.hot.seq).is_some_and(|task| task.state.is_live()))
+    }
+
+    /// Whether running trees read results of this submission through links, or it reads some itself
+    /// that are not there.
+    async fn is_read<R: Rows + ?Sized>(
+        &self,
+        rows: &mut R,
+        forest: i64,
+    ) -> Result<bool, StoreError> {
+        let tasks = self.forests.get(&forest).map(Vec::as_slice).unwrap_or_default();
+        let seqs: Vec<i64> = tasks.iter().map(|task| task.hot.seq).collect();
+        Ok(rows.running_reader(forest, &seqs).await?.is_some()
+            || rows.unfinished_original(forest).await?.is_some())
     }
 
     fn graph(&self, forest: i64) -> Graph {

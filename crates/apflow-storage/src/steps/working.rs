@@ -535,6 +535,7 @@ impl Working {
                 tree,
                 parent: None,
                 join: entry.task.join,
+                fixed: task.fixed,
             });
         }
         for task in tasks {

@@ -3,11 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use apflow::core::{
-    id::{TaskId, TreeId},
+    derive::{Derive, Derived},
+    id::{Ids, TaskId, TreeId},
     store::{
-        Cancel, CancelAnswer, Claim, ControlStore, Counts, Inserted, JournalStore, Page, Patch,
-        Refusal, Renewal, Settled, Settlement, Signal, Start, Started, Store, StoreError,
-        Submission, TaskEvent, TaskFilter, TreeStore, Wake, WorkStore,
+        Cancel, CancelAnswer, Claim, ControlStore, Counts, Idempotency, Inserted, JournalStore,
+        Page, Patch, Refusal, Renewal, Settled, Settlement, Signal, Start, Started, Store,
+        StoreError, Submission, TaskEvent, TaskFilter, TreeStore, Wake, WorkStore,
     },
     task::{Record, RunSummary},
     time::Timestamp,
@@ -109,12 +110,24 @@ impl TreeStore for Zombie {
     async fn prune(&self, finished_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.inner.prune(finished_before, limit).await
     }
+
+    async fn forget_keys(&self, older_than: Duration, limit: u32) -> Result<u64, StoreError> {
+        self.inner.forget_keys(older_than, limit).await
+    }
 }
 
 #[async_trait]
 impl ControlStore for Zombie {
     async fn start(&self, start: Start) -> Result<Started, StoreError> {
         self.inner.start(start).await
+    }
+
+    async fn start_once(&self, start: Start, promise: Idempotency) -> Result<Started, StoreError> {
+        self.inner.start_once(start, promise).await
+    }
+
+    async fn derive(&self, wish: Derive, ids: Arc<dyn Ids>) -> Result<Derived, StoreError> {
+        self.inner.derive(wish, ids).await
     }
 
     async fn cancel(&self, batch: Vec<Cancel>) -> Result<Vec<CancelAnswer>, StoreError> {

@@ -8,6 +8,7 @@ impl Call {
     pub const fn operation(&self) -> &'static str {
         match self {
             Self::Create(_) => "tasks.create",
+            Self::Derive(_) => "tasks.clone",
             Self::Get(_) => "tasks.get",
             Self::List(_) => "tasks.list",
             Self::Tree(_) => "tasks.tree",

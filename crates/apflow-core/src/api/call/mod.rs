@@ -5,6 +5,7 @@
 
 mod action;
 mod author;
+mod derive;
 mod monitor;
 mod query;
 mod run;
@@ -14,12 +15,14 @@ use serde_json::Value;
 
 pub use self::{
     author::{Create, Update},
+    derive::CloneTasks,
     monitor::RunningList,
     query::{Children, Count, List},
     run::{Cancel, Execute, ExecuteWhat},
 };
 use self::{
     author::{create, update},
+    derive::{clone, copy},
     monitor::{running_list, running_status},
     query::{children, count, list},
     run::{cancel, execute},
@@ -47,6 +50,8 @@ pub enum Call {
     Execute(Execute),
     /// Stop tasks.
     Cancel(Cancel),
+    /// Make new tasks from stored ones, or archive them.
+    Derive(Box<CloneTasks>),
     /// Change a task.
     Update(Update),
     /// Delete a task and everything below it.
@@ -94,6 +99,8 @@ impl Call {
             "tasks.execute" => execute(params),
             "tasks.cancel" => cancel("tasks.cancel", params),
             "tasks.running.cancel" => cancel("tasks.running.cancel", params),
+            "tasks.clone" => clone(params),
+            "tasks.copy" => copy(params),
             "tasks.update" => update(params),
             "tasks.delete" => {
                 one_task("tasks.delete", params, (ID, "Task ID is required"), Self::Delete)

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     Call, ID, Read,
-    author::{Create, new_tasks},
+    author::{Create, idempotency_key, new_tasks},
 };
 use crate::{
     api::{ApiError, params::Params},
@@ -30,7 +30,12 @@ pub struct Execute {
 #[derive(Debug, Clone, PartialEq)]
 pub enum ExecuteWhat {
     /// A root with its whole submission, or another task with what it depends on.
-    Stored(TaskId),
+    Stored {
+        /// The task.
+        task: TaskId,
+        /// Two requests with one key are one request.
+        idempotency_key: Option<String>,
+    },
     /// Store these and run them.
     New(Create),
 }
@@ -66,7 +71,9 @@ pub(super) fn execute(params: Value) -> Result<Read, ApiError> {
     let wait = params.flag("wait", true)?;
     let reexecute = params.flag("reexecute", false)?;
     let what = match (params.take(&["tasks"]), params.id(ID)?) {
-        (_, Some(task)) => ExecuteWhat::Stored(task),
+        (_, Some(task)) => {
+            ExecuteWhat::Stored { task, idempotency_key: idempotency_key(&mut params)? }
+        }
         (Some((_, tasks)), None) => ExecuteWhat::New(new_tasks(&mut params, tasks)?),
         (None, None) => {
             let missing = "Either task_id or tasks array is required";

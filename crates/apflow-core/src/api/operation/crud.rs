@@ -5,7 +5,10 @@ use serde_json::json;
 use super::{
     Category, DESTROYS, Operation, READS, REPLACES, WRITES,
     shapes::changes,
-    words::{id, list_of, number, object, one_task, options, or_null, task, tasks_in},
+    words::{
+        flag, id, ids, list_of, map, number, object, one_task, options, or_null, task, tasks_in,
+        text,
+    },
 };
 
 pub(super) static OPERATIONS: &[Operation] = &[
@@ -92,5 +95,42 @@ pub(super) static OPERATIONS: &[Operation] = &[
                 ("children_deleted", true, number("How many of them were below it.")),
             ])
         },
+    },
+    Operation {
+        id: "tasks.clone",
+        module: "apflow.task.clone",
+        mcp: Some("clone_task"),
+        name: "Copy, link or archive tasks",
+        description: "Makes new tasks from a stored one and what hangs below it, as copies that begin \
+                      anew, as links that answer with the original's result, or as a mixture; or \
+                      archives the stored ones.",
+        category: Category::Crud,
+        tags: &["task", "clone", "copy", "duplicate"],
+        annotations: WRITES,
+        examples: &[
+            r#"{"task_id":"report"}"#,
+            r#"{"task_id":"report","origin_type":"mixed","link_task_ids":["facts"]}"#,
+        ],
+        input: || {
+            let mode = json!({"enum": ["copy", "link", "archive", "mixed"], "default": "copy",
+                "description": "What to make."});
+            object(&[
+                ("task_id", true, text("The task to begin with.")),
+                ("origin_type", false, mode),
+                ("recursive", false, flag("Take along what hangs below it.", true)),
+                ("link_task_ids", false, ids("In a mixture, the tasks to link.")),
+                ("reset_fields", false, map("Fields that copies get instead of the old ones.")),
+                ("save", false, flag("Store it; else only say what would be stored.", true)),
+                ("user_id", false, text("Who owns the new tasks, if not the old owner.")),
+                (
+                    "auto_include_deps",
+                    false,
+                    json!({"type": "boolean", "description": "Take along what the tasks depend on."}),
+                ),
+                ("include_dependents", false, flag("Take along what depends on them.", false)),
+                ("idempotency_key", false, text("Two requests with one key are one request.")),
+            ])
+        },
+        output: || json!({"anyOf": [task(), list_of(&task())]}),
     },
 ];

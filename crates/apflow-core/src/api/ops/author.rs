@@ -37,13 +37,17 @@ pub(super) async fn submit(
 ) -> Result<(Inserted, Vec<String>), ApiError> {
     let Create { tasks, options, idempotency_key } = create;
     owned_by(caller, &tasks)?;
-    let idempotency = idempotency_key.map(|key| Idempotency {
-        owner: caller.bound_to().unwrap_or_default().to_owned(),
-        key,
-        digest: digest(&json!({ "tasks": tasks, "options": options, "start": start })),
+    let idempotency = idempotency_key.map(|key| {
+        promise(caller, key, &json!({ "tasks": tasks, "options": options, "start": start }))
     });
     let user_id = caller.user_id.clone();
     gateway.backend.submit(Submit { tasks, options, start, idempotency, user_id }).await
+}
+
+/// A caller's key for a request that says `body`.
+pub(super) fn promise(caller: &Caller, key: String, body: &Value) -> Idempotency {
+    let owner = caller.bound_to().unwrap_or_default().to_owned();
+    Idempotency { owner, key, digest: digest(body) }
 }
 
 /// A caller bound to one owner cannot make tasks for another.
@@ -103,6 +107,11 @@ pub(crate) async fn update(
         StoreError::Rejected(reasons) => {
             let detail = format!("Update failed:\n- {}", reasons.join("\n- "));
             ApiError::new(Code::InvalidParams, detail)
+        }
+        error @ (StoreError::Cycle { .. } | StoreError::UnknownDependency { .. }) => {
+            let error = ApiError::from(error);
+            let detail = format!("Update failed:\n- {}", error.detail);
+            ApiError { detail, ..error }
         }
         other => other.into(),
     })?;

@@ -1,16 +1,18 @@
 //! Starting and stopping runs: execute, cancel.
 
+use serde_json::json;
+
 use super::author;
 use crate::{
     api::{
         ApiError, Caller, Gateway, Reply,
         call::{Cancel, Execute, ExecuteWhat},
-        reply::{Cancelled, Executed},
+        reply::{Cancelled, Executed, Linked},
     },
     code::Code,
     id::{TaskId, TreeId},
     store::{self, CancelAnswer, Start, StartScope, StoreError},
-    task::RunSummary,
+    task::{OriginType, RunSummary},
 };
 
 /// What was set in motion, and whether the caller wants to know how it ends.
@@ -25,7 +27,10 @@ pub(crate) async fn execute(
     execute: Execute,
 ) -> Result<Reply, ApiError> {
     let begun = match execute.what {
-        ExecuteWhat::Stored(task) => stored(gateway, caller, task, execute.reexecute).await,
+        ExecuteWhat::Stored { task, idempotency_key } => {
+            let wish = Wish { reexecute: execute.reexecute, idempotency_key };
+            stored(gateway, caller, task, wish).await
+        }
         ExecuteWhat::New(create) => {
             let (inserted, warnings) = author::submit(gateway, caller, create, true).await?;
             let Some(root) = inserted.roots.first().cloned() else {
@@ -39,6 +44,7 @@ pub(crate) async fn execute(
     let Begun { mut executed, trees } = match begun {
         Ok(begun) => begun,
         Err(NotBegun::AlreadyRunning(root)) => return Ok(Reply::AlreadyRunning { root }),
+        Err(NotBegun::Link(linked)) => return Ok(Reply::Linked(linked)),
         Err(NotBegun::Error(error)) => return Err(*error),
     };
     if execute.wait {
@@ -47,8 +53,16 @@ pub(crate) async fn execute(
     Ok(Reply::Executed(Box::new(executed)))
 }
 
+/// How a stored task is to be run.
+struct Wish {
+    reexecute: bool,
+    idempotency_key: Option<String>,
+}
+
 enum NotBegun {
     AlreadyRunning(TaskId),
+    /// A link runs nothing, and is done.
+    Link(Box<Linked>),
     Error(Box<ApiError>),
 }
 
@@ -62,16 +76,30 @@ async fn stored(
     gateway: &Gateway,
     caller: &Caller,
     task: TaskId,
-    reexecute: bool,
+    wish: Wish,
 ) -> Result<Begun, NotBegun> {
-    gateway.existing(caller, &task).await?;
+    let Wish { reexecute, idempotency_key } = wish;
+    let record = gateway.existing(caller, &task).await?;
     let start = Start { task: task.clone(), scope: StartScope::Auto, reexecute };
-    let started = match gateway.backend.start(start).await {
+    let started = match idempotency_key {
+        None => gateway.backend.start(start).await,
+        Some(key) => {
+            // Whether somebody waits for it makes it no other request.
+            let body = json!({ "execute": task, "reexecute": reexecute });
+            gateway.backend.start_once(start, author::promise(caller, key, &body)).await
+        }
+    };
+    let started = match started {
         Ok(started) => started,
         // For a client this is an answer, not an error.
         Err(StoreError::AlreadyRunning { root }) => return Err(NotBegun::AlreadyRunning(root)),
         Err(error) => return Err(error.into()),
     };
+    if record.definition.origin.kind == OriginType::Link {
+        let (root, status) = (started.root, record.task.state.status());
+        let original = record.definition.origin.original_task_id.unwrap_or_else(|| task.clone());
+        return Err(NotBegun::Link(Box::new(Linked { root, task, original, status })));
+    }
     let executed = Executed {
         root: started.root,
         task,

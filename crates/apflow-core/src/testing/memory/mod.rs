@@ -2,6 +2,7 @@
 
 mod access;
 mod control;
+mod derive;
 mod rows;
 mod schedule;
 
@@ -17,6 +18,7 @@ use async_trait::async_trait;
 use tokio::sync::{broadcast, watch};
 
 use crate::{
+    derive::link_record,
     id::{NodeId, Seq, TaskId, TreeId},
     store::{
         Claim, Claimed, Counts, Ended, Inserted, JournalStore, NeedKind, NeedResult, NewTask, Page,
@@ -27,7 +29,7 @@ use crate::{
     time::{Clock, Timestamp},
     transition::{Event, Refused},
 };
-use rows::{Need, Rows, TaskRow, TreeRow, position, seq};
+use rows::{Answer, Need, Rows, TaskRow, TreeRow, position, seq};
 
 /// A [`Store`](crate::store::Store) in memory, for tests: the reference model of the real ones.
 ///
@@ -164,7 +166,17 @@ fn unavailable(what: &str) -> StoreError {
 }
 
 fn record(rows: &Rows, at: usize) -> Option<Record> {
+    let own = own_record(rows, at)?;
+    match rows.row(at)?.original.and_then(|original| own_record(rows, original)) {
+        Some(original) => Some(link_record(own, original)),
+        None => Some(own),
+    }
+}
+
+fn own_record(rows: &Rows, at: usize) -> Option<Record> {
     let row = rows.row(at)?;
+    let mut definition = shown(rows, at, row);
+    definition.origin.has_references |= rows.links_to(at).next().is_some();
     let needs = || rows.needs.iter().filter(move |need| need.of == at);
     let waits = matches!(row.task.state, State::Blocked { .. });
     let ids = |wanted: &dyn Fn(&Need, &TaskRow) -> bool| -> Vec<TaskId> {
@@ -179,7 +191,7 @@ fn record(rows: &Rows, at: usize) -> Option<Record> {
         tree_id: rows.trees[row.tree].record.id.clone(),
         parent_id: row.parent.and_then(|parent| Some(rows.row(parent)?.id.clone())),
         has_children: !rows.children(at).is_empty(),
-        definition: shown(rows, at, row),
+        definition,
         task: row.task.clone(),
         progress: row.progress,
         resolved_inputs: row.resolved_inputs.clone(),
@@ -222,7 +234,8 @@ fn summary(rows: &Rows, tree: usize) -> RunSummary {
         total: count(of_tree().count()),
         completed: count(of_tree().filter(|task| task.task.state == State::Completed).count()),
         failed_tasks: ids(StateName::Failed),
-        blocked_tasks: ids(StateName::Blocked),
+        // While a run goes on, a blocked task may still get its turn.
+        blocked_tasks: if row.open { Vec::new() } else { ids(StateName::Blocked) },
         started_at: row.started_at,
         finished_at: row.finished_at,
     }
@@ -230,13 +243,8 @@ fn summary(rows: &Rows, tree: usize) -> RunSummary {
 
 fn insert(rows: &mut Rows, submission: Submission) -> Result<Inserted, StoreError> {
     let Submission { trees, tasks, start, idempotency } = submission;
-    if let Some(key) = &idempotency
-        && let Some((digest, inserted)) = rows.keys.get(&(key.owner.clone(), key.key.clone()))
-    {
-        if *digest != key.digest {
-            return Err(StoreError::KeyReused { key: key.key.clone() });
-        }
-        return Ok(Inserted { replayed: true, ..inserted.clone() });
+    if let Some(Answer::Stored(inserted)) = rows.replay(idempotency.as_ref())? {
+        return Ok(Inserted { replayed: true, ..inserted });
     }
     let (first_tree, first_task, forest) = (rows.trees.len(), rows.tasks.len(), rows.forests);
     rows.forests += 1;
@@ -282,9 +290,7 @@ fn insert(rows: &mut Rows, submission: Submission) -> Result<Inserted, StoreErro
             let _ = rows.send(first_task + index, Event::Started { waiting_for, failed: 0 });
         }
     }
-    if let Some(key) = idempotency {
-        rows.keys.insert((key.owner, key.key), (key.digest, inserted.clone()));
-    }
+    rows.remember(idempotency, Answer::Stored(inserted.clone()));
     Ok(inserted)
 }
 
@@ -315,6 +321,7 @@ fn new_row(
         created_at: now,
         updated_at: now,
         worker: None,
+        original: None,
     }
 }
 
@@ -371,7 +378,8 @@ fn claimed_row(rows: &Rows, at: usize) -> Option<Claimed> {
     let row = rows.row(at)?;
     let tree = &rows.trees[row.tree];
     let need = |id: &TaskId| {
-        let (_, need) = rows.find(id)?;
+        let (at, _) = rows.find(id)?;
+        let need = rows.seen(at)?;
         let completed = need.task.state == State::Completed;
         Some(NeedResult {
             id: id.clone(),
@@ -436,8 +444,9 @@ fn move_on(rows: &mut Rows, at: usize, event: Event) -> bool {
 fn passes(rows: &Rows, row: &TaskRow, filter: &TaskFilter) -> bool {
     let tree = &rows.trees[row.tree].record;
     let parent = row.parent.and_then(|parent| rows.row(parent));
+    let seen = row.original.and_then(|original| rows.row(original)).unwrap_or(row);
     filter.user_id.as_ref().is_none_or(|user| row.definition.user_id.as_ref() == Some(user))
-        && (filter.statuses.is_empty() || filter.statuses.contains(&row.task.state.status()))
+        && (filter.statuses.is_empty() || filter.statuses.contains(&seen.task.state.status()))
         && (!filter.root_only || row.parent.is_none())
         && filter.parent_id.as_ref().is_none_or(|id| parent.is_some_and(|parent| parent.id == *id))
         && filter.tree_id.as_ref().is_none_or(|id| tree.id == *id)
@@ -470,7 +479,7 @@ impl TreeStore for MemoryStore {
         let rows = self.lock();
         let mut those: Vec<_> = rows.all().filter(|(_, row)| passes(&rows, row, filter)).collect();
         if filter.parent_id.is_some() {
-            those.sort_by_key(|(at, row)| (row.task.priority, *at));
+            those.sort_by_key(|(at, row)| (rows.seen(*at).unwrap_or(row).task.priority, *at));
         } else {
             those.reverse();
         }
@@ -482,8 +491,8 @@ impl TreeStore for MemoryStore {
     async fn count(&self, filter: &TaskFilter) -> Result<Counts, StoreError> {
         let rows = self.lock();
         let mut counts = Counts::default();
-        for (_, row) in rows.all().filter(|(_, row)| passes(&rows, row, filter)) {
-            let status = row.task.state.status();
+        for (at, row) in rows.all().filter(|(_, row)| passes(&rows, row, filter)) {
+            let status = rows.seen(at).unwrap_or(row).task.state.status();
             for (each, count) in Status::ALL.iter().zip(&mut counts.by_status) {
                 *count += u64::from(*each == status);
             }
@@ -503,6 +512,10 @@ impl TreeStore for MemoryStore {
 
     async fn prune(&self, finished_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.change(|rows| Ok(control::prune(rows, finished_before, limit)))
+    }
+
+    async fn forget_keys(&self, older_than: Duration, limit: u32) -> Result<u64, StoreError> {
+        self.change(|rows| Ok(rows.forget_keys(older_than, limit)))
     }
 }
 

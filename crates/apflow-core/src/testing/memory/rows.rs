@@ -11,8 +11,8 @@ use super::schedule::Scheduled;
 use crate::{
     id::{NodeId, Seq, TaskId, TreeId},
     plan::{self, Cause, Node},
-    store::{ApiToken, EventKind, Inserted, NeedKind, TaskEvent},
-    task::{Definition, OnFailure, Outcome, State, StateName, Task, TreeRecord},
+    store::{ApiToken, EventKind, Inserted, NeedKind, Started, TaskEvent},
+    task::{Definition, OnFailure, OriginType, Outcome, State, StateName, Task, TreeRecord},
     time::Timestamp,
     transition::{Event, Refused},
 };
@@ -32,6 +32,8 @@ pub(super) struct TaskRow {
     pub(super) created_at: Timestamp,
     pub(super) updated_at: Timestamp,
     pub(super) worker: Option<NodeId>,
+    /// What a link answers for, by position.
+    pub(super) original: Option<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -43,6 +45,21 @@ pub(super) struct TreeRow {
     pub(super) started_at: Option<Timestamp>,
     pub(super) finished_at: Option<Timestamp>,
     pub(super) deadline: Option<Timestamp>,
+}
+
+/// What an idempotency key stands for.
+#[derive(Debug, Clone)]
+pub(super) struct Key {
+    pub(super) digest: String,
+    pub(super) answer: Answer,
+    pub(super) used_at: Timestamp,
+}
+
+/// The first answer to a request with a key.
+#[derive(Debug, Clone)]
+pub(super) enum Answer {
+    Stored(Inserted),
+    Started(Started),
 }
 
 /// One edge, by position of the tasks.
@@ -63,7 +80,7 @@ pub(super) struct Rows {
     pub(super) needs: Vec<Need>,
     pub(super) ids: HashMap<TaskId, usize>,
     pub(super) tree_ids: HashMap<TreeId, usize>,
-    pub(super) keys: HashMap<(String, String), (String, Inserted)>,
+    pub(super) keys: HashMap<(String, String), Key>,
     pub(super) tokens: Vec<ApiToken>,
     /// Marks and until when each counts.
     pub(super) seen: HashMap<String, Timestamp>,
@@ -107,7 +124,19 @@ pub(super) fn position(seq: Seq) -> usize {
     usize::try_from(seq.0 - 1).unwrap_or(usize::MAX)
 }
 
+impl TaskRow {
+    /// A link or an archived task.
+    pub(super) fn is_fixed(&self) -> bool {
+        matches!(self.definition.origin.kind, OriginType::Link | OriginType::Archive)
+    }
+}
+
 impl Rows {
+    /// The links to a task.
+    pub(super) fn links_to(&self, at: usize) -> impl Iterator<Item = &TaskRow> {
+        self.all().map(|(_, row)| row).filter(move |row| row.original == Some(at))
+    }
+
     pub(super) fn find(&self, id: &TaskId) -> Option<(usize, &TaskRow)> {
         let at = *self.ids.get(id)?;
         Some((at, self.tasks.get(at)?.as_ref()?))
@@ -146,6 +175,7 @@ impl Rows {
                 tree: row.tree,
                 parent: row.parent.and_then(|parent| local.get(&parent).copied()),
                 join: row.task.join,
+                fixed: row.is_fixed(),
             })
             .collect();
         let edge = |need: &Need| {
