@@ -4,10 +4,13 @@ use apflow_core::{
     code::Code,
     problem::Problems,
     schedule::{Plan, moment},
+    submit::{Reading, read_tasks},
     task::Schedule,
     testing::Sweep,
     time::Timestamp,
 };
+use proptest::prelude::*;
+use serde_json::json;
 
 /// A Friday.
 const NOW: &str = "2026-11-20T10:30:00Z";
@@ -483,9 +486,9 @@ fn slots_are_those_of_a_clock_read_minute_by_minute() {
         "America/Nuuk",
         "Antarctica/Troll",
     ];
-    let sweep = Sweep::run(150, &always, 2024, 2026);
+    let sweep = Sweep::run(200, &always, 2024, 2025);
     assert_eq!(sweep.mismatches, 0, "{:#?}", sweep.told);
-    assert!(sweep.zones >= 10 && sweep.gaps > 15 && sweep.overlaps > 15, "{sweep:?}");
+    assert!(sweep.zones >= 8 && sweep.gaps > 10 && sweep.overlaps > 10, "{sweep:?}");
 }
 
 #[test]
@@ -493,4 +496,126 @@ fn the_sweep_sees_a_whole_day_that_is_missing() {
     let sweep = Sweep::run(usize::MAX, &["Pacific/Apia"], 2011, 2011);
     assert_eq!((sweep.mismatches, &sweep.told), (0, &Vec::new()));
     assert!(sweep.changes >= 3, "{sweep:?}");
+}
+
+#[test]
+fn a_new_task_is_refused_with_every_fault_of_its_schedule() {
+    let task = json!({
+        "name": "a", "schedule_type": "daily", "schedule_expression": "24:00",
+        "schedule_timezone": "Berlin", "schedule_start_at": "2027-01-01T00:00:00",
+        "schedule_overlap": "never", "schedule_catch_up": -1,
+    });
+    let Err(Problems(told)) = read_tasks(&task, &Reading::Lenient) else { panic!("accepted") };
+    let field = |name: &str| {
+        let found = told.iter().find(|one| one.field.as_deref() == Some(name));
+        found.unwrap_or_else(|| panic!("{name} is missing in {told:?}"))
+    };
+    assert_eq!(told.len(), 5, "{told:?}");
+    assert!(told.iter().all(|one| one.task.as_deref() == Some("a") && one.expected.is_some()));
+    assert!(field("schedule_start_at").reason.contains("no offset"));
+    assert_eq!(
+        field("schedule_overlap").expected.as_deref(),
+        Some("one of skip, queue, cancel_running, allow")
+    );
+    assert_eq!(field("schedule_timezone").hint.as_deref(), Some("did you mean `Europe/Berlin`?"));
+    assert_eq!(field("schedule_catch_up").actual.as_deref(), Some("the number -1"));
+    assert_eq!(field("schedule_expression").code, Code::InvalidSchedule);
+}
+
+#[test]
+fn p31_what_the_scheduler_counts_is_ignored_in_a_new_task_with_a_warning() {
+    let task = json!({
+        "name": "a", "next_run_at": "2027-01-01T00:00:00Z", "last_run_at": "2026-01-01T00:00:00Z",
+        "run_count": 7, "schedule_type": "daily", "schedule_expression": "09:00",
+    });
+    let (specs, warnings) = read_tasks(&task, &Reading::Strict).expect("a sound task");
+    let schedule = &specs[0].schedule;
+    assert_eq!((schedule.next_run_at, schedule.last_run_at, schedule.run_count), (None, None, 0));
+    for field in ["next_run_at", "last_run_at", "run_count"] {
+        assert!(warnings.iter().any(|one| one.contains(&format!("`{field}`"))), "{warnings:?}");
+    }
+}
+
+/// Follows a schedule for a while; every slot is later than the one before and found again as a stretch.
+fn followed(kind: &str, expression: &str, zone: &str, from: i64) -> Result<(), TestCaseError> {
+    let plan = match Plan::read(&schedule(kind, expression, zone)) {
+        Ok(plan) => plan,
+        Err(Problems(told)) => {
+            let said = told.iter().all(|one| one.field.is_some() && one.expected.is_some());
+            prop_assert!(!told.is_empty() && said, "{told:?}");
+            return Ok(());
+        }
+    };
+    let Some(plan) = plan else { return Err(TestCaseError::fail("a schedule was said")) };
+    let from = Timestamp(from);
+    let mut slots = Vec::new();
+    let mut last = from;
+    while let Some(slot) = plan.after(last).filter(|_| slots.len() < 8) {
+        prop_assert!(slot > last, "{kind} `{expression}` in {zone}: {slot} after {last}");
+        slots.push(slot);
+        last = slot;
+    }
+    if kind != "interval" {
+        let stretch = plan.slots(Timestamp(from.0 + 1), Timestamp(last.0 + 1), 8);
+        prop_assert_eq!(stretch, slots);
+    }
+    let due = plan.due(from, Timestamp(from.0 + 1_800_000_000));
+    prop_assert!(due.fire.len() <= 1 && due.next.is_none_or(|next| next > from));
+    Ok(())
+}
+
+/// One field of a cron expression with values from `low` to `high`, mostly sound.
+fn field(low: u8, high: u8, words: &'static [&'static str]) -> impl Strategy<Value = String> {
+    let step = 1..=(high - low);
+    prop_oneof![
+        6 => Just("*".to_owned()),
+        6 => (low..=high).prop_map(|value| value.to_string()),
+        4 => step.clone().prop_map(|step| format!("*/{step}")),
+        4 => (low..=high, low..=high).prop_map(|(a, b)| format!("{}-{}", a.min(b), a.max(b))),
+        2 => (low..=high, step).prop_map(move |(value, step)| format!("{value}-{high}/{step},{value}")),
+        2 => proptest::sample::select(words).prop_map(str::to_owned),
+        1 => proptest::sample::select(vec!["", "99", "L-3", "1,,2", "5#9"]).prop_map(str::to_owned),
+    ]
+}
+
+fn cron() -> impl Strategy<Value = String> {
+    let five = (
+        field(0, 59, &["5/20"]),
+        field(0, 23, &["22/1"]),
+        field(1, 31, &["L", "LW", "15W", "1W,L", "?"]),
+        field(1, 12, &["jan", "feb-apr", "dec/1"]),
+        field(0, 7, &["5#3", "5L", "mon-fri", "sat,sun", "?"]),
+    );
+    (five, proptest::option::weighted(0.3, field(0, 59, &["30"]))).prop_map(|(five, second)| {
+        let (minute, hour, day, month, weekday) = five;
+        let five = format!("{minute} {hour} {day} {month} {weekday}");
+        second.map_or(five.clone(), |second| format!("{five} {second}"))
+    })
+}
+
+fn zone() -> impl Strategy<Value = &'static str> {
+    proptest::sample::select(apflow_core::schedule::zones())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_expression_is_followed_upwards_or_refused_with_reasons(
+        expression in cron(),
+        zone in zone(),
+        hour in 473_000..530_000_i64,
+    ) {
+        followed("cron", &expression, zone, hour * 3_600_000_000)?;
+    }
+
+    #[test]
+    fn any_text_is_followed_upwards_or_refused_with_reasons(
+        kind in proptest::sample::select(vec!["once", "interval", "cron", "daily", "weekly", "monthly"]),
+        text in prop_oneof!["\\PC{0,40}", "[0-9*,/@: #LWa-z-]{0,20}", "[1-7](,[1-7]){0,3}[ @][0-9]{1,2}:[0-9]{2}"],
+        zone in zone(),
+        hour in 473_000..530_000_i64,
+    ) {
+        followed(kind, &text, zone, hour * 3_600_000_000)?;
+    }
 }

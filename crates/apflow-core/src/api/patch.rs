@@ -120,8 +120,9 @@ fn all(what: &str, faults: Vec<ApiError>) -> ApiError {
         .map(|fault| fault.detail.strip_prefix(&begun).unwrap_or(&fault.detail))
         .collect();
     let detail = format!("{begun}{}", texts.join("\n- "));
+    let hint = faults.iter().find_map(|fault| fault.hint.clone());
     let problems = faults.into_iter().flat_map(|fault| fault.problems).collect();
-    ApiError { problems, ..ApiError::new(code, detail) }
+    ApiError { problems, hint, ..ApiError::new(code, detail) }
 }
 
 fn field(patch: &mut Patch, name: &str, value: Value) -> Result<Option<String>, ApiError> {
