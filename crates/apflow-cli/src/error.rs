@@ -87,9 +87,10 @@ impl Exit {
             | Code::DatabaseTooNew
             | Code::DatabaseUnavailable
             | Code::Overloaded
+            | Code::RateLimited
             | Code::Draining => Self::Unreachable,
             Code::Timeout => Self::Timeout,
-            Code::Unauthorized => Self::Auth,
+            Code::Unauthorized | Code::Forbidden | Code::WebhookRefused => Self::Auth,
         }
     }
 }
