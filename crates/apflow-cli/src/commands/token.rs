@@ -1,5 +1,7 @@
 //! `apflow token`: making, listing and taking back what callers prove themselves with.
 
+#![expect(clippy::doc_markdown, reason = "clap shows the comments word for word")]
+
 use std::{io::Read as _, time::Duration};
 
 use apflow::{
@@ -301,19 +303,16 @@ async fn verify(
         None => read_token()?,
     };
     let now = SystemClock.now();
-    let found = match digest(text.trim()) {
-        Some(digest) => {
-            let app = crate::config::reader(&Database::find(database)).open().await?;
-            let found = app.access().token(&digest).await?;
-            found.filter(|token| token.works(now)).map(|token| described(&token, now))
-        }
-        None => {
-            let Some(jwt) = access::jwt()? else {
-                return Err(CliError::new(Code::Config, "no key to check a JWT with")
-                    .help(format!("set {}", access::JWT_SECRET)));
-            };
-            jwt.claims(text.trim(), now).map(Value::Object)
-        }
+    let found = if let Some(digest) = digest(text.trim()) {
+        let app = crate::config::reader(&Database::find(database)).open().await?;
+        let found = app.access().token(&digest).await?;
+        found.filter(|token| token.works(now)).map(|token| described(&token, now))
+    } else {
+        let Some(jwt) = access::jwt()? else {
+            return Err(CliError::new(Code::Config, "no key to check a JWT with")
+                .help(format!("set {}", access::JWT_SECRET)));
+        };
+        jwt.claims(text.trim(), now).map(Value::Object)
     };
     let Some(found) = found else {
         return Err(CliError::new(Code::Unauthorized, "the token opens nothing").because(
@@ -338,6 +337,9 @@ fn read_token() -> Result<String, CliError> {
     Ok(text)
 }
 
+/// A hundred years, in seconds; nothing overflows.
+const LONGEST: u64 = 36_525 * 86_400;
+
 /// A time as people write it: `30d`, `12h`, `90m`, `45s`; v1's bare number is days.
 fn span(flag: &str, text: &str) -> Result<Duration, CliError> {
     let (number, seconds) = match text.trim().split_at_checked(text.trim().len().max(1) - 1) {
@@ -347,13 +349,11 @@ fn span(flag: &str, text: &str) -> Result<Duration, CliError> {
         Some((number, "s")) => (number, 1),
         _ => (text.trim(), 86_400),
     };
-    // A hundred years, and nothing overflows.
-    const MOST: u64 = 36_525 * 86_400;
     let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
     let seconds =
         number.parse::<u64>().ok().filter(|_| digits).and_then(|n| n.checked_mul(seconds));
     match seconds {
-        Some(seconds @ 1..=MOST) => Ok(Duration::from_secs(seconds)),
+        Some(seconds @ 1..=LONGEST) => Ok(Duration::from_secs(seconds)),
         _ => Err(CliError::usage(format!("{flag} takes a time like 30d, 12h, 90m or 45s"))),
     }
 }
