@@ -64,6 +64,8 @@ pub(crate) enum Command {
     Info(Info),
     /// Look after the database.
     Db(Db),
+    /// Make, list and take back what callers prove themselves with.
+    Token(crate::commands::token::Token),
     /// Print a JSON Schema.
     Schema(Schema),
     /// Explain an error code, or `exit-codes`.
@@ -201,7 +203,8 @@ pub(crate) struct Serve {
     /// The port to listen on; 0 takes any.
     #[arg(long, env = "APFLOW_API_PORT", hide_env_values = true, default_value_t = 8000)]
     pub(crate) port: u16,
-    /// Listen beyond this machine although nobody has to prove who they are.
+    /// Listen beyond this machine although nobody has to prove who they are; not needed with a JWT key
+    /// or an API token.
     #[arg(long)]
     pub(crate) insecure: bool,
     /// How long running tasks and requests may go on after SIGTERM, in seconds.
@@ -333,6 +336,8 @@ pub(crate) enum TasksCommand {
         /// The task.
         id: String,
     },
+    /// Say how a system outside triggers a task.
+    WebhookUrl(crate::commands::webhook_url::WebhookUrl),
 }
 
 #[derive(Debug, ClapArgs)]

@@ -25,13 +25,18 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
-fn switched_on(name: &str) -> bool {
+/// Whether a variable is set and says nothing, which for a secret is a mistake.
+pub(crate) fn is_blank(name: &str) -> bool {
+    std::env::var(name).is_ok_and(|value| value.trim().is_empty())
+}
+
+pub(crate) fn switched_on(name: &str) -> bool {
     variable(name).is_some_and(|value| {
         ["1", "true", "yes", "on"].contains(&value.trim().to_ascii_lowercase().as_str())
     })
 }
 
-fn listed(name: &str) -> Vec<String> {
+pub(crate) fn listed(name: &str) -> Vec<String> {
     let list = variable(name).unwrap_or_default();
     list.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }

@@ -90,7 +90,7 @@ impl Exit {
             | Code::RateLimited
             | Code::Draining => Self::Unreachable,
             Code::Timeout => Self::Timeout,
-            Code::Unauthorized => Self::Auth,
+            Code::Unauthorized | Code::Forbidden | Code::WebhookRefused => Self::Auth,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The `apflow` binary: it reads arguments and the environment, calls the library, and shows what came of it.
 
+mod access;
 mod args;
 mod commands;
 mod config;
@@ -73,6 +74,7 @@ fn dispatch(args: Args) -> Result<Exit, CliError> {
         Command::Tasks(args) => wait_for(commands::tasks::tasks(args)),
         Command::Info(args) => commands::info::info(&args),
         Command::Db(args) => wait_for(commands::db::db(args)),
+        Command::Token(args) => wait_for(commands::token::token(args)),
     }
 }
 

@@ -9,6 +9,7 @@ mod help;
 mod run;
 mod serve;
 mod tasks;
+mod token;
 
 use std::{
     fs,

@@ -442,7 +442,7 @@ async fn w7_an_id_may_be_any_text_and_is_never_more_than_a_text() {
     let server = start(with_secret()).await;
     let id = "a\n* * * * * id; $(id) ../../x%'\"";
     made(&server, id, "n").await;
-    let path: String = id.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let path = id.bytes().fold(String::new(), |path, byte| format!("{path}%{byte:02X}"));
     let signed = headers(seconds(), id, "");
     let answer = send(&server, &path, &signed, "").await;
     assert_eq!((answer.status, &answer.json()["task_id"]), (200, &json!(id)), "{}", answer.body);

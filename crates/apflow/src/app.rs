@@ -8,9 +8,10 @@ use apflow_core::{
     hook::Hook,
     observe::Observer,
     registry::Registry,
-    store::{Inserted, Store, StoreError},
+    store::{AccessStore, Inserted, Store, StoreError},
     submit::{Limits, Order, TaskSpec},
     task::{Record, RunSummary, TreeOptions},
+    webhook::{WebhookConfig, WebhookVerify, Webhooks},
 };
 use apflow_executors::ExecutorsConfig;
 use apflow_storage::{Durability, OpenOptions};
@@ -31,6 +32,8 @@ pub struct AppBuilder {
     gateway: GatewayConfig,
     hooks: Vec<Arc<dyn Hook>>,
     observer: Option<Arc<dyn Observer>>,
+    webhooks: WebhookConfig,
+    webhook_verify: Option<Arc<dyn WebhookVerify>>,
 }
 
 impl AppBuilder {
@@ -100,6 +103,18 @@ impl AppBuilder {
         self
     }
 
+    /// How inbound webhooks are checked; without it only this machine may send them.
+    pub fn webhooks(mut self, config: WebhookConfig) -> Self {
+        self.webhooks = config;
+        self
+    }
+
+    /// Your own check of inbound webhooks.
+    pub fn webhook_verify(mut self, hook: Arc<dyn WebhookVerify>) -> Self {
+        self.webhook_verify = Some(hook);
+        self
+    }
+
     /// Opens the database, brings it up to date and puts everything together; nothing runs yet.
     pub async fn open(self) -> Result<App, StoreError> {
         let store: Arc<dyn Store> = apflow_storage::open(&self.database, self.options).await?;
@@ -107,6 +122,12 @@ impl AppBuilder {
         apflow_executors::register_all(&mut registry, &self.executors);
         registry.extend(self.registry);
         registry.allow_only(&self.families, &self.ids);
+        let access: Arc<dyn AccessStore> = store.clone();
+        let mut webhooks = Webhooks::new(self.webhooks, Arc::clone(&access))
+            .map_err(|why| StoreError::Rejected(vec![why]))?;
+        if let Some(hook) = self.webhook_verify {
+            webhooks = webhooks.verify(hook);
+        }
         let mut builder = Engine::builder(store, Arc::new(SystemIds))
             .registry(registry)
             .config(self.engine)
@@ -118,8 +139,9 @@ impl AppBuilder {
             builder = builder.observer(observer);
         }
         let engine = builder.build();
-        let gateway = Gateway::new(Arc::new(engine.clone()), Arc::new(SystemClock), self.gateway);
-        Ok(App { engine, gateway, worker: None })
+        let gateway = Gateway::new(Arc::new(engine.clone()), Arc::new(SystemClock), self.gateway)
+            .with_webhooks(Arc::new(webhooks));
+        Ok(App { engine, gateway, access, worker: None })
     }
 }
 
@@ -155,6 +177,7 @@ impl AppBuilder {
 pub struct App {
     engine: Engine,
     gateway: Gateway,
+    access: Arc<dyn AccessStore>,
     worker: Option<Worker>,
 }
 
@@ -207,6 +230,8 @@ impl App {
             gateway: GatewayConfig::default(),
             hooks: Vec::new(),
             observer: None,
+            webhooks: WebhookConfig::default(),
+            webhook_verify: None,
         }
     }
 
@@ -218,6 +243,11 @@ impl App {
     /// The gateway that every protocol goes through.
     pub fn gateway(&self) -> &Gateway {
         &self.gateway
+    }
+
+    /// Who may call: the API tokens of the database.
+    pub fn access(&self) -> Arc<dyn AccessStore> {
+        Arc::clone(&self.access)
     }
 
     /// Starts the worker; what a crash left behind is taken up first.

@@ -11,4 +11,6 @@ pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod serve;
 pub(crate) mod tasks;
+pub(crate) mod token;
 pub(crate) mod validate;
+pub(crate) mod webhook_url;

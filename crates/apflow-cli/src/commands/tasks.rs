@@ -22,6 +22,7 @@ use super::{
     file,
     resume::{self, board},
     run::{leave, seconds},
+    webhook_url,
 };
 use crate::{
     args::{DatabaseArgs, Execute, Grants, Output, RunOutput, Tasks, TasksCommand},
@@ -40,6 +41,7 @@ pub(crate) async fn tasks(args: Tasks) -> Result<Exit, CliError> {
     let database = Database::find(&DatabaseArgs { db: args.db.clone() });
     let (method, params) = match args.command {
         TasksCommand::Execute(execute) => return run(&database, execute, args.output).await,
+        TasksCommand::WebhookUrl(url) => return webhook_url::show(&url, args.output),
         command => call(command)?,
     };
     let changes =
@@ -93,6 +95,8 @@ fn call(command: TasksCommand) -> Result<(&'static str, Value), CliError> {
             ("tasks.update", json!({ "task_id": id, "updates": updates }))
         }
         TasksCommand::Delete { id } => ("tasks.delete", json!({ "task_id": id })),
+        // It asks no database and is done above.
+        TasksCommand::WebhookUrl(url) => ("tasks.get", json!({ "task_id": url.id })),
     })
 }
 

@@ -173,10 +173,10 @@ impl Webhooks {
             None if mark.is_some() || trigger.local => Caller::local(),
             None => return Err(ApiError::new(Code::Unauthorized, Code::Unauthorized.title())),
         };
-        self.from_allowed_place(trigger)?;
-        self.not_too_often(trigger, now)?;
+        self.check_address(trigger)?;
+        self.check_rate(trigger, now)?;
         if let Some(mark) = mark {
-            self.not_again(&mark, now).await?;
+            self.check_replay(&mark, now).await?;
         }
         Ok(speaks_for)
     }
@@ -202,7 +202,7 @@ impl Webhooks {
         )
     }
 
-    fn from_allowed_place(&self, trigger: &Trigger) -> Result<(), ApiError> {
+    fn check_address(&self, trigger: &Trigger) -> Result<(), ApiError> {
         let allowed = &self.config.allowed;
         let inside = |ip: IpAddr| allowed.iter().any(|network| network.contains(ip));
         if allowed.is_empty() || trigger.client_ip.is_some_and(inside) {
@@ -211,7 +211,7 @@ impl Webhooks {
         Err(ApiError::new(Code::Forbidden, "IP not allowed"))
     }
 
-    fn not_too_often(&self, trigger: &Trigger, now: Timestamp) -> Result<(), ApiError> {
+    fn check_rate(&self, trigger: &Trigger, now: Timestamp) -> Result<(), ApiError> {
         // A panic while it is held leaves a map that is whole: each change is one call.
         let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
         rates.take(&trigger.task, trigger.client_ip, now).map_err(|wait| {
@@ -221,7 +221,7 @@ impl Webhooks {
         })
     }
 
-    async fn not_again(&self, mark: &str, now: Timestamp) -> Result<(), ApiError> {
+    async fn check_replay(&self, mark: &str, now: Timestamp) -> Result<(), ApiError> {
         // Who has secrets was made with a store; without one nothing can be told, so nothing passes.
         let Some(seen) = &self.seen else {
             return Err(ApiError::new(Code::Internal, "signatures cannot be remembered"));

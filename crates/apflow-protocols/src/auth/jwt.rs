@@ -24,7 +24,7 @@ const MAX_KID: usize = 256;
 pub enum JwtKey {
     /// HS256, HS384 or HS512 with a secret that both sides have.
     Secret(Secret),
-    /// RS256, PS256, ES256, EdDSA and the like with a public key in PEM form.
+    /// RS256, PS256, ES256, `EdDSA` and the like with a public key in PEM form.
     PublicPem(String),
 }
 

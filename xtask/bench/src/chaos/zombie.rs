@@ -6,9 +6,10 @@ use apflow::core::{
     derive::{Derive, Derived},
     id::{Ids, TaskId, TreeId},
     store::{
-        Cancel, CancelAnswer, Claim, ControlStore, Counts, Idempotency, Inserted, JournalStore,
-        Page, Patch, Refusal, Renewal, Settled, Settlement, Signal, Start, Started, Store,
-        StoreError, Submission, TaskEvent, TaskFilter, TreeStore, Wake, WorkStore,
+        AccessStore, ApiToken, Cancel, CancelAnswer, Claim, ControlStore, Counts, Idempotency,
+        Inserted, JournalStore, Page, Patch, Refusal, Renewal, Seen, Settled, Settlement, Signal,
+        Start, Started, Store, StoreError, Submission, TaskEvent, TaskFilter, TreeStore, Wake,
+        WorkStore,
     },
     task::{Record, RunSummary},
     time::Timestamp,
@@ -156,6 +157,41 @@ impl JournalStore for Zombie {
 
     async fn set_aside(&self) -> Result<Vec<(String, String, String)>, StoreError> {
         self.inner.set_aside().await
+    }
+}
+
+#[async_trait]
+impl AccessStore for Zombie {
+    async fn has_tokens(&self) -> Result<bool, StoreError> {
+        self.inner.has_tokens().await
+    }
+
+    async fn token(&self, digest: &str) -> Result<Option<ApiToken>, StoreError> {
+        self.inner.token(digest).await
+    }
+
+    async fn tokens(&self) -> Result<Vec<ApiToken>, StoreError> {
+        self.inner.tokens().await
+    }
+
+    async fn add_token(&self, token: ApiToken) -> Result<(), StoreError> {
+        self.inner.add_token(token).await
+    }
+
+    async fn revoke_token(&self, id: &str, at: Timestamp) -> Result<bool, StoreError> {
+        self.inner.revoke_token(id, at).await
+    }
+
+    async fn forget_token(&self, id: &str, now: Timestamp) -> Result<bool, StoreError> {
+        self.inner.forget_token(id, now).await
+    }
+
+    async fn use_token(&self, id: &str, at: Timestamp) -> Result<(), StoreError> {
+        self.inner.use_token(id, at).await
+    }
+
+    async fn see(&self, mark: &str, now: Timestamp, until: Timestamp) -> Result<Seen, StoreError> {
+        self.inner.see(mark, now, until).await
     }
 }
 

@@ -31,8 +31,8 @@ impl AccessStore for MemoryStore {
                     "there are {MAX_TOKENS} tokens, and no more are kept"
                 )]));
             }
-            let taken = |known: &ApiToken| known.id == token.id || known.name == token.name;
-            if rows.tokens.iter().any(taken) {
+            let clashes = |known: &ApiToken| known.id == token.id || known.name == token.name;
+            if rows.tokens.iter().any(clashes) {
                 let name = &token.name;
                 return Err(StoreError::Rejected(vec![format!(
                     "there is a token named `{name}` already"

@@ -290,7 +290,7 @@ fn a14_a_short_secret_or_a_wrong_key_does_not_start() {
 #[test]
 fn what_apflow_signs_apflow_believes_until_it_is_over() {
     let roles = ["admin".to_owned()];
-    let claims = claims("u1", at(NOW), Duration::from_secs(600), &roles, true);
+    let claims = claims("u1", at(NOW), Duration::from_mins(10), &roles, true);
     let token = super::sign(&Secret::new(SECRET), "HS256", &claims).expect("signed");
     let caller = hs256().caller(token.reveal(), at(NOW)).expect("believed");
     assert_eq!((caller.admin, caller.read_only), (true, true));
