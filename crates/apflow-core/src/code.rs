@@ -132,6 +132,10 @@ codes! {
     HttpRequest = "0034", -32600, 400, "the HTTP request is not one apflow answers";
     /// The schedule cannot be followed.
     InvalidSchedule = "0037", -32005, 400, "the schedule cannot be followed";
+    /// The task has no schedule.
+    NoSchedule = "0038", -32602, 400, "the task has no schedule";
+    /// Runs of one task cannot overlap.
+    OverlapUnavailable = "0039", -32005, 400, "runs of one task cannot overlap";
 }
 
 #[cfg(test)]

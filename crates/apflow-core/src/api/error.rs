@@ -180,6 +180,8 @@ impl From<StoreError> for ApiError {
             StoreError::KeyReused { .. } => Code::KeyReused,
             StoreError::AlreadyRunning { .. } => Code::AlreadyRunning,
             StoreError::Rejected(_) => Code::InvalidTree,
+            StoreError::NoSchedule(_) => Code::NoSchedule,
+            StoreError::InvalidSchedule(problems) => return Self::from(problems.clone()),
             StoreError::Corrupt { .. } | StoreError::Damaged { .. } => {
                 return Self::infrastructure(Code::DatabaseDamaged, error);
             }

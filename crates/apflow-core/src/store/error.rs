@@ -2,6 +2,7 @@
 
 use crate::{
     id::{TaskId, TreeId},
+    problem::Problems,
     transition::Refused,
 };
 
@@ -42,6 +43,12 @@ pub enum StoreError {
     /// The request breaks a rule; each text is one reason.
     #[error("{}", .0.join("; "))]
     Rejected(Vec<String>),
+    /// The schedule says something that cannot be followed.
+    #[error("{}", .0.0.first().map_or("the schedule cannot be followed", |first| first.detail.as_str()))]
+    InvalidSchedule(Problems),
+    /// The task has no schedule.
+    #[error("task {0} has no schedule")]
+    NoSchedule(TaskId),
     /// A row cannot be read; it was set aside.
     #[error("row {row} of {table} cannot be read: {what}")]
     Corrupt {
@@ -123,6 +130,10 @@ impl StoreError {
             Self::KeyReused { .. } => {
                 Some("use a new key for a new request, or send the first request again".to_owned())
             }
+            Self::NoSchedule(_) => Some(
+                "give it one: `schedule_type`, `schedule_expression`, `schedule_enabled: true`"
+                    .to_owned(),
+            ),
             Self::AlreadyRunning { .. } => Some("wait for it, or cancel it first".to_owned()),
             _ => None,
         }
