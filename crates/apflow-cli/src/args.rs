@@ -6,7 +6,10 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use crate::show;
+use crate::{
+    commands::{scheduled::ScheduledCommand, scheduler::Scheduler},
+    show,
+};
 
 /// What `apflow help exit-codes` says.
 pub(crate) const EXIT_CODES: &str = "\
@@ -56,6 +59,8 @@ pub(crate) enum Command {
     Resume(Resume),
     /// Create, read, run and change tasks.
     Tasks(Tasks),
+    /// Run tasks by the clock.
+    Scheduler(Scheduler),
     /// Tell everything that is wrong with a workflow file.
     Validate(Validate),
     /// Draw a workflow file.
@@ -332,6 +337,11 @@ pub(crate) enum TasksCommand {
     Delete {
         /// The task.
         id: String,
+    },
+    /// Look after the schedules of tasks.
+    Scheduled {
+        #[command(subcommand)]
+        command: ScheduledCommand,
     },
 }
 

@@ -45,6 +45,8 @@ pub(crate) struct Fake {
     /// What each idempotency key stood for.
     keys: Mutex<HashMap<(String, String), (String, Inserted)>>,
     registry: Registry,
+    /// Nothing is on a schedule here.
+    schedules: apflow_core::testing::MemoryStore,
 }
 
 impl Default for Fake {
@@ -53,7 +55,8 @@ impl Default for Fake {
         registry.function("nothing", "Does nothing.", |_: Anything, _: Context| async {
             Ok::<_, ExecuteError>(Anything {})
         });
-        Self { records: Mutex::default(), keys: Mutex::default(), registry }
+        let schedules = apflow_core::testing::MemoryStore::new(std::sync::Arc::new(Noon));
+        Self { records: Mutex::default(), keys: Mutex::default(), registry, schedules }
     }
 }
 
@@ -150,6 +153,10 @@ fn nameless(index: usize) -> ApiError {
 impl Backend for Fake {
     fn trees(&self) -> &dyn TreeStore {
         self
+    }
+
+    fn schedules(&self) -> &dyn apflow_core::store::ScheduleStore {
+        &self.schedules
     }
 
     fn registry(&self) -> &Registry {

@@ -40,6 +40,7 @@ pub(crate) async fn serve(args: Serve) -> Result<Exit, CliError> {
     })?;
     let bound = listener.local_addr().unwrap_or(address);
     app.work();
+    app.schedule();
     show::say(&format!(
         "apflow {} serves http://{bound}/tasks on {}",
         env!("CARGO_PKG_VERSION"),

@@ -6,6 +6,7 @@ mod action;
 mod crud;
 mod monitoring;
 mod query;
+mod scheduling;
 mod system;
 mod words;
 
@@ -67,14 +68,22 @@ pub enum Category {
     Query,
     /// Looks at what goes on.
     Monitoring,
+    /// Runs tasks by the clock.
+    Scheduling,
     /// Asks about the process.
     System,
 }
 
 impl Category {
     /// Every shelf, in the order v1 lists them.
-    pub const ALL: [Self; 5] =
-        [Self::AgentAction, Self::Crud, Self::Query, Self::Monitoring, Self::System];
+    pub const ALL: [Self; 6] = [
+        Self::AgentAction,
+        Self::Crud,
+        Self::Query,
+        Self::Monitoring,
+        Self::Scheduling,
+        Self::System,
+    ];
 
     /// The word on the wire.
     pub const fn as_str(self) -> &'static str {
@@ -83,6 +92,7 @@ impl Category {
             Self::Crud => "crud",
             Self::Query => "query",
             Self::Monitoring => "monitoring",
+            Self::Scheduling => "scheduling",
             Self::System => "system",
         }
     }
@@ -121,6 +131,7 @@ static SHELVES: &[&[Operation]] = &[
     crud::OPERATIONS,
     query::OPERATIONS,
     monitoring::OPERATIONS,
+    scheduling::OPERATIONS,
     system::OPERATIONS,
 ];
 
@@ -228,8 +239,8 @@ mod tests {
     #[test]
     fn discovery_has_the_shape_v1_clients_read() {
         let document = methods(&Map::new());
-        assert_eq!(document["categories"], json!(["agent_action", "crud", "query", "monitoring"]));
-        assert_eq!(document["total"], 14);
+        assert_eq!(document["categories"], json!(["agent_action", "crud", "query", "monitoring", "scheduling"]));
+        assert_eq!(document["total"], 20);
         let first = &document["methods"]["agent_action"][0];
         assert_eq!(first["method"], "tasks.execute");
         for key in ["name", "description", "category", "tags", "input_schema", "examples"] {

@@ -4,6 +4,7 @@ pub(super) mod author;
 pub(super) mod monitor;
 pub(super) mod read;
 pub(super) mod run;
+pub(super) mod schedule;
 pub(super) mod system;
 
 use super::{ApiError, Caller};
