@@ -6,5 +6,6 @@
 mod forests;
 mod lease_model;
 mod runs;
+mod schedules;
 mod stage;
 mod trouble;

@@ -93,6 +93,7 @@ fn record(seq: i64, task: &Value, root: Option<&TreeId>) -> Record {
         inputs: map("inputs"),
         params: map("params"),
         schemas: map("schemas"),
+        schedule: serde_json::from_value(task.clone()).unwrap_or_default(),
         ..Definition::default()
     };
     Record {

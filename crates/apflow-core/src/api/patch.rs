@@ -61,8 +61,9 @@ fn all(faults: Vec<ApiError>) -> ApiError {
         if faults.iter().all(|fault| fault.code == first) { first } else { Code::InvalidParams };
     let texts: Vec<_> = faults.iter().map(|fault| fault.detail.as_str()).collect();
     let detail = format!("Update failed:\n- {}", texts.join("\n- "));
+    let hint = faults.iter().find_map(|fault| fault.hint.clone());
     let problems = faults.into_iter().flat_map(|fault| fault.problems).collect();
-    ApiError { problems, ..ApiError::new(code, detail) }
+    ApiError { problems, hint, ..ApiError::new(code, detail) }
 }
 
 fn field(patch: &mut Patch, name: &str, value: Value) -> Result<Option<String>, ApiError> {

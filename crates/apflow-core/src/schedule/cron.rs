@@ -45,6 +45,10 @@ impl Values {
         (0..64).filter(move |value| self.bits & (1 << value) != 0)
     }
 
+    pub(super) fn is_empty(self) -> bool {
+        self.bits == 0
+    }
+
     pub(super) fn len(self) -> usize {
         self.bits.count_ones() as usize
     }

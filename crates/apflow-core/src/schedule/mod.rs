@@ -11,6 +11,7 @@
 mod cron;
 mod due;
 mod expression;
+pub mod ical;
 mod moment;
 mod plan;
 mod read;

@@ -62,8 +62,9 @@ impl Reader {
         if let Some(expression) = expression {
             self.text(expression)?;
         }
-        let (kind, zone) = (kind?, zone?);
-        let rhythm = self.rhythm(kind, expression?, zone.clone())?;
+        // An expression is judged even if its zone is unknown, so that both are told.
+        let rhythm = self.rhythm(kind?, expression?, zone.clone().unwrap_or_else(Zone::utc));
+        let (kind, zone, rhythm) = (kind?, zone?, rhythm?);
         let runs_left = schedule.max_runs.map(|most| most.saturating_sub(schedule.run_count));
         Some(Plan {
             kind,

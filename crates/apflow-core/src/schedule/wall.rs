@@ -9,7 +9,7 @@ use croner::{
     errors::CronError,
     parser::{CronParser, Seconds, Year},
 };
-use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, Zoned, civil, tz::TimeZone};
 
 use super::{
     cron::{Fields, Wrong},
@@ -82,6 +82,26 @@ impl Wall {
     }
 }
 
+impl Wall {
+    /// Whether the clock shows at this moment what the fields admit.
+    pub(super) fn shows(&self, moment: Timestamp) -> bool {
+        let reading = self.zone.rules.to_datetime(moment);
+        self.hands.iter().any(|hand| hand.cron.is_time_matching(&reading).unwrap_or(false))
+    }
+
+    /// Whether a change of the clock in this stretch of time moves a slot, or adds or takes one.
+    pub(super) fn is_moved(&self, from: Timestamp, until: Timestamp) -> bool {
+        let zone = &self.zone.rules;
+        self.hands.iter().any(|hand| match hand.time {
+            // What comes twice fires the first time, by our rules and by those of calendars.
+            Some(time) => gaps(zone, from)
+                .take_while(|gap| gap.end <= until)
+                .any(|gap| gap.length() >= WHOLE_DAY || hand.falls_into(&gap, time)),
+            None => zone.following(from).next().is_some_and(|change| change.timestamp() <= until),
+        })
+    }
+}
+
 fn civil_time((hour, minute, second): (u8, u8, u8)) -> civil::Time {
     civil::time(hour.cast_signed(), minute.cast_signed(), second.cast_signed(), 0)
 }
@@ -95,19 +115,37 @@ impl Hand {
 
     /// What croner finds, beyond days that the zone left out as well.
     fn shown(&self, moment: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        let find = |from: Timestamp, inclusive| {
+            self.cron.find_next_occurrence(&from.to_zoned(zone.clone()), inclusive)
+        };
         let mut from = moment;
-        let mut found = self.cron.find_next_occurrence(&from.to_zoned(zone.clone()), false);
+        let mut found = find(from, false);
         // Such gaps come a few times in a century, and each round passes one.
         for _ in 0..16 {
             match found {
+                Ok(next) if self.is_of_a_day_left_out(&next) => {
+                    from = next.timestamp();
+                    found = find(from, false);
+                }
                 Ok(next) => return Some(next.timestamp()),
-                Err(CronError::TimeSearchLimitExceeded) => {}
+                Err(CronError::TimeSearchLimitExceeded) => {
+                    from = gaps(zone, from).find(|gap| gap.length() > LONG_GAP)?.end;
+                    found = find(from, true);
+                }
                 Err(_) => return None,
             }
-            from = gaps(zone, from).find(|gap| gap.length() > LONG_GAP)?.end;
-            found = self.cron.find_next_occurrence(&from.to_zoned(zone.clone()), true);
         }
         None
+    }
+
+    /// croner carries the last times of a day that is left out into the next one.
+    fn is_of_a_day_left_out(&self, next: &Zoned) -> bool {
+        if self.cron.is_time_matching(next).unwrap_or(true) {
+            return false;
+        }
+        let before = next.timestamp().saturating_sub(SignedDuration::from_nanos(1));
+        let gap = before.ok().and_then(|before| gaps(next.time_zone(), before).next());
+        gap.is_some_and(|gap| gap.length() >= WHOLE_DAY)
     }
 
     /// The end of the first gap before `next` into which the time falls on a day that fits.
@@ -120,16 +158,16 @@ impl Hand {
     ) -> Option<Timestamp> {
         gaps(zone, moment)
             .take_while(|gap| gap.end < next)
-            .find(|gap| {
-                gap.length() < WHOLE_DAY
-                    && [gap.from.date(), gap.to.date()].into_iter().any(|day| {
-                        let at = day.to_datetime(time);
-                        gap.from <= at
-                            && at < gap.to
-                            && self.cron.is_time_matching(&at).unwrap_or(false)
-                    })
-            })
+            .find(|gap| gap.length() < WHOLE_DAY && self.falls_into(gap, time))
             .map(|gap| gap.end)
+    }
+
+    /// Whether the time is left out on a day that fits.
+    fn falls_into(&self, gap: &Gap, time: civil::Time) -> bool {
+        [gap.from.date(), gap.to.date()].into_iter().any(|day| {
+            let at = day.to_datetime(time);
+            gap.from <= at && at < gap.to && self.cron.is_time_matching(&at).unwrap_or(false)
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::read::{Reader, described};
+use super::read::{Reader, described, whole};
 use crate::{
     code::Code,
     problem::Problem,
@@ -33,10 +33,11 @@ impl Reader<'_> {
                 Misfire::parse,
             ),
             schedule_misfire_window_seconds: self.number("schedule_misfire_window_seconds"),
-            // What is out of range is refused with the rest of the schedule.
-            schedule_catch_up: self
-                .whole("schedule_catch_up")
-                .map(|most| u32::try_from(most).unwrap_or(0)),
+            schedule_catch_up: self.read(
+                "schedule_catch_up",
+                &format!("a whole number from 1 to {}", schedule::MAX_CATCH_UP),
+                |value| u32::try_from(whole(value)?).ok(),
+            ),
             schedule_jitter_seconds: self.number("schedule_jitter_seconds"),
             ..Schedule::default()
         }

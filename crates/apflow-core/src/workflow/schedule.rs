@@ -7,7 +7,7 @@ use super::{
 use crate::{
     code::Code,
     problem::{Problem, Problems},
-    schedule::{Kind, MOMENT, Plan, moment},
+    schedule::{Kind, MAX_CATCH_UP, MOMENT, Plan, moment},
     task::{Misfire, Overlap, Schedule},
     time::Timestamp,
 };
@@ -74,8 +74,12 @@ impl Reader {
                     schedule.schedule_misfire_window_seconds = self.seconds(node, &field);
                 }
                 "catch_up" => {
-                    let most = self.whole(node, &field);
-                    schedule.schedule_catch_up = most.map(|most| u32::try_from(most).unwrap_or(0));
+                    let expected = format!("a whole number from 1 to {MAX_CATCH_UP}");
+                    schedule.schedule_catch_up =
+                        self.read(node, &field, &expected, |tree| match tree {
+                            Tree::Number(number) => u32::try_from(number.as_u64()?).ok(),
+                            _ => None,
+                        });
                 }
                 "jitter" => schedule.schedule_jitter_seconds = self.seconds(node, &field),
                 "start_at" => schedule.schedule_start_at = self.moment(node, &field),

@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use apflow::prelude::Durability;
+use apflow::{
+    core::{schedule, testing::Sweep},
+    prelude::Durability,
+};
 use apflow_bench::chaos::{
     Result,
     check::Findings,
@@ -33,9 +36,10 @@ async fn main() -> ExitCode {
         },
         "run" => run(Words::new(rest)).await,
         "steps" => steps(Words::new(rest)).await,
+        "calendar" => calendar(Words::new(rest)),
         "" => both(Words::new(rest)).await,
         other => Err(format!(
-            "`{other}` is none of `run`, `steps` and `worker`; see docs/guides/chaos.md"
+            "`{other}` is none of `run`, `steps`, `calendar` and `worker`; see docs/guides/chaos.md"
         )),
     };
     match outcome {
@@ -177,6 +181,35 @@ impl Wish {
         }
         Ok((findings, siege.kills))
     }
+}
+
+/// Follows schedules around every change of every zone's clock; true if all slots were right.
+fn calendar(mut words: Words) -> Result<bool> {
+    let from = words.value("from")?.unwrap_or(2024);
+    let to = words.value("to")?.unwrap_or(2030);
+    let every = words.value("every")?.unwrap_or(1);
+    words.nothing_is_left()?;
+    let begun = Instant::now();
+    let sweep = Sweep::run(every, &[], from, to);
+    println!(
+        "{from} to {to}, time zone data {}: {} zones, {} changes of the clock ({} gaps, {} overlaps)",
+        schedule::tzdata_version(),
+        sweep.zones,
+        sweep.changes,
+        sweep.gaps,
+        sweep.overlaps
+    );
+    println!(
+        "{} expressions, {} slots expected, {} mismatches, {:.0} s",
+        sweep.expressions,
+        sweep.slots,
+        sweep.mismatches,
+        begun.elapsed().as_secs_f64()
+    );
+    for told in &sweep.told {
+        println!("  {told}");
+    }
+    Ok(sweep.mismatches == 0 && sweep.changes > 0)
 }
 
 /// Kills one diamond at every write there is.
