@@ -6,6 +6,7 @@
 mod forests;
 mod lease_model;
 mod runs;
+mod scheduler;
 mod schedules;
 mod stage;
 mod trouble;

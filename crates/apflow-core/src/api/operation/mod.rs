@@ -215,7 +215,10 @@ mod tests {
             let schema = operation.input_schema();
             for name in schema["properties"].as_object().expect("an object").keys() {
                 // `updates` stands in place of the flat fields, `tasks` of `task_id`.
-                let mut params = json!({ "task_id": "a", "name": "n" });
+                let mut params = json!({
+                    "task_id": "a", "name": "n",
+                    "from": "2026-11-20T00:00:00Z", "to": "2026-11-21T00:00:00Z",
+                });
                 if ["tasks.create", "tasks.execute"].contains(&operation.id) {
                     params = json!({ "tasks": [] });
                 }
