@@ -6,7 +6,10 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use crate::show;
+use crate::{
+    commands::{scheduled::ScheduledCommand, scheduler::Scheduler},
+    show,
+};
 
 /// What `apflow help exit-codes` says.
 pub(crate) const EXIT_CODES: &str = "\
@@ -56,6 +59,8 @@ pub(crate) enum Command {
     Resume(Resume),
     /// Create, read, run and change tasks.
     Tasks(Tasks),
+    /// Run tasks by the clock.
+    Scheduler(Scheduler),
     /// Tell everything that is wrong with a workflow file.
     Validate(Validate),
     /// Draw a workflow file.
@@ -338,6 +343,11 @@ pub(crate) enum TasksCommand {
     },
     /// Say how a system outside triggers a task.
     WebhookUrl(crate::commands::webhook_url::WebhookUrl),
+    /// Look after the schedules of tasks.
+    Scheduled {
+        #[command(subcommand)]
+        command: ScheduledCommand,
+    },
 }
 
 #[derive(Debug, ClapArgs)]

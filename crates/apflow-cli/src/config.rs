@@ -115,15 +115,20 @@ fn choose(
 
 /// An application over this database with everything the operator allows.
 pub(crate) fn app(database: &Database, allow: &Grants) -> Result<AppBuilder, CliError> {
-    let mut engine = EngineConfig::default();
-    if let Some(slots) = slots(allow)? {
-        engine.slots = slots;
-    }
     Ok(App::builder()
         .database(&database.address)
         .executors(executors(allow)?)
         .allow_only(listed("APFLOW_EXTENSIONS"), allowed_ids(allow))
-        .engine(engine))
+        .engine(engine(allow)?))
+}
+
+/// How its worker works.
+pub(crate) fn engine(allow: &Grants) -> Result<EngineConfig, CliError> {
+    let mut engine = EngineConfig::default();
+    if let Some(slots) = slots(allow)? {
+        engine.slots = slots;
+    }
+    Ok(engine)
 }
 
 /// The executors of that application, without a database.

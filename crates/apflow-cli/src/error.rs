@@ -74,7 +74,10 @@ impl Exit {
             | Code::DatabaseAddress
             | Code::Config
             | Code::InvalidInputs
-            | Code::HttpRequest => Self::Usage,
+            | Code::HttpRequest
+            | Code::InvalidSchedule
+            | Code::NoSchedule
+            | Code::OverlapUnavailable => Self::Usage,
             Code::NotFound => Self::NotFound,
             Code::IllegalTransition
             | Code::AlreadyRunning

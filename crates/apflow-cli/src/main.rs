@@ -72,6 +72,7 @@ fn dispatch(args: Args) -> Result<Exit, CliError> {
         Command::Serve(args) => wait_for(commands::serve::serve(args)),
         Command::Resume(args) => wait_for(commands::resume::resume(args)),
         Command::Tasks(args) => wait_for(commands::tasks::tasks(args)),
+        Command::Scheduler(args) => wait_for(commands::scheduler::scheduler(args)),
         Command::Info(args) => commands::info::info(&args),
         Command::Db(args) => wait_for(commands::db::db(args)),
         Command::Token(args) => wait_for(commands::token::token(args)),

@@ -136,6 +136,10 @@ codes! {
     Fixed = "0036", -32006, 409, "a link or an archived task does not change";
     /// The schedule cannot be followed.
     InvalidSchedule = "0037", -32005, 400, "the schedule cannot be followed";
+    /// The task has no schedule.
+    NoSchedule = "0038", -32602, 400, "the task has no schedule";
+    /// Runs of one task cannot overlap.
+    OverlapUnavailable = "0039", -32005, 400, "runs of one task cannot overlap";
     /// The credential does not allow this.
     Forbidden = "0042", -32004, 403, "the credential does not allow this";
     /// The webhook proves nothing.

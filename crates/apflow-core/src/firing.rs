@@ -4,8 +4,9 @@
 //! transaction.
 
 use crate::{
+    code::Code,
     id::TaskId,
-    problem::Problems,
+    problem::{Problem, Problems},
     schedule::{Due, Plan},
     task::{Overlap, Schedule},
     time::Timestamp,
@@ -70,6 +71,7 @@ impl Standing {
         new: &Schedule,
         now: Timestamp,
     ) -> Result<Self, Problems> {
+        refuse(new, self.runs)?;
         let when = |schedule: &Schedule| Schedule {
             max_runs: None,
             run_count: 0,
@@ -141,8 +143,9 @@ impl Standing {
         self.last_run_at = Some(now);
         let plan = plan?;
         if plan.runs_left().is_some_and(|left| left <= 1) {
+            let was_on = self.enabled || self.slot.is_some();
             self.end();
-            return Some(Ending::MaxRuns);
+            return was_on.then_some(Ending::MaxRuns);
         }
         if !advance {
             return None;
@@ -160,6 +163,29 @@ impl Standing {
         }
         None
     }
+}
+
+/// Refuses what a schedule may not ask of the scheduler: runs that overlap, since each task has one
+/// state and one result, and fewer runs than it had.
+pub fn refuse(schedule: &Schedule, runs: i64) -> Result<(), Problems> {
+    let mut problems = Vec::new();
+    if schedule.schedule_overlap == Some(Overlap::Allow) {
+        let reason = "runs of one task cannot overlap: it has one state and one result";
+        let problem = Problem::new(Code::OverlapUnavailable, reason)
+            .in_field("schedule_overlap")
+            .expecting("`skip`, `queue` or `cancel_running`")
+            .found("allow");
+        problems.push(problem.hinting("use `queue` to lose no slot while a run goes on"));
+    }
+    if let Some(most) = schedule.max_runs.filter(|most| *most < runs) {
+        let reason = format!("it ran {runs} times already");
+        let problem = Problem::new(Code::InvalidSchedule, reason)
+            .in_field("max_runs")
+            .expecting(format!("a whole number from {runs} on"))
+            .found(most.to_string());
+        problems.push(problem);
+    }
+    Problems::refuse(problems)
 }
 
 /// Everything that decides what a schedule does.
@@ -228,6 +254,10 @@ impl Ending {
 pub fn act(look: &Look<'_>) -> Act {
     let Look { task, plan, standing, oldest, busy, due, now } = look;
     let mut act = Act { standing: *standing, ..Act::default() };
+    if oldest.is_none() {
+        // Whatever was counted as waiting is not there; nothing may be looked for for ever.
+        act.standing.waiting = 0;
+    }
     let mut free = !busy;
     let cancels = plan.overlap() == Overlap::CancelRunning && !due.fire.is_empty();
     if let (true, false, Some(oldest)) = (free, cancels, *oldest) {
@@ -455,8 +485,18 @@ mod tests {
         let time = Schedule { schedule_expression: Some("60".to_owned()), ..every_ten() };
         let Standing { slot, runs, waiting, .. } = changed(&time);
         assert_eq!((slot, runs, waiting), (Some(at(60)), 4, 0));
-        let over = Schedule { max_runs: Some(3), ..every_ten() };
-        assert_eq!(changed(&over).slot, None, "it ran more often already");
+        let over = Schedule { max_runs: Some(4), ..every_ten() };
+        assert_eq!(changed(&over).slot, None, "it ran as often already");
+        for (wrong, code) in [
+            (Schedule { max_runs: Some(3), ..every_ten() }, Code::InvalidSchedule),
+            (
+                Schedule { schedule_overlap: Some(Overlap::Allow), ..every_ten() },
+                Code::OverlapUnavailable,
+            ),
+        ] {
+            let refused = standing.changed(&"t".into(), &schedule, &wrong, now);
+            assert_eq!(refused.expect_err("refused").0[0].code, code);
+        }
         let wrong = Schedule { schedule_expression: Some("often".to_owned()), ..every_ten() };
         assert!(standing.changed(&"t".into(), &schedule, &wrong, now).is_err());
     }

@@ -7,6 +7,7 @@ mod clone;
 mod forests;
 mod lease_model;
 mod runs;
+mod scheduler;
 mod schedules;
 mod stage;
 mod trouble;

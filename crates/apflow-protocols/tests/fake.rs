@@ -49,6 +49,8 @@ pub(crate) struct Fake {
     /// What each idempotency key started.
     started: Mutex<HashMap<(String, String), (String, Started)>>,
     registry: Registry,
+    /// Nothing is on a schedule here.
+    schedules: apflow_core::testing::MemoryStore,
 }
 
 impl Default for Fake {
@@ -62,6 +64,7 @@ impl Default for Fake {
             keys: Mutex::default(),
             started: Mutex::default(),
             registry,
+            schedules: apflow_core::testing::MemoryStore::new(std::sync::Arc::new(Noon)),
         }
     }
 }
@@ -173,6 +176,10 @@ fn nameless(index: usize) -> ApiError {
 impl Backend for Fake {
     fn trees(&self) -> &dyn TreeStore {
         self
+    }
+
+    fn schedules(&self) -> &dyn apflow_core::store::ScheduleStore {
+        &self.schedules
     }
 
     fn registry(&self) -> &Registry {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use apflow_core::{
     api::{Gateway, GatewayConfig},
-    engine::{Drained, Engine, EngineConfig, SubmitError, Worker},
+    engine::{Drained, Engine, EngineConfig, Scheduler, SchedulerConfig, SubmitError, Worker},
     hook::Hook,
     observe::Observer,
     registry::Registry,
@@ -18,6 +18,9 @@ use apflow_storage::{Durability, OpenOptions};
 
 use crate::system::{SystemClock, SystemIds};
 
+/// How long the last look of the scheduler may take when everything stops.
+const LAST_LOOK: Duration = Duration::from_secs(1);
+
 /// How an [`App`] is put together; every part has a default.
 #[must_use]
 pub struct AppBuilder {
@@ -28,6 +31,7 @@ pub struct AppBuilder {
     ids: Vec<String>,
     registry: Registry,
     engine: EngineConfig,
+    scheduler: SchedulerConfig,
     limits: Limits,
     gateway: GatewayConfig,
     hooks: Vec<Arc<dyn Hook>>,
@@ -76,6 +80,12 @@ impl AppBuilder {
     /// How the worker works.
     pub fn engine(mut self, config: EngineConfig) -> Self {
         self.engine = config;
+        self
+    }
+
+    /// How the scheduler works.
+    pub fn scheduler(mut self, config: SchedulerConfig) -> Self {
+        self.scheduler = config;
         self
     }
 
@@ -141,7 +151,8 @@ impl AppBuilder {
         let engine = builder.build();
         let gateway = Gateway::new(Arc::new(engine.clone()), Arc::new(SystemClock), self.gateway)
             .with_webhooks(Arc::new(webhooks));
-        Ok(App { engine, gateway, access, worker: None })
+        let scheduling = self.scheduler;
+        Ok(App { engine, gateway, access, worker: None, scheduler: None, scheduling })
     }
 }
 
@@ -179,6 +190,8 @@ pub struct App {
     gateway: Gateway,
     access: Arc<dyn AccessStore>,
     worker: Option<Worker>,
+    scheduler: Option<Scheduler>,
+    scheduling: SchedulerConfig,
 }
 
 /// What can go wrong between a flow and its results.
@@ -226,6 +239,7 @@ impl App {
             ids: Vec::new(),
             registry: Registry::new(),
             engine: EngineConfig::default(),
+            scheduler: SchedulerConfig::default(),
             limits: Limits::default(),
             gateway: GatewayConfig::default(),
             hooks: Vec::new(),
@@ -255,6 +269,14 @@ impl App {
         if self.worker.is_none() {
             self.worker = Some(self.engine.work());
         }
+    }
+
+    /// Starts the scheduler: tasks with a schedule begin when their time comes. A
+    /// [worker](Self::work), here or elsewhere, runs them. Several schedulers on one database share
+    /// the work; none fires twice.
+    pub fn schedule(&mut self) -> &Scheduler {
+        let (engine, config) = (&self.engine, &self.scheduling);
+        self.scheduler.get_or_insert_with(|| engine.schedule(config.clone()))
     }
 
     /// Stores tasks and begins a run of them.
@@ -297,6 +319,10 @@ impl App {
 
     /// Takes nothing new, waits at most `grace` for what runs, and gives back the rest.
     pub async fn shutdown(mut self, grace: Duration) -> Drained {
+        if let Some(scheduler) = self.scheduler.take() {
+            // What it was about to fire is fired by the next one.
+            scheduler.stop(grace.min(LAST_LOOK)).await;
+        }
         match self.worker.take() {
             Some(worker) => worker.drain(grace).await,
             None => Drained::default(),

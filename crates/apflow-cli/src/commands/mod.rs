@@ -8,6 +8,8 @@ pub(crate) mod graph;
 pub(crate) mod info;
 pub(crate) mod resume;
 pub(crate) mod run;
+pub(crate) mod scheduled;
+pub(crate) mod scheduler;
 pub(crate) mod schema;
 pub(crate) mod serve;
 pub(crate) mod tasks;

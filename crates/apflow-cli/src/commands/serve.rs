@@ -52,6 +52,7 @@ pub(crate) async fn serve(args: Serve) -> Result<Exit, CliError> {
     let bound = listener.local_addr().unwrap_or(address);
     app.work();
     show::say(&access::told(&sources, signed));
+    app.schedule();
     show::say(&format!(
         "apflow {} serves http://{bound}/tasks on {}",
         env!("CARGO_PKG_VERSION"),

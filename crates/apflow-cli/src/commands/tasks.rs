@@ -22,6 +22,7 @@ use super::{
     file,
     resume::{self, board},
     run::{leave, seconds},
+    scheduled::scheduled,
     webhook_url,
 };
 use crate::{
@@ -42,23 +43,30 @@ pub(crate) async fn tasks(args: Tasks) -> Result<Exit, CliError> {
     let (method, params) = match args.command {
         TasksCommand::Execute(execute) => return run(&database, execute, args.output).await,
         TasksCommand::WebhookUrl(url) => return webhook_url::show(&url, args.output),
+        TasksCommand::Scheduled { command } => {
+            return scheduled(&database, command, args.output).await;
+        }
         command => call(command)?,
     };
     let changes =
         ["tasks.create", "tasks.cancel", "tasks.update", "tasks.delete"].contains(&method);
-    let app = if changes {
-        database.prepare()?;
-        config::app(&database, &Grants::default())?.open().await?
-    } else {
-        // Reading works while another process holds the database.
-        config::reader(&database).open().await?
-    };
+    let app = open(&database, changes).await?;
     let asked = params["task_id"].as_str().map(str::to_owned);
     let reply = ask(&app, method, params).await?;
     write(&reply, method, args.output)?;
     let exit = exit(&reply, asked.as_deref());
     let _ = app.shutdown(Duration::ZERO).await;
     exit
+}
+
+/// The application that a call needs.
+pub(super) async fn open(database: &Database, changes: bool) -> Result<App, CliError> {
+    if changes {
+        database.prepare()?;
+        return Ok(config::app(database, &Grants::default())?.open().await?);
+    }
+    // Reading works while another process holds the database.
+    Ok(config::reader(database).open().await?)
 }
 
 /// The call a command stands for.
@@ -79,7 +87,8 @@ fn call(command: TasksCommand) -> Result<(&'static str, Value), CliError> {
             ("tasks.count", json!({ "user_id": user_id, "root_only": root_only }))
         }
         TasksCommand::Status { ids } => ("tasks.running.status", json!({ "task_ids": ids })),
-        // It is done above, where there may be several.
+        // These are done above: they are several calls, or have tables of their own.
+        TasksCommand::Scheduled { .. } => ("tasks.scheduled.list", json!({})),
         TasksCommand::Execute(execute) => {
             ("tasks.execute", json!({ "task_id": execute.ids.first() }))
         }
@@ -108,7 +117,7 @@ fn read_json(name: &str) -> Result<Value, CliError> {
     })
 }
 
-async fn ask(app: &App, method: &str, params: Value) -> Result<Reply, CliError> {
+pub(super) async fn ask(app: &App, method: &str, params: Value) -> Result<Reply, CliError> {
     let read = Call::read(method, params)?;
     let reply = app.gateway().call(&Caller::local(), read.call).await?;
     for warning in read.warnings.iter().chain(reply.warnings()) {
@@ -205,13 +214,7 @@ fn no_such_task(id: &str) -> CliError {
 fn write(reply: &Reply, method: &str, output: Output) -> Result<(), CliError> {
     let value = reply.json();
     match output {
-        Output::Json => show::data(&data::json(&value)),
-        Output::Yaml => show::data(&data::yaml(&value)?),
-        Output::Id => {
-            let mut ids = String::new();
-            gather_ids(&value, &mut ids);
-            show::data(&ids)
-        }
+        Output::Json | Output::Yaml | Output::Id => write_value(&value, output),
         Output::Table => match (&value, method) {
             (Value::Null, _) => Ok(()),
             (Value::Object(_), "tasks.tree") => show::data(&drawn(&value, 0)),
@@ -224,6 +227,20 @@ fn write(reply: &Reply, method: &str, output: Output) -> Result<(), CliError> {
             }
             _ => show::data(&table::fields(&value)),
         },
+    }
+}
+
+/// Any answer, as it was asked for.
+pub(super) fn write_value(value: &Value, output: Output) -> Result<(), CliError> {
+    match output {
+        Output::Json => show::data(&data::json(value)),
+        Output::Yaml => show::data(&data::yaml(value)?),
+        Output::Id => {
+            let mut ids = String::new();
+            gather_ids(value, &mut ids);
+            show::data(&ids)
+        }
+        Output::Table => show::data(&table::fields(value)),
     }
 }
 

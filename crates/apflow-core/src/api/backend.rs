@@ -10,7 +10,8 @@ use crate::{
     id::{TaskId, TreeId},
     registry::Registry,
     store::{
-        Cancel, CancelAnswer, Idempotency, Inserted, Patch, Start, Started, StoreError, TreeStore,
+        Cancel, CancelAnswer, Idempotency, Inserted, Patch, ScheduleStore, Start, Started,
+        StoreError, TreeStore,
     },
     submit::{Order, Reading, read_tasks},
     task::{RunSummary, TreeOptions},
@@ -21,6 +22,9 @@ use crate::{
 pub trait Backend: Send + Sync {
     /// Where tasks are read.
     fn trees(&self) -> &dyn TreeStore;
+
+    /// Where schedules are read and looked after.
+    fn schedules(&self) -> &dyn ScheduleStore;
 
     /// The executors of this process.
     fn registry(&self) -> &Registry;
@@ -56,6 +60,10 @@ pub trait Backend: Send + Sync {
 #[async_trait]
 impl Backend for Engine {
     fn trees(&self) -> &dyn TreeStore {
+        self.store()
+    }
+
+    fn schedules(&self) -> &dyn ScheduleStore {
         self.store()
     }
 

@@ -223,6 +223,8 @@ impl From<StoreError> for ApiError {
                 return Self { problems, ..Self::new(Code::UnknownReference, error.to_string()) };
             }
             StoreError::Derive(error) => return Self::from(error.clone()),
+            StoreError::NoSchedule(_) => Code::NoSchedule,
+            StoreError::InvalidSchedule(problems) => return Self::from(problems.clone()),
             StoreError::Corrupt { .. } | StoreError::Damaged { .. } => {
                 return Self::infrastructure(Code::DatabaseDamaged, error);
             }

@@ -125,6 +125,12 @@ impl Gateway {
             Call::RunningStatus(tasks) => ops::monitor::status(self, caller, tasks).await,
             Call::RunningCount { user_id } => ops::monitor::count(self, caller, user_id).await,
             Call::WebhookTrigger(trigger) => ops::webhook::trigger(self, caller, *trigger).await,
+            Call::Scheduled(list) => ops::schedule::list(self, caller, list).await,
+            Call::ScheduledDue(due) => ops::schedule::due(self, caller, due).await,
+            Call::ScheduledInit(init) => ops::schedule::init(self, caller, init).await,
+            Call::ScheduledComplete(run) => ops::schedule::complete(self, caller, run).await,
+            Call::ExportIcal(export) => ops::schedule::export_ical(self, caller, export).await,
+            Call::ScheduledBackfill(wish) => ops::schedule::backfill(self, caller, wish).await,
             Call::Health => Ok(ops::system::health(self)),
             Call::Executors => Ok(ops::system::executors(self)),
         }

@@ -8,7 +8,7 @@ use super::wire;
 use crate::{
     executor::Manifest,
     id::TaskId,
-    store::{CancelAnswer, Counts, Page},
+    store::{self, CancelAnswer, Counts, Page},
     task::{Outcome, Record, RunSummary, Status},
     time::Timestamp,
 };
@@ -71,6 +71,15 @@ pub enum Reply {
     },
     /// What came of a webhook.
     Triggered(Box<Triggered>),
+    /// Schedules as a calendar.
+    Calendar {
+        /// The file, as RFC 5545 wants it.
+        content: String,
+        /// How many tasks are in it.
+        tasks: usize,
+    },
+    /// Which slots are made up for.
+    Backfilled(Backfilled),
     /// The process is well.
     Health {
         /// Of apflow.
@@ -143,6 +152,17 @@ pub struct Cancelled {
     pub force: bool,
 }
 
+/// Which slots of a schedule are made up for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backfilled {
+    /// The task.
+    pub task: TaskId,
+    /// Nothing was stored.
+    pub dry_run: bool,
+    /// The slots.
+    pub slots: store::Backfilled,
+}
+
 /// How one task stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Standing {
@@ -209,6 +229,10 @@ impl Reply {
                 object
             }
             Self::Triggered(triggered) => triggered.json(),
+            Self::Calendar { content, tasks } => {
+                json!({ "ical_content": content, "task_count": tasks })
+            }
+            Self::Backfilled(backfilled) => backfilled_json(backfilled),
             Self::Health { version, at, running } => json!({
                 "status": "healthy", "message": "apflow is healthy", "version": version,
                 "protocol_version": PROTOCOL_VERSION, "timestamp": at,
@@ -298,6 +322,15 @@ fn cancelled_json(item: &Cancelled) -> Value {
             "error": "Task not found", "task_id": task, "force": force,
         }),
     }
+}
+
+fn backfilled_json(backfilled: &Backfilled) -> Value {
+    let store::Backfilled { slots, fired_before, forgotten, cut_short } = &backfilled.slots;
+    json!({
+        "success": true, "task_id": backfilled.task, "dry_run": backfilled.dry_run,
+        "slots": slots, "count": slots.len(), "fired_before": fired_before,
+        "forgotten": forgotten, "cut_short": cut_short,
+    })
 }
 
 fn standing_json(standing: &Standing) -> Value {

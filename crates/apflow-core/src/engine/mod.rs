@@ -6,6 +6,7 @@ mod config;
 mod held;
 mod output;
 mod retry;
+mod scheduler;
 mod turn;
 mod watch;
 mod worker;
@@ -22,6 +23,7 @@ use futures_util::Stream;
 use tokio::sync::Semaphore;
 
 pub use config::EngineConfig;
+pub use scheduler::{Scheduler, SchedulerConfig, SchedulerStats};
 pub use worker::{Drained, Worker};
 
 use crate::{
@@ -257,6 +259,13 @@ impl Engine {
     /// How many attempts run now.
     pub fn running(&self) -> usize {
         self.inner.running.load(Ordering::Relaxed)
+    }
+
+    /// Starts to fire schedules. Several schedulers on one database, here or elsewhere, share the work.
+    ///
+    /// Must be called within a tokio runtime. Runs are worked off by [workers](Self::work).
+    pub fn schedule(&self, config: SchedulerConfig) -> Scheduler {
+        Scheduler::start(Arc::clone(&self.inner), config)
     }
 
     /// Starts to work: takes up what dead processes left, then claims and runs tasks.

@@ -3,6 +3,7 @@
 use crate::{
     derive::DeriveError,
     id::{TaskId, TreeId},
+    problem::Problems,
     task::OriginType,
     transition::Refused,
 };
@@ -80,6 +81,12 @@ pub enum StoreError {
     /// New tasks cannot be made from these.
     #[error(transparent)]
     Derive(#[from] DeriveError),
+    /// The schedule says something that cannot be followed.
+    #[error("{}", .0.0.first().map_or("the schedule cannot be followed", |first| first.detail.as_str()))]
+    InvalidSchedule(Problems),
+    /// The task has no schedule.
+    #[error("task {0} has no schedule")]
+    NoSchedule(TaskId),
     /// A row cannot be read; it was set aside.
     #[error("row {row} of {table} cannot be read: {what}")]
     Corrupt {
@@ -181,6 +188,10 @@ impl StoreError {
             Self::KeyReused { .. } => {
                 Some("use a new key for a new request, or send the first request again".to_owned())
             }
+            Self::NoSchedule(_) => Some(
+                "give it one: `schedule_type`, `schedule_expression`, `schedule_enabled: true`"
+                    .to_owned(),
+            ),
             Self::AlreadyRunning { .. } => Some("wait for it, or cancel it first".to_owned()),
             Self::Overloaded { .. } => {
                 Some("send the request again a little later; nothing of it was done".to_owned())

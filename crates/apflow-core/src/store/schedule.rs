@@ -120,7 +120,7 @@ pub trait ScheduleStore: Send + Sync {
 
     /// Finds the next slot anew, after `from` or after now.
     ///
-    /// A task without a schedule is refused with [`StoreError::Rejected`].
+    /// A task without a schedule is refused with [`StoreError::NoSchedule`].
     async fn init_schedule(&self, task: &TaskId, from: Option<Timestamp>)
     -> Result<(), StoreError>;
 

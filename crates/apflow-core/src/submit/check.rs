@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     code::Code,
+    firing,
     id::{MAX_ID_CHARS, check_id},
     problem::{Problem, Problems, shortened},
     schedule::Plan,
@@ -216,7 +217,8 @@ impl Checker<'_> {
     }
 
     fn schedule(&mut self, spec: &TaskSpec) {
-        if let Err(Problems(problems)) = Plan::read(&spec.schedule) {
+        let read = Plan::read(&spec.schedule).map(drop);
+        if let Err(Problems(problems)) = read.and_then(|()| firing::refuse(&spec.schedule, 0)) {
             let task = &self.task;
             self.problems.extend(problems.into_iter().map(|problem| problem.of_task(task)));
         }

@@ -33,6 +33,7 @@ pub mod journal;
 pub mod keys;
 pub mod prune;
 pub mod results;
+pub mod schedule;
 pub mod settle;
 pub mod start;
 pub mod submit;
@@ -213,6 +214,23 @@ macro_rules! store_conformance {
                 access::the_last_use_of_a_token_is_noted,
                 access::a_mark_is_seen_once_until_its_time_is_over,
                 access::one_mark_is_first_for_one_of_many,
+                schedule::the_next_slot_is_known_when_a_task_is_stored,
+                schedule::a_schedule_on_a_root_runs_the_whole_submission_afresh,
+                schedule::a_schedule_on_a_child_runs_its_closure_and_nothing_else,
+                schedule::a_slot_fires_once_however_often_it_comes,
+                schedule::a_slot_is_skipped_while_the_run_before_goes_on,
+                schedule::a_queued_slot_fires_when_the_run_ends,
+                schedule::cancel_running_ends_the_run_and_begins_the_next,
+                schedule::missed_slots_fire_as_the_author_said,
+                schedule::a_schedule_goes_off_with_its_last_slot,
+                schedule::a_changed_schedule_is_followed_from_then_on,
+                schedule::schedules_are_listed_by_their_next_slot,
+                schedule::a_run_that_somebody_else_drove_is_counted,
+                schedule::a_run_begun_by_hand_counts_as_a_run_of_the_schedule,
+                schedule::a_backfill_starts_what_never_fired_each_once,
+                schedule::old_slots_are_forgotten_and_never_fire_again,
+                schedule::what_is_on_a_schedule_is_not_pruned,
+                schedule::schedulers_at_once_never_fire_a_slot_twice,
 
                 together::fan_ins_that_settle_at_once_leave_nobody_asleep,
                 together::two_claimers_never_share_a_task,
@@ -303,6 +321,7 @@ pub fn rules_that_are_missing(listed: &[&str]) -> Vec<&'static str> {
         include_str!("joins.rs"),
         include_str!("prune.rs"),
         include_str!("results.rs"),
+        include_str!("schedule.rs"),
         include_str!("settle.rs"),
         include_str!("start.rs"),
         include_str!("submit.rs"),

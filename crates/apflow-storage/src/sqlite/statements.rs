@@ -60,7 +60,8 @@ fn reads_a_whole_table(step: &str) -> bool {
     ];
     let walks = small.iter().any(|index| step.ends_with(&format!("INDEX {index}")));
     let given = step.contains("VIRTUAL TABLE") || step.contains("CONSTANT ROW");
-    let own = ["SCAN v", "SCAN moments", "SCAN b"].contains(&step);
+    let own = ["SCAN v", "SCAN moments", "SCAN b", "SCAN n"].contains(&step)
+        || step.starts_with("SCAN (subquery");
     step.starts_with("SCAN") && !walks && !given && !own
 }
 

@@ -388,15 +388,6 @@ fn authored(due: &DueRow) -> Result<&Definition, StoreError> {
     })
 }
 
-/// Refuses a task without a schedule.
-fn no_schedule(id: &TaskId) -> StoreError {
-    StoreError::Rejected(vec![format!("task {id} has no schedule")])
-}
-
-fn rejected(problems: &Problems) -> StoreError {
-    StoreError::Rejected(problems.0.iter().map(|problem| problem.detail.clone()).collect())
-}
-
 /// Finds the next slot anew.
 pub(crate) async fn init<R: Rows + ?Sized>(
     rows: &mut R,
@@ -405,27 +396,31 @@ pub(crate) async fn init<R: Rows + ?Sized>(
 ) -> Result<Effects, StoreError> {
     let found = find(rows, id).await?;
     let now = rows.now().await?;
-    let due = of_task(rows, &found).await?.ok_or_else(|| no_schedule(id))?;
+    let due = of_task(rows, &found).await?.ok_or_else(|| StoreError::NoSchedule(id.clone()))?;
     let before = due.row.standing;
     let authored = authored(&due)?;
-    let kind = authored.schedule.schedule_type.clone().ok_or_else(|| no_schedule(id))?;
+    let kind = authored
+        .schedule
+        .schedule_type
+        .clone()
+        .ok_or_else(|| StoreError::NoSchedule(id.clone()))?;
     let mut schedule = authored.schedule.clone();
     if !due.row.kind.is_empty() {
         // It may have gone off by itself since its author switched it on.
         schedule.schedule_enabled = before.enabled;
     }
     if standing_plan(&before, &schedule)?.is_none() {
-        return Err(no_schedule(id));
+        return Err(StoreError::NoSchedule(id.clone()));
     }
     let standing = Standing::anew(before, id, &schedule, from.unwrap_or(now))
-        .map_err(|problems| rejected(&problems))?;
+        .map_err(StoreError::InvalidSchedule)?;
     let standing = Standing { waiting: before.waiting, ..standing };
     rows.save_schedules(&[ScheduleRow { kind, standing, ..due.row }]).await?;
     Ok(Effects { scheduled: true, ..Effects::default() })
 }
 
 fn standing_plan(standing: &Standing, schedule: &Schedule) -> Result<Option<Plan>, StoreError> {
-    standing.plan(schedule).map_err(|problems| rejected(&problems))
+    standing.plan(schedule).map_err(StoreError::InvalidSchedule)
 }
 
 /// Counts a run that somebody else drove.
@@ -527,10 +522,11 @@ pub(crate) async fn backfill<R: Rows + ?Sized>(
 ) -> Result<(Backfilled, Effects), StoreError> {
     let found = find(rows, &wish.task).await?;
     let now = rows.now().await?;
-    let due = of_task(rows, &found).await?.ok_or_else(|| no_schedule(&wish.task))?;
+    let due =
+        of_task(rows, &found).await?.ok_or_else(|| StoreError::NoSchedule(wish.task.clone()))?;
     let mut standing = due.row.standing;
     let plan = standing_plan(&standing, &authored(&due)?.schedule)?
-        .ok_or_else(|| no_schedule(&wish.task))?;
+        .ok_or_else(|| StoreError::NoSchedule(wish.task.clone()))?;
     // The slot that is next fires by itself, and what lies after now is none of the past.
     let until = [Some(wish.range.end), Some(now), standing.slot].into_iter().flatten().min();
     let until = until.unwrap_or(now);
@@ -588,13 +584,7 @@ pub(crate) async fn follow_update<R: Rows + ?Sized>(
 ) -> Result<bool, StoreError> {
     let (id, new) = (TaskId::new(found.id.clone()), &definition.schedule);
     let before = due.as_ref().map(|due| due.row.standing).unwrap_or_default();
-    if let Some(most) = new.max_runs.filter(|most| *most < before.runs) {
-        return Err(StoreError::Rejected(vec![format!(
-            "Cannot update 'max_runs' of task '{id}': {most} is less than the {} runs it had",
-            before.runs
-        )]));
-    }
-    let standing = before.changed(&id, old, new, now).map_err(|problems| rejected(&problems))?;
+    let standing = before.changed(&id, old, new, now).map_err(StoreError::InvalidSchedule)?;
     let Some(kind) = new.schedule_type.clone() else {
         if due.is_some() {
             rows.delete_schedules(&[found.seq]).await?;

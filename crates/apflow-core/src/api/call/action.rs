@@ -22,6 +22,12 @@ impl Call {
             Self::RunningStatus(_) => "tasks.running.status",
             Self::RunningCount { .. } => "tasks.running.count",
             Self::WebhookTrigger(_) => "tasks.webhook.trigger",
+            Self::Scheduled(_) => "tasks.scheduled.list",
+            Self::ScheduledDue(_) => "tasks.scheduled.due",
+            Self::ScheduledInit(_) => "tasks.scheduled.init",
+            Self::ScheduledComplete(_) => "tasks.scheduled.complete",
+            Self::ExportIcal(_) => "tasks.scheduled.export-ical",
+            Self::ScheduledBackfill(_) => "tasks.scheduled.backfill",
             Self::Health => "system.health",
             Self::Executors => "system.executors",
         }

@@ -9,6 +9,7 @@ mod derive;
 mod monitor;
 mod query;
 mod run;
+mod schedule;
 mod webhook;
 
 use serde_json::Value;
@@ -19,6 +20,9 @@ pub use self::{
     monitor::RunningList,
     query::{Children, Count, List},
     run::{Cancel, Execute, ExecuteWhat},
+    schedule::{
+        ExportIcal, Scheduled, ScheduledBackfill, ScheduledComplete, ScheduledDue, ScheduledInit,
+    },
 };
 use self::{
     author::{create, update},
@@ -67,6 +71,18 @@ pub enum Call {
     },
     /// Let a task run because somebody outside says so.
     WebhookTrigger(Box<Trigger>),
+    /// Read tasks with a schedule.
+    Scheduled(Scheduled),
+    /// Read tasks whose schedule is due.
+    ScheduledDue(ScheduledDue),
+    /// Find the next slot of a schedule anew.
+    ScheduledInit(ScheduledInit),
+    /// Count a run that somebody else drove.
+    ScheduledComplete(ScheduledComplete),
+    /// Write schedules as a calendar.
+    ExportIcal(ExportIcal),
+    /// Make up for slots that never fired.
+    ScheduledBackfill(ScheduledBackfill),
     /// Ask whether the process is well.
     Health,
     /// List the executors.
@@ -113,6 +129,12 @@ impl Call {
                 Ok(Read { call: Self::RunningCount { user_id }, warnings: params.warnings() })
             }
             "tasks.webhook.trigger" => webhook::trigger(params),
+            "tasks.scheduled.list" => schedule::list(params),
+            "tasks.scheduled.due" => schedule::due(params),
+            "tasks.scheduled.init" => schedule::init(params),
+            "tasks.scheduled.complete" => schedule::complete(params),
+            "tasks.scheduled.export-ical" => schedule::export_ical(params),
+            "tasks.scheduled.backfill" => schedule::backfill(params),
             "system.health" => nothing("system.health", params, Self::Health),
             "system.executors" => nothing("system.executors", params, Self::Executors),
             _ => Err(ApiError::new(Code::UnknownMethod, format!("Unknown method: {method}"))),

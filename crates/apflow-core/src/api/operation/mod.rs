@@ -7,6 +7,7 @@ mod crud;
 mod monitoring;
 mod query;
 pub mod route;
+mod scheduling;
 mod shapes;
 mod system;
 mod webhook;
@@ -70,7 +71,7 @@ pub enum Category {
     Query,
     /// Looks at what goes on.
     Monitoring,
-    /// Runs what somebody else says is due.
+    /// Runs tasks by the clock, or because somebody outside says so.
     Scheduling,
     /// Asks about the process.
     System,
@@ -133,6 +134,7 @@ static SHELVES: &[&[Operation]] = &[
     crud::OPERATIONS,
     query::OPERATIONS,
     monitoring::OPERATIONS,
+    scheduling::OPERATIONS,
     webhook::OPERATIONS,
     system::OPERATIONS,
 ];
@@ -217,7 +219,10 @@ mod tests {
             let schema = operation.input_schema();
             for name in schema["properties"].as_object().expect("an object").keys() {
                 // `updates` stands in place of the flat fields, `tasks` of `task_id`.
-                let mut params = json!({ "task_id": "a", "name": "n" });
+                let mut params = json!({
+                    "task_id": "a", "name": "n",
+                    "from": "2026-11-20T00:00:00Z", "to": "2026-11-21T00:00:00Z",
+                });
                 if ["tasks.create", "tasks.execute"].contains(&operation.id) {
                     params = json!({ "tasks": [] });
                 }
@@ -245,7 +250,7 @@ mod tests {
             document["categories"],
             json!(["agent_action", "crud", "query", "monitoring", "scheduling"])
         );
-        assert_eq!(document["total"], 15);
+        assert_eq!(document["total"], 22);
         let first = &document["methods"]["agent_action"][0];
         assert_eq!(first["method"], "tasks.execute");
         for key in ["name", "description", "category", "tags", "input_schema", "examples"] {

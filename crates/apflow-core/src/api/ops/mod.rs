@@ -5,6 +5,7 @@ pub(super) mod derive;
 pub(super) mod monitor;
 pub(super) mod read;
 pub(super) mod run;
+pub(super) mod schedule;
 pub(super) mod system;
 pub(super) mod webhook;
 

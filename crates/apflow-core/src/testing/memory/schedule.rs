@@ -10,7 +10,6 @@ use super::{MemoryStore, control, record, rows::Rows};
 use crate::{
     firing::{self, Act, Look, MOST_WAITING, REMEMBERED, Standing},
     id::TaskId,
-    problem::Problems,
     schedule::Plan,
     store::{
         Backfill, Backfilled, Cancel, DrivenRun, EventKind, Fire, Fired, FiredSlot, Page,
@@ -44,14 +43,6 @@ impl Scheduled {
     }
 }
 
-fn rejected(problems: &Problems) -> StoreError {
-    StoreError::Rejected(problems.0.iter().map(|problem| problem.detail.clone()).collect())
-}
-
-fn no_schedule(id: &TaskId) -> StoreError {
-    StoreError::Rejected(vec![format!("task {id} has no schedule")])
-}
-
 /// A new task is put on its schedule.
 pub(super) fn put(rows: &mut Rows, at: usize) {
     let now = rows.now;
@@ -72,13 +63,7 @@ pub(super) fn follow_update(rows: &mut Rows, at: usize, old: &Schedule) -> Resul
     let (id, new) = (row.id.clone(), row.definition.schedule.clone());
     let mut scheduled = rows.schedules.get(&at).cloned().unwrap_or_default();
     let before = scheduled.standing;
-    if let Some(most) = new.max_runs.filter(|most| *most < before.runs) {
-        return Err(StoreError::Rejected(vec![format!(
-            "Cannot update 'max_runs' of task '{id}': {most} is less than the {} runs it had",
-            before.runs
-        )]));
-    }
-    let standing = before.changed(&id, old, &new, now).map_err(|problems| rejected(&problems))?;
+    let standing = before.changed(&id, old, &new, now).map_err(StoreError::InvalidSchedule)?;
     if new.schedule_type.is_none() {
         rows.schedules.remove(&at);
         return Ok(());
@@ -102,7 +87,7 @@ fn driven(rows: &mut Rows, at: usize, advance: bool) -> Result<(), StoreError> {
     let Some(row) = rows.row(at) else { return Ok(()) };
     let (id, tree, schedule) = (row.id.clone(), row.tree, row.definition.schedule.clone());
     let Some(scheduled) = rows.schedules.get_mut(&at) else { return Ok(()) };
-    let plan = scheduled.standing.plan(&schedule).map_err(|problems| rejected(&problems))?;
+    let plan = scheduled.standing.plan(&schedule).map_err(StoreError::InvalidSchedule)?;
     if let Some(slot) = scheduled.standing.slot.filter(|slot| advance && *slot <= now) {
         scheduled.slots.entry(slot).or_insert(Some(now));
     }
@@ -233,15 +218,16 @@ fn init(rows: &mut Rows, id: &TaskId, from: Option<Timestamp>) -> Result<(), Sto
     let now = rows.now;
     let (at, row) = rows.find(id).ok_or_else(|| StoreError::NoSuchTask(id.clone()))?;
     let mut schedule = row.definition.schedule.clone();
-    let scheduled = rows.schedules.get_mut(&at).ok_or_else(|| no_schedule(id))?;
+    let scheduled =
+        rows.schedules.get_mut(&at).ok_or_else(|| StoreError::NoSchedule(id.clone()))?;
     let before = scheduled.standing;
     schedule.schedule_enabled = before.enabled;
-    let plan = before.plan(&schedule).map_err(|problems| rejected(&problems))?;
+    let plan = before.plan(&schedule).map_err(StoreError::InvalidSchedule)?;
     if plan.is_none() {
-        return Err(no_schedule(id));
+        return Err(StoreError::NoSchedule(id.clone()));
     }
     let standing = Standing::anew(before, id, &schedule, from.unwrap_or(now))
-        .map_err(|problems| rejected(&problems))?;
+        .map_err(StoreError::InvalidSchedule)?;
     scheduled.standing = Standing { waiting: before.waiting, ..standing };
     rows.rescheduled = true;
     Ok(())
@@ -273,12 +259,13 @@ fn backfill(rows: &mut Rows, wish: &Backfill) -> Result<Backfilled, StoreError> 
     let (at, row) =
         rows.find(&wish.task).ok_or_else(|| StoreError::NoSuchTask(wish.task.clone()))?;
     let schedule = row.definition.schedule.clone();
-    let scheduled = rows.schedules.get_mut(&at).ok_or_else(|| no_schedule(&wish.task))?;
+    let scheduled =
+        rows.schedules.get_mut(&at).ok_or_else(|| StoreError::NoSchedule(wish.task.clone()))?;
     let standing = scheduled.standing;
     let plan = standing
         .plan(&schedule)
-        .map_err(|problems| rejected(&problems))?
-        .ok_or_else(|| no_schedule(&wish.task))?;
+        .map_err(StoreError::InvalidSchedule)?
+        .ok_or_else(|| StoreError::NoSchedule(wish.task.clone()))?;
     let ends = [Some(wish.range.end), Some(now), standing.slot];
     let until = ends.into_iter().flatten().min().unwrap_or(now);
     let room = (MOST_WAITING - standing.waiting).min(i64::from(wish.limit));
