@@ -130,6 +130,8 @@ codes! {
     InvalidInputs = "0033", -32602, 400, "the inputs do not fit what the executor declares";
     /// The HTTP request is not one apflow answers.
     HttpRequest = "0034", -32600, 400, "the HTTP request is not one apflow answers";
+    /// There are as many event streams as the server keeps.
+    TooManyStreams = "0040", -32603, 429, "there are as many event streams as the server keeps";
 }
 
 #[cfg(test)]

@@ -242,7 +242,7 @@ impl Backend for Fake {
                 State::Completed
             };
         }
-        Ok(Started { trees: vec![tree.clone()], tree, root, tasks })
+        Ok(Started { trees: vec![tree.clone()], tree, root, tasks, after: 0 })
     }
 
     async fn wait(&self, tree: &TreeId) -> Result<RunSummary, StoreError> {

@@ -7,5 +7,8 @@ mod drain;
 mod fake;
 mod golden;
 mod hardening;
+mod live;
+mod many;
 mod owners;
 mod server;
+mod streams;

@@ -30,6 +30,7 @@ mod open;
 mod read;
 mod row;
 mod rows;
+mod rows_callbacks;
 mod steps;
 mod store;
 

@@ -17,6 +17,16 @@ pub(crate) struct EventRow {
     pub(crate) detail: Option<String>,
 }
 
+/// One event with what a listener wants to know.
+#[derive(Debug)]
+pub(crate) struct ToldRow {
+    pub(crate) event: EventRow,
+    pub(crate) root: String,
+    pub(crate) owner: Option<String>,
+    pub(crate) result: Option<String>,
+    pub(crate) too_large: bool,
+}
+
 /// What readers ask.
 #[async_trait]
 pub(crate) trait Reads: Send + Sync {
@@ -59,6 +69,15 @@ pub(crate) trait Reads: Send + Sync {
         after: i64,
         limit: u32,
     ) -> Result<Vec<EventRow>, StoreError>;
+
+    /// Events after a position with what a listener wants to know, of one tree or of all.
+    async fn told(
+        &self,
+        tree: Option<&str>,
+        after: i64,
+        limit: u32,
+        result_bytes: u32,
+    ) -> Result<Vec<ToldRow>, StoreError>;
 
     /// Rows that could not be read: table, key, what is wrong.
     async fn set_aside(&self) -> Result<Vec<(String, String, String)>, StoreError>;

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use apflow_core::{store::StoreError, task::Definition, time::Timestamp};
 use async_trait::async_trait;
 
-use crate::row::{ForestRow, HotRow, TreeRow};
+use crate::{
+    row::{ForestRow, HotRow, TreeRow},
+    rows_callbacks::CallbackRows,
+};
 
 /// What the start of a transaction reads.
 #[derive(Debug, Default)]
@@ -213,7 +216,7 @@ pub(crate) struct Values {
 
 /// One open transaction. Everything is a set; the order of calls is the steps' business.
 #[async_trait]
-pub(crate) trait Rows: Send {
+pub(crate) trait Rows: CallbackRows {
     /// Reads what settling `settling` and claiming up to `ready` tasks needs, and locks it.
     async fn open(&mut self, settling: &[i64], ready: u32) -> Result<Opening, StoreError>;
 

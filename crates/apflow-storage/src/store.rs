@@ -7,7 +7,7 @@ use apflow_core::{
     store::{
         Cancel, CancelAnswer, Claim, ControlStore, Counts, EventKind, Inserted, JournalStore,
         NeedKind, Page, Patch, Refusal, Renewal, Settled, Settlement, Signal, Start, Started,
-        StoreError, Submission, TaskEvent, TaskFilter, TreeStore, Wake, WorkStore,
+        StoreError, Submission, TaskEvent, TaskFilter, Told, TreeStore, Wake, WorkStore,
     },
     task::{Record, RunSummary, StateName, Status},
     time::Timestamp,
@@ -17,7 +17,7 @@ use tokio::sync::broadcast;
 
 use crate::{
     committer::{Job, Queue, Signals},
-    read::{EventRow, Reads},
+    read::{EventRow, Reads, ToldRow},
     row::{RecordRow, RunRow, record},
 };
 
@@ -266,6 +266,18 @@ impl<R: Reads> JournalStore for Database<R> {
         rows.into_iter().map(event).collect()
     }
 
+    async fn told(
+        &self,
+        tree: Option<&TreeId>,
+        after: i64,
+        limit: u32,
+        result_bytes: u32,
+    ) -> Result<Vec<Told>, StoreError> {
+        let tree = tree.map(TreeId::as_str);
+        let rows = self.reads.told(tree, after, limit, result_bytes).await?;
+        rows.into_iter().map(told).collect()
+    }
+
     async fn set_aside(&self) -> Result<Vec<(String, String, String)>, StoreError> {
         self.reads.set_aside().await
     }
@@ -288,6 +300,25 @@ fn event(row: EventRow) -> Result<TaskEvent, StoreError> {
         task: row.task.map(TaskId::new),
         attempt: u32::try_from(row.attempt).unwrap_or(0),
         at: Timestamp(row.at),
+    })
+}
+
+fn told(row: ToldRow) -> Result<Told, StoreError> {
+    let seq = row.event.seq;
+    let result = match &row.result {
+        Some(text) => Some(serde_json::from_str(text).map_err(|error| StoreError::Corrupt {
+            table: "af_work",
+            row: format!("of event {seq}"),
+            what: format!("output: {error}"),
+        })?),
+        None => None,
+    };
+    Ok(Told {
+        event: event(row.event)?,
+        root: TaskId::new(row.root),
+        owner: row.owner,
+        result,
+        result_omitted: row.too_large,
     })
 }
 

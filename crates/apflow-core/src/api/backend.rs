@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::ApiError;
+use super::{ApiError, Feed, feed::FeedLimits};
 use crate::{
     engine::{Engine, SubmitError},
     id::{TaskId, TreeId},
@@ -44,6 +44,12 @@ pub trait Backend: Send + Sync {
 
     /// Deletes a task and its descendants; returns how many went.
     async fn delete(&self, task: &TaskId) -> Result<u32, StoreError>;
+
+    /// The journal for those who listen, if there is one.
+    fn feed(&self, limits: FeedLimits) -> Option<Feed> {
+        let _ = limits;
+        None
+    }
 }
 
 #[async_trait]
@@ -89,6 +95,10 @@ impl Backend for Engine {
 
     async fn delete(&self, task: &TaskId) -> Result<u32, StoreError> {
         Self::delete(self, task).await
+    }
+
+    fn feed(&self, limits: FeedLimits) -> Option<Feed> {
+        Some(Feed::new(self.store_handle(), self.config().back_stop, limits))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{ApiError, Backend, Call, Reply, ops};
+use super::{ApiError, Backend, Call, Feed, Reply, feed::FeedLimits, ops};
 use crate::{id::TaskId, task::Record, time::Clock};
 
 /// Who asks.
@@ -38,11 +38,17 @@ pub struct GatewayConfig {
     pub execute_wait: Duration,
     /// What `system.health` says.
     pub version: String,
+    /// How much of the journal is kept for those who listen.
+    pub feed: FeedLimits,
 }
 
 impl Default for GatewayConfig {
     fn default() -> Self {
-        Self { execute_wait: Duration::from_mins(5), version: env!("CARGO_PKG_VERSION").to_owned() }
+        Self {
+            execute_wait: Duration::from_mins(5),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            feed: FeedLimits::default(),
+        }
     }
 }
 
@@ -52,17 +58,24 @@ pub struct Gateway {
     pub(super) backend: Arc<dyn Backend>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) config: GatewayConfig,
+    feed: Option<Feed>,
 }
 
 impl Gateway {
     /// A gateway to this engine.
     pub fn new(backend: Arc<dyn Backend>, clock: Arc<dyn Clock>, config: GatewayConfig) -> Self {
-        Self { backend, clock, config }
+        let feed = backend.feed(config.feed);
+        Self { backend, clock, config, feed }
     }
 
     /// What is settled once.
     pub fn config(&self) -> &GatewayConfig {
         &self.config
+    }
+
+    /// The journal for everybody who listens, if the engine has one.
+    pub fn feed(&self) -> Option<&Feed> {
+        self.feed.as_ref()
     }
 
     /// Carries out one call for `caller`.

@@ -7,7 +7,7 @@ mod held;
 mod output;
 mod retry;
 mod turn;
-mod watch;
+pub(crate) mod watch;
 mod worker;
 
 use std::{
@@ -211,6 +211,11 @@ impl Engine {
     /// The store, for reading.
     pub fn store(&self) -> &dyn Store {
         self.inner.store.as_ref()
+    }
+
+    /// The store, for those who outlive a borrow.
+    pub(crate) fn store_handle(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.inner.store)
     }
 
     /// The executors.

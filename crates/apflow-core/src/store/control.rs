@@ -38,6 +38,8 @@ pub struct Started {
     pub trees: Vec<TreeId>,
     /// How many tasks were set in motion.
     pub tasks: u32,
+    /// A position in the journal: whatever happens in this run comes after it.
+    pub after: i64,
 }
 
 /// A wish to stop tasks.

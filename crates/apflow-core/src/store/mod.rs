@@ -13,7 +13,7 @@ mod work;
 pub use control::{Cancel, CancelAnswer, ControlStore, Patch, Start, StartScope, Started};
 pub use error::StoreError;
 pub use filter::{Counts, Page, TaskFilter};
-pub use journal::{EventKind, JournalStore, TaskEvent};
+pub use journal::{EventKind, JournalStore, TaskEvent, Told};
 pub use tree::{Idempotency, Inserted, NeedKind, NewNeed, NewTask, NewTree, Submission, TreeStore};
 pub use work::{
     Claim, Claimed, Ended, NeedResult, Refusal, Renewal, Settled, Settlement, Signal, Wake,

@@ -5,6 +5,8 @@ mod connection;
 mod guard;
 mod health;
 mod router;
+mod seats;
+mod sse;
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -55,6 +57,14 @@ pub struct HttpConfig {
     pub hosts: Vec<String>,
     /// Origins besides the server's own whose pages may call it.
     pub origins: Vec<String>,
+    /// Streams of events at the same time; fewer than `connections`, or nobody else could call.
+    pub streams: usize,
+    /// Streams of events that one caller who said who it is may have at the same time.
+    pub streams_per_caller: usize,
+    /// How often a stream on which nothing happens shows that it lives.
+    pub heartbeat: Duration,
+    /// How soon a client should come back whose stream was ended by the server.
+    pub stream_retry: Duration,
 }
 
 impl Default for HttpConfig {
@@ -74,6 +84,10 @@ impl Default for HttpConfig {
             headers: 64,
             hosts: Vec::new(),
             origins: Vec::new(),
+            streams: 512,
+            streams_per_caller: 64,
+            heartbeat: Duration::from_secs(15),
+            stream_retry: Duration::from_secs(1),
         }
     }
 }
@@ -87,6 +101,8 @@ struct App {
     /// Begins the numbers of requests, so that those of two processes differ.
     prefix: u64,
     requests: std::sync::atomic::AtomicU64,
+    /// Who has how many streams open.
+    seats: Arc<seats::Seats>,
     /// The server is stopping.
     draining: CancellationToken,
     /// The grace is over: whatever still runs is answered now.
@@ -108,6 +124,7 @@ pub async fn serve(
         gateway,
         loopback,
         prefix: router::random(),
+        seats: Arc::default(),
         requests: std::sync::atomic::AtomicU64::new(0),
         draining: shutdown.clone(),
         cut: CancellationToken::new(),
@@ -200,8 +217,10 @@ impl Server {
         let mut router = self.router.clone();
         let mark = Arc::clone(&activity);
         let service = TowerToHyperService::new(tower::service_fn(
-            move |request: hyper::Request<hyper::body::Incoming>| {
+            move |mut request: hyper::Request<hyper::body::Incoming>| {
                 let busy = mark.begin();
+                // An answer that goes on after its head keeps the connection busy by itself.
+                request.extensions_mut().insert(Arc::clone(&mark));
                 let answer = router.call(request);
                 async move {
                     let response = answer.await;

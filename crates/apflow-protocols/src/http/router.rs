@@ -26,7 +26,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     App, body,
     guard::{self, Refusal, json_response},
-    health,
+    health, sse,
 };
 use crate::{
     adapter::ProtocolAdapter as _,
@@ -39,6 +39,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/tasks", post(tasks))
         .route("/system", post(system))
         .route("/tasks/methods", get(methods))
+        .route("/v1/events", get(sse::events))
         .route("/docs/errors/{code}", get(error_page))
         .route("/health", alive.clone())
         .route("/healthz", alive.clone())
@@ -114,12 +115,19 @@ async fn rpc(app: &App, adapter: JsonRpc, request: Request) -> Response {
     };
     match Message::read(&bytes) {
         Err(answer) => respond(answer),
+        Ok(Message::One(request)) if sse::is_asked_for(&request) => {
+            sse::execute(app, adapter, &parts, request, deadline).await
+        }
         Ok(Message::One(request)) => respond(answer(app, adapter, request, deadline).await),
         Ok(Message::Batch(requests)) => {
             // One after the other, so that a batch may create a task and then run it.
             let mut bodies = Vec::with_capacity(requests.len());
             let mut deadline = deadline;
             for request in requests {
+                if sse::is_asked_for(&request) {
+                    bodies.extend(sse::not_in_a_batch(&request).body);
+                    continue;
+                }
                 let (began, waits) = (Instant::now(), waits(&request));
                 bodies.extend(answer(app, adapter, request, deadline).await.body);
                 if waits {
@@ -137,7 +145,7 @@ fn waits(request: &Value) -> bool {
     request.get("method").is_some_and(|method| method == "tasks.execute")
 }
 
-fn respond(answer: Answer) -> Response {
+pub(super) fn respond(answer: Answer) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     match answer.body {
         Some(body) => json_response(status, &body),
@@ -171,7 +179,7 @@ async fn answer(app: &App, adapter: JsonRpc, request: Value, deadline: Instant) 
     adapter.encode(envelope, outcome)
 }
 
-fn too_slow(app: &App) -> ApiError {
+pub(super) fn too_slow(app: &App) -> ApiError {
     let seconds = app.config.total.as_secs_f64();
     let detail = format!("there was no answer within {seconds} s; it may still be carried out");
     ApiError::new(Code::Timeout, detail).hint("read the tasks before you send the request again")

@@ -173,6 +173,8 @@ macro_rules! store_conformance {
                 journal::a_reader_resumes_where_it_stopped,
                 journal::a_retry_and_a_reset_are_noted,
                 journal::signals_tell_what_changed,
+                journal::a_listener_is_told_what_came_of_a_task,
+                journal::a_run_happens_after_the_position_it_was_given,
 
                 together::fan_ins_that_settle_at_once_leave_nobody_asleep,
                 together::two_claimers_never_share_a_task,

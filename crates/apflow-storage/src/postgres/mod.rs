@@ -2,6 +2,7 @@
 //! connection lives as long as the store: it hears the other processes, tells them, and holds the locks
 //! that say which workers live.
 
+mod callbacks;
 mod connect;
 mod decode;
 mod encode;

@@ -34,7 +34,7 @@ impl<'a> PgRows<'a> {
     }
 
     /// Runs one statement for its rows.
-    async fn fetch(
+    pub(super) async fn fetch(
         &mut self,
         what: &str,
         statement: Statement<'_>,
@@ -45,7 +45,11 @@ impl<'a> PgRows<'a> {
         self.writer.fetch(what, statement).await
     }
 
-    async fn execute(&mut self, what: &str, statement: Statement<'_>) -> Result<(), StoreError> {
+    pub(super) async fn execute(
+        &mut self,
+        what: &str,
+        statement: Statement<'_>,
+    ) -> Result<(), StoreError> {
         self.fetch(what, statement).await.map(drop)
     }
 

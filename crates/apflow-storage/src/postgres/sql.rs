@@ -58,6 +58,9 @@ statements! {
     TROUBLED = "troubled";
     EVENTS = "events";
     EVENTS_OF_TREE = "events_of_tree";
+    TOLD = "told";
+    TOLD_OF_TREE = "told_of_tree";
+    LAST_EVENT = "last_event";
 }
 
 /// Statements that are prepared under their name on every writing connection, to be run in scripts.

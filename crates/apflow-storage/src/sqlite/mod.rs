@@ -1,5 +1,6 @@
 //! SQLite: one writing connection behind the committer, a pool that only reads, one process a file.
 
+mod callbacks;
 mod decode;
 mod encode;
 mod hot;

@@ -63,7 +63,7 @@ type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
 
 impl SqliteRows<'_> {
     /// Runs one statement for its rows.
-    async fn fetch(
+    pub(super) async fn fetch(
         &mut self,
         what: &str,
         statement: Statement<'_>,
@@ -96,7 +96,11 @@ impl SqliteRows<'_> {
         Ok(sets)
     }
 
-    async fn execute(&mut self, what: &str, statement: Statement<'_>) -> Result<(), StoreError> {
+    pub(super) async fn execute(
+        &mut self,
+        what: &str,
+        statement: Statement<'_>,
+    ) -> Result<(), StoreError> {
         self.begin().await?;
         self.run(what, statement).await
     }

@@ -61,6 +61,9 @@ statements! {
     TROUBLED = "troubled";
     EVENTS = "events";
     EVENTS_OF_TREE = "events_of_tree";
+    TOLD = "told";
+    TOLD_OF_TREE = "told_of_tree";
+    LAST_EVENT = "last_event";
 }
 
 /// Every statement that is only sent joined to others, for the test that prepares them.

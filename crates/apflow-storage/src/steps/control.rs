@@ -23,6 +23,7 @@ pub(crate) async fn start<R: Rows + ?Sized>(
     let target = if found.seq == found.tree { None } else { graph.index(found.seq) };
     let begins = plan::start(&graph.nodes, &graph.edges, target, start.reexecute)
         .map_err(|_| StoreError::AlreadyRunning { root: TaskId::new(found.root_id.clone()) })?;
+    let after = rows.last_event().await?;
     // What an earlier run left blocked, and this one does not want, is set back.
     for node in plan::leftovers(&graph.nodes, &begins) {
         apply(&mut work, graph.seq(node), Event::Reset)?;
@@ -51,6 +52,7 @@ pub(crate) async fn start<R: Rows + ?Sized>(
         root: TaskId::new(found.root_id),
         trees: ids.into_iter().map(|row| TreeId::new(row.tree_id)).collect(),
         tasks: u32::try_from(begins.len()).unwrap_or(u32::MAX),
+        after,
     };
     Ok((started, work.finish_with(rows).await?))
 }

@@ -7,7 +7,7 @@ use apflow::core::{
     store::{
         Cancel, CancelAnswer, Claim, ControlStore, Counts, Inserted, JournalStore, Page, Patch,
         Refusal, Renewal, Settled, Settlement, Signal, Start, Started, Store, StoreError,
-        Submission, TaskEvent, TaskFilter, TreeStore, Wake, WorkStore,
+        Submission, TaskEvent, TaskFilter, Told, TreeStore, Wake, WorkStore,
     },
     task::{Record, RunSummary},
     time::Timestamp,
@@ -139,6 +139,16 @@ impl JournalStore for Zombie {
         limit: u32,
     ) -> Result<Vec<TaskEvent>, StoreError> {
         self.inner.events(tree, after, limit).await
+    }
+
+    async fn told(
+        &self,
+        tree: Option<&TreeId>,
+        after: i64,
+        limit: u32,
+        result_bytes: u32,
+    ) -> Result<Vec<Told>, StoreError> {
+        self.inner.told(tree, after, limit, result_bytes).await
     }
 
     async fn set_aside(&self) -> Result<Vec<(String, String, String)>, StoreError> {

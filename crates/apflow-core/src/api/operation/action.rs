@@ -28,6 +28,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
                 ("tasks", false, tasks_in("New tasks to store and run, instead of task_id.")),
                 ("wait", false, flag("Answer when the run has ended.", true)),
                 ("reexecute", false, flag("Run again although everything completed.", false)),
+                ("use_streaming", false, flag("Answer with the events of the run.", false)),
                 ("options", false, options()),
                 ("idempotency_key", false, text("Two requests with one key are one request.")),
             ])
@@ -39,6 +40,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
                 ("task_id", false, text("The task that was asked for.")),
                 ("status", true, json!({"enum": ["started", "already_running"]})),
                 ("message", true, text("What happened, in words.")),
+                ("streaming", false, json!({"const": true})),
                 ("outcome", false, json!({"enum": ["completed", "failed", "cancelled"]})),
                 ("failed_tasks", false, ids("Tasks that failed.")),
                 ("blocked_tasks", false, ids("Tasks that a failure keeps from running.")),

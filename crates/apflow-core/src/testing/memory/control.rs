@@ -31,6 +31,7 @@ fn start(rows: &mut Rows, start: &Start) -> Result<Started, StoreError> {
     let target = if is_root { None } else { view.node(at) };
     let begins = plan::start(&view.nodes, &view.edges, target, start.reexecute)
         .map_err(|_| StoreError::AlreadyRunning { root: tree.root.clone() })?;
+    let after = rows.position();
     let mut trees: Vec<usize> = begins.iter().map(|begin| view.nodes[begin.node].tree).collect();
     trees.sort_unstable();
     trees.dedup();
@@ -49,7 +50,7 @@ fn start(rows: &mut Rows, start: &Start) -> Result<Started, StoreError> {
     }
     rows.spread(forest);
     let tasks = u32::try_from(begins.len()).unwrap_or(u32::MAX);
-    Ok(Started { tree: tree.id, root: tree.root, trees: started, tasks })
+    Ok(Started { tree: tree.id, root: tree.root, trees: started, tasks, after })
 }
 
 fn cancel(rows: &mut Rows, cancel: &Cancel) -> CancelAnswer {

@@ -17,9 +17,9 @@ use tokio::sync::broadcast;
 use crate::{
     id::{NodeId, Seq, TaskId, TreeId},
     store::{
-        Claim, Claimed, Counts, Ended, Inserted, JournalStore, NeedKind, NeedResult, NewTask, Page,
-        Refusal, Renewal, Settled, Settlement, Signal, StoreError, Submission, TaskEvent,
-        TaskFilter, TreeStore, Wake, WorkStore,
+        Claim, Claimed, Counts, Ended, EventKind, Inserted, JournalStore, NeedKind, NeedResult,
+        NewTask, Page, Refusal, Renewal, Settled, Settlement, Signal, StoreError, Submission,
+        TaskEvent, TaskFilter, Told, TreeStore, Wake, WorkStore,
     },
     task::{Record, RunSummary, State, StateName, Status, Task, TreeRecord},
     time::{Clock, Timestamp},
@@ -585,9 +585,39 @@ impl JournalStore for MemoryStore {
         Ok(rows.events.iter().filter(wanted).take(limit).cloned().collect())
     }
 
+    async fn told(
+        &self,
+        tree: Option<&TreeId>,
+        after: i64,
+        limit: u32,
+        result_bytes: u32,
+    ) -> Result<Vec<Told>, StoreError> {
+        let events = self.events(tree, after, limit).await?;
+        let rows = self.lock();
+        let most = usize::try_from(result_bytes).unwrap_or(usize::MAX);
+        Ok(events.into_iter().filter_map(|event| told(&rows, event, most)).collect())
+    }
+
     async fn set_aside(&self) -> Result<Vec<(String, String, String)>, StoreError> {
         Ok(Vec::new())
     }
+}
+
+fn told(rows: &Rows, event: TaskEvent, most: usize) -> Option<Told> {
+    let tree = &rows.trees[*rows.tree_ids.get(&event.tree)?].record;
+    let task = event.task.as_ref().and_then(|task| rows.find(task)).map(|(_, row)| row);
+    let still = |row: &&TaskRow| {
+        event.kind == EventKind::Completed && row.task.completed_at == Some(event.at)
+    };
+    let result = task.filter(still).and_then(|row| row.result.as_deref());
+    let small = result.filter(|result| result.to_string().len() <= most).cloned();
+    Some(Told {
+        root: tree.root.clone(),
+        owner: tree.user_id.clone(),
+        result_omitted: result.is_some() && small.is_none(),
+        result: small,
+        event,
+    })
 }
 
 impl Wake for MemoryStore {

@@ -149,6 +149,11 @@ impl Rows {
         View { at, nodes, edges }
     }
 
+    /// The position of the last event.
+    pub(super) fn position(&self) -> i64 {
+        i64::try_from(self.events.len()).unwrap_or(i64::MAX - 1)
+    }
+
     pub(super) fn append(
         &mut self,
         kind: EventKind,
@@ -158,7 +163,7 @@ impl Rows {
     ) {
         let row = task.and_then(|at| self.row(at));
         let event = TaskEvent {
-            seq: i64::try_from(self.events.len()).unwrap_or(i64::MAX - 1) + 1,
+            seq: self.position() + 1,
             tree: self.trees[tree].record.id.clone(),
             task: row.map(|row| row.id.clone()),
             kind,
@@ -210,15 +215,15 @@ impl Rows {
             }
             State::Failed { failure } => {
                 row.error = Some(failure.message.clone());
-                (Some(EventKind::Failed), json!({ "failure": failure }))
+                (Some(EventKind::Failed), json!({ "kind": failure.kind, "error": failure.message }))
             }
             State::Skipped { why } => {
                 row.error = Some(why.clone());
-                (Some(EventKind::Skipped), json!({ "reason": why }))
+                (Some(EventKind::Skipped), json!({ "error": why }))
             }
             State::Cancelled { reason } => {
                 row.error = Some(reason.clone());
-                (Some(EventKind::Cancelled), json!({ "reason": reason }))
+                (Some(EventKind::Cancelled), json!({ "error": reason }))
             }
         };
         if matches!(after, StateName::Created | StateName::Blocked)
@@ -329,7 +334,8 @@ impl Rows {
             .timeout_seconds
             .and_then(|seconds| std::time::Duration::try_from_secs_f64(seconds).ok())
             .map(|time| now.after(time));
-        self.append(EventKind::RunStarted, tree, None, Value::Null);
+        let run = row.run;
+        self.append(EventKind::RunStarted, tree, None, json!({ "run": run }));
     }
 
     /// When time alone will change something.
