@@ -74,7 +74,8 @@ impl Exit {
             | Code::DatabaseAddress
             | Code::Config
             | Code::InvalidInputs
-            | Code::HttpRequest => Self::Usage,
+            | Code::HttpRequest
+            | Code::NoCallbacks => Self::Usage,
             Code::NotFound => Self::NotFound,
             Code::IllegalTransition
             | Code::AlreadyRunning
@@ -87,6 +88,7 @@ impl Exit {
             | Code::DatabaseTooNew
             | Code::DatabaseUnavailable
             | Code::Overloaded
+            | Code::TooManyStreams
             | Code::Draining => Self::Unreachable,
             Code::Timeout => Self::Timeout,
             Code::Unauthorized => Self::Auth,

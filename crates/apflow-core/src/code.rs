@@ -132,6 +132,8 @@ codes! {
     HttpRequest = "0034", -32600, 400, "the HTTP request is not one apflow answers";
     /// There are as many event streams as the server keeps.
     TooManyStreams = "0040", -32603, 429, "there are as many event streams as the server keeps";
+    /// This process sends no callbacks.
+    NoCallbacks = "0041", -32602, 400, "this process sends no callbacks";
 }
 
 #[cfg(test)]

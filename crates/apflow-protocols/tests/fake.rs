@@ -201,7 +201,8 @@ impl Backend for Fake {
         if wish.start {
             for root in &roots {
                 let scope = apflow_core::store::StartScope::Auto;
-                self.start(Start { task: root.clone(), scope, reexecute: false }).await?;
+                self.start(Start { task: root.clone(), scope, reexecute: false, callback: None })
+                    .await?;
             }
         }
         let trees = roots.iter().map(|root| TreeId::new(root.as_str())).collect();

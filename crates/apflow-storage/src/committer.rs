@@ -6,8 +6,8 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use apflow_core::{
     id::{Seq, TaskId},
     store::{
-        Cancel, CancelAnswer, Claim, Inserted, Patch, Refusal, Renewal, Settled, Settlement,
-        Signal, Start, Started, StoreError, Submission,
+        CallbackClaim, CallbackReport, Callbacks, Cancel, CancelAnswer, Claim, Inserted, Patch,
+        Refusal, Renewal, Settled, Settlement, Signal, Start, Started, StoreError, Submission,
     },
     time::Timestamp,
 };
@@ -39,6 +39,8 @@ pub(crate) enum Job {
     Update(TaskId, Box<Patch>, Answer<()>),
     Delete(TaskId, Answer<u32>),
     Prune(Timestamp, u32, Answer<u64>),
+    Callbacks(Vec<CallbackReport>, Option<CallbackClaim>, Answer<Callbacks>),
+    FreeCallbacks(IsDead, Answer<u32>),
 }
 
 /// Where an answer goes.
@@ -61,7 +63,11 @@ impl Job {
             Self::Insert(_, to) => drop(to.send(Err(error))),
             Self::Settle(_, _, to) => drop(to.send(Err(error))),
             Self::Renew(_, _, to) => drop(to.send(Err(error))),
-            Self::Lapse(_, to) | Self::Recover(_, to) | Self::Delete(_, to) => {
+            Self::Callbacks(_, _, to) => drop(to.send(Err(error))),
+            Self::Lapse(_, to)
+            | Self::Recover(_, to)
+            | Self::Delete(_, to)
+            | Self::FreeCallbacks(_, to) => {
                 drop(to.send(Err(error)));
             }
             Self::Start(_, to) => drop(to.send(Err(error))),
@@ -311,6 +317,7 @@ pub(crate) enum Came {
     Cancel(Vec<CancelAnswer>),
     Done,
     Pruned(u64),
+    Callbacks(Callbacks),
 }
 
 impl Came {
@@ -320,9 +327,14 @@ impl Came {
             (Job::Insert(_, to), Self::Insert(came)) => drop(to.send(came)),
             (Job::Settle(_, _, to), Self::Settle(came)) => drop(to.send(Ok(came))),
             (Job::Renew(_, _, to), Self::Renew(came)) => drop(to.send(Ok(came))),
-            (Job::Lapse(_, to) | Job::Recover(_, to) | Job::Delete(_, to), Self::Number(came)) => {
-                drop(to.send(Ok(came)));
-            }
+            (Job::Callbacks(_, _, to), Self::Callbacks(came)) => drop(to.send(Ok(came))),
+            (
+                Job::Lapse(_, to)
+                | Job::Recover(_, to)
+                | Job::Delete(_, to)
+                | Job::FreeCallbacks(_, to),
+                Self::Number(came),
+            ) => drop(to.send(Ok(came))),
             (Job::Start(_, to), Self::Start(came)) => drop(to.send(Ok(came))),
             (Job::Cancel(_, to), Self::Cancel(came)) => drop(to.send(Ok(came))),
             (Job::Update(_, _, to), Self::Done) => drop(to.send(Ok(()))),
@@ -397,6 +409,14 @@ async fn carry_out(rows: &mut dyn Rows, jobs: &[Job]) -> Result<(Vec<Came>, Effe
             }
             Job::Prune(before, limit, _) => {
                 (Came::Pruned(steps::prune(rows, *before, *limit).await?), Effects::default())
+            }
+            Job::Callbacks(reports, next, _) => {
+                let answer = steps::callbacks(rows, reports, next.as_ref()).await?;
+                (Came::Callbacks(answer), Effects::default())
+            }
+            Job::FreeCallbacks(is_dead, _) => {
+                let count = steps::free_callbacks(rows, is_dead.as_ref()).await?;
+                (Came::Number(count), Effects::default())
             }
         };
         effects.add(more);

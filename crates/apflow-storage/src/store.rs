@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use apflow_core::{
     id::{TaskId, TreeId},
     store::{
+        CallbackClaim, CallbackRecord, CallbackReport, CallbackState, CallbackStore, Callbacks,
         Cancel, CancelAnswer, Claim, ControlStore, Counts, EventKind, Inserted, JournalStore,
         NeedKind, Page, Patch, Refusal, Renewal, Settled, Settlement, Signal, Start, Started,
         StoreError, Submission, TaskEvent, TaskFilter, Told, TreeStore, Wake, WorkStore,
@@ -17,7 +18,7 @@ use tokio::sync::broadcast;
 
 use crate::{
     committer::{Job, Queue, Signals},
-    read::{EventRow, Reads, ToldRow},
+    read::{CallbackRow, EventRow, Reads, ToldRow},
     row::{RecordRow, RunRow, record},
 };
 
@@ -281,6 +282,48 @@ impl<R: Reads> JournalStore for Database<R> {
     async fn set_aside(&self) -> Result<Vec<(String, String, String)>, StoreError> {
         self.reads.set_aside().await
     }
+}
+
+#[async_trait]
+impl<R: Reads> CallbackStore for Database<R> {
+    async fn callbacks(
+        &self,
+        reports: Vec<CallbackReport>,
+        next: Option<CallbackClaim>,
+    ) -> Result<Callbacks, StoreError> {
+        if let Some(claim) = &next {
+            self.know(claim.holder.as_str()).await?;
+        }
+        self.ask(|to| Job::Callbacks(reports, next, to)).await
+    }
+
+    async fn free_callbacks(&self) -> Result<u32, StoreError> {
+        let known = self.workers().clone();
+        let is_dead = self.reads.dead_holders(&known).await?;
+        self.ask(|to| Job::FreeCallbacks(is_dead, to)).await
+    }
+
+    async fn callbacks_of(&self, tree: &TreeId) -> Result<Vec<CallbackRecord>, StoreError> {
+        let rows = self.reads.callbacks_of(tree.as_str()).await?;
+        rows.into_iter().map(callback).collect()
+    }
+}
+
+fn callback(row: CallbackRow) -> Result<CallbackRecord, StoreError> {
+    let Some(state) = CallbackState::parse(&row.state) else {
+        let what = format!("state is {}", row.state);
+        return Err(StoreError::Corrupt { table: "af_callbacks", row: row.id, what });
+    };
+    let count = |number: i64| u64::try_from(number).unwrap_or(0);
+    Ok(CallbackRecord {
+        id: row.id,
+        state,
+        position: row.position,
+        attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
+        delivered: count(row.delivered),
+        given_up: count(row.given_up),
+        note: row.note,
+    })
 }
 
 fn event(row: EventRow) -> Result<TaskEvent, StoreError> {

@@ -214,7 +214,7 @@ impl Side {
             Step::Duplicate(task) => answer(store.insert(forest(id(*task).as_str())).await),
             Step::Start(task, reexecute) => {
                 let scope = StartScope::Auto;
-                let start = Start { task: id(*task), scope, reexecute: *reexecute };
+                let start = Start { task: id(*task), scope, reexecute: *reexecute, callback: None };
                 answer(store.start(start).await)
             }
             Step::Claim(limit) => self.settle(&[], *limit).await,

@@ -69,7 +69,7 @@ impl Backend for Engine {
     async fn submit(&self, wish: Submit) -> Result<(Inserted, Vec<String>), ApiError> {
         let Submit { tasks, options, start, idempotency, user_id } = wish;
         let (tasks, warnings) = read_tasks(&tasks, &Reading::Lenient)?;
-        let order = Order { tasks, options, start, idempotency, user_id };
+        let order = Order { tasks, options, start, idempotency, user_id, callback: None };
         let inserted = Self::submit(self, order).await.map_err(|error| match error {
             SubmitError::Problems(problems) => ApiError::from(problems),
             SubmitError::Store(error) => ApiError::from(error),

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-use super::StoreError;
+use super::{NewCallback, StoreError};
 use crate::{
     id::{TaskId, TreeId},
     task::{Dependency, Priority, Status},
@@ -18,6 +18,8 @@ pub struct Start {
     pub scope: StartScope,
     /// Run again although everything completed.
     pub reexecute: bool,
+    /// Who wants to be told of the run.
+    pub callback: Option<NewCallback>,
 }
 
 /// How much of a tree to run.

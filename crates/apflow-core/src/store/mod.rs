@@ -3,6 +3,7 @@
 //! The traits are split by who needs them. `apflow-storage` implements all of them for SQLite and
 //! PostgreSQL and proves it with one conformance suite.
 
+mod callback;
 mod control;
 mod error;
 mod filter;
@@ -10,6 +11,10 @@ mod journal;
 mod tree;
 mod work;
 
+pub use callback::{
+    Callback, CallbackClaim, CallbackNext, CallbackRecord, CallbackReport, CallbackState,
+    CallbackStore, Callbacks, MOST_WATCHED, NewCallback,
+};
 pub use control::{Cancel, CancelAnswer, ControlStore, Patch, Start, StartScope, Started};
 pub use error::StoreError;
 pub use filter::{Counts, Page, TaskFilter};
@@ -21,6 +26,9 @@ pub use work::{
 };
 
 /// Everything a database has to do.
-pub trait Store: TreeStore + WorkStore + ControlStore + JournalStore + Wake {}
+pub trait Store:
+    TreeStore + WorkStore + ControlStore + JournalStore + CallbackStore + Wake
+{
+}
 
-impl<T: TreeStore + WorkStore + ControlStore + JournalStore + Wake> Store for T {}
+impl<T: TreeStore + WorkStore + ControlStore + JournalStore + CallbackStore + Wake> Store for T {}

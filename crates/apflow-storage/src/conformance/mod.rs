@@ -23,6 +23,7 @@ mod audit;
 mod bed;
 mod forest;
 
+pub mod callbacks;
 pub mod cancel;
 pub mod claim;
 pub mod failure;
@@ -176,6 +177,17 @@ macro_rules! store_conformance {
                 journal::a_listener_is_told_what_came_of_a_task,
                 journal::a_run_happens_after_the_position_it_was_given,
 
+                callbacks::a_callback_begins_with_its_run,
+                callbacks::a_callback_of_a_second_run_tells_nothing_of_the_first,
+                callbacks::a_callback_is_held_by_one,
+                callbacks::a_callback_goes_on_where_it_stopped,
+                callbacks::a_failed_delivery_waits_for_its_time,
+                callbacks::a_callback_that_is_over_is_never_taken,
+                callbacks::callbacks_take_turns,
+                callbacks::callbacks_of_the_living_are_left_alone,
+                callbacks::callbacks_go_with_their_tree,
+                callbacks::two_deliverers_never_share_a_callback,
+
                 together::fan_ins_that_settle_at_once_leave_nobody_asleep,
                 together::two_claimers_never_share_a_task,
                 together::of_many_reports_under_one_lease_one_is_taken,
@@ -212,6 +224,7 @@ macro_rules! store_conformance {
 /// The rules written in this module that a list of names does not have.
 pub fn rules_that_are_missing(listed: &[&str]) -> Vec<&'static str> {
     let sources = [
+        include_str!("callbacks.rs"),
         include_str!("cancel.rs"),
         include_str!("claim.rs"),
         include_str!("failure.rs"),

@@ -10,7 +10,7 @@ use super::{decode, encode::Statement, session::Session, sql};
 use crate::{
     committer::IsDead,
     error::from_sqlx,
-    read::{EventRow, Reads, ToldRow, states},
+    read::{CallbackRow, EventRow, Reads, ToldRow, states},
     row::{RecordRow, RunRow},
 };
 
@@ -218,6 +218,29 @@ impl Reads for PgReads {
         let rows = self.fetch("looking for dead workers", statement).await?;
         let dead: HashSet<String> = decode::all(&rows, |row| row.try_get(0))?.into_iter().collect();
         Ok(Arc::new(move |worker| dead.contains(worker)))
+    }
+
+    async fn callbacks_of(&self, tree: &str) -> Result<Vec<CallbackRow>, StoreError> {
+        let statement = sqlx::query(sql::CALLBACKS_OF).bind(tree);
+        let rows = self.fetch("reading callbacks", statement).await?;
+        decode::all(&rows, |row| {
+            Ok(CallbackRow {
+                id: row.try_get(0)?,
+                state: row.try_get(1)?,
+                position: row.try_get(2)?,
+                attempts: row.try_get(3)?,
+                delivered: row.try_get(4)?,
+                given_up: row.try_get(5)?,
+                note: row.try_get(6)?,
+            })
+        })
+    }
+
+    async fn dead_holders(&self, known: &[String]) -> Result<IsDead, StoreError> {
+        let statement = sqlx::query(sql::DEAD_HOLDERS).bind(known);
+        let rows = self.fetch("looking for dead processes", statement).await?;
+        let dead: HashSet<String> = decode::all(&rows, |row| row.try_get(0))?.into_iter().collect();
+        Ok(Arc::new(move |holder| dead.contains(holder)))
     }
 
     async fn alive(&self, worker: &str) -> Result<(), StoreError> {

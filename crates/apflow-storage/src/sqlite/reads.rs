@@ -15,7 +15,7 @@ use super::{decode, encode::json, sql};
 use crate::{
     committer::IsDead,
     error::from_sqlx,
-    read::{EventRow, Reads, ToldRow, states},
+    read::{CallbackRow, EventRow, Reads, ToldRow, states},
     row::{RecordRow, RunRow},
 };
 
@@ -204,6 +204,26 @@ impl Reads for SqliteReads {
         let rows =
             self.fetch("reading rows that were set aside", sqlx::query(sql::SET_ASIDE)).await?;
         decode::all(&rows, |row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
+    }
+
+    async fn callbacks_of(&self, tree: &str) -> Result<Vec<CallbackRow>, StoreError> {
+        let statement = sqlx::query(sql::CALLBACKS_OF).bind(tree.to_owned());
+        let rows = self.fetch("reading callbacks", statement).await?;
+        decode::all(&rows, |row| {
+            Ok(CallbackRow {
+                id: row.try_get(0)?,
+                state: row.try_get(1)?,
+                position: row.try_get(2)?,
+                attempts: row.try_get(3)?,
+                delivered: row.try_get(4)?,
+                given_up: row.try_get(5)?,
+                note: row.try_get(6)?,
+            })
+        })
+    }
+
+    async fn dead_holders(&self, known: &[String]) -> Result<IsDead, StoreError> {
+        self.dead(known).await
     }
 
     async fn dead(&self, known: &[String]) -> Result<IsDead, StoreError> {

@@ -10,7 +10,10 @@ use apflow_core::{
 };
 
 use super::{Effects, Working};
-use crate::rows::{Found, Rows};
+use crate::{
+    rows::{Found, Rows},
+    rows_callbacks::NewCallbackRow,
+};
 
 /// Begins a run of what is stored.
 pub(crate) async fn start<R: Rows + ?Sized>(
@@ -38,6 +41,13 @@ pub(crate) async fn start<R: Rows + ?Sized>(
     trees.dedup();
     // The row of a tree is that of its root, so its id can be read like that of a task.
     let (ids, _) = rows.claimed(&trees).await?;
+    if let Some(wish) = &start.callback
+        && !trees.is_empty()
+    {
+        let wishes: Vec<NewCallbackRow> =
+            trees.iter().map(|tree| NewCallbackRow::of(wish, *tree, after)).collect();
+        rows.add_callbacks(&wishes, work.now).await?;
+    }
     for tree in trees {
         let timeout = match work.tree(tree) {
             Some(row) => row.options()?.timeout_seconds,

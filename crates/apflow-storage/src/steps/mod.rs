@@ -1,5 +1,6 @@
 //! What each operation does, whatever the database: load a set, let the core decide, save a set.
 
+mod callbacks;
 mod claim;
 mod control;
 mod insert;
@@ -9,6 +10,7 @@ mod time;
 mod update;
 mod working;
 
+pub(crate) use callbacks::{callbacks, free_callbacks};
 pub(crate) use control::{cancel, start};
 pub(crate) use insert::insert;
 pub(crate) use prune::prune;

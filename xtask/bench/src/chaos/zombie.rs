@@ -5,9 +5,10 @@ use std::{sync::Arc, time::Duration};
 use apflow::core::{
     id::{TaskId, TreeId},
     store::{
-        Cancel, CancelAnswer, Claim, ControlStore, Counts, Inserted, JournalStore, Page, Patch,
-        Refusal, Renewal, Settled, Settlement, Signal, Start, Started, Store, StoreError,
-        Submission, TaskEvent, TaskFilter, Told, TreeStore, Wake, WorkStore,
+        CallbackClaim, CallbackRecord, CallbackReport, CallbackStore, Callbacks, Cancel,
+        CancelAnswer, Claim, ControlStore, Counts, Inserted, JournalStore, Page, Patch, Refusal,
+        Renewal, Settled, Settlement, Signal, Start, Started, Store, StoreError, Submission,
+        TaskEvent, TaskFilter, Told, TreeStore, Wake, WorkStore,
     },
     task::{Record, RunSummary},
     time::Timestamp,
@@ -153,6 +154,25 @@ impl JournalStore for Zombie {
 
     async fn set_aside(&self) -> Result<Vec<(String, String, String)>, StoreError> {
         self.inner.set_aside().await
+    }
+}
+
+#[async_trait]
+impl CallbackStore for Zombie {
+    async fn callbacks(
+        &self,
+        reports: Vec<CallbackReport>,
+        next: Option<CallbackClaim>,
+    ) -> Result<Callbacks, StoreError> {
+        self.inner.callbacks(reports, next).await
+    }
+
+    async fn free_callbacks(&self) -> Result<u32, StoreError> {
+        self.inner.free_callbacks().await
+    }
+
+    async fn callbacks_of(&self, tree: &TreeId) -> Result<Vec<CallbackRecord>, StoreError> {
+        self.inner.callbacks_of(tree).await
     }
 }
 

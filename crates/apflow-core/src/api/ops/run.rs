@@ -67,7 +67,7 @@ async fn stored(
     reexecute: bool,
 ) -> Result<Executed, NotBegun> {
     gateway.existing(caller, &task).await?;
-    let start = Start { task: task.clone(), scope: StartScope::Auto, reexecute };
+    let start = Start { task: task.clone(), scope: StartScope::Auto, reexecute, callback: None };
     let started = match gateway.backend.start(start).await {
         Ok(started) => started,
         // For a client this is an answer, not an error.

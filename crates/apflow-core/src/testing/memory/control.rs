@@ -38,6 +38,7 @@ fn start(rows: &mut Rows, start: &Start) -> Result<Started, StoreError> {
     let started = trees.iter().map(|tree| rows.trees[*tree].record.id.clone()).collect();
     for tree in trees {
         rows.begin_run(tree);
+        rows.add_callback(start.callback.as_ref(), tree, after);
     }
     for node in plan::leftovers(&view.nodes, &begins) {
         // What is blocked can always be reset.
@@ -201,6 +202,7 @@ pub(super) fn prune(rows: &mut Rows, finished_before: Timestamp, limit: u32) -> 
         if !rows.all().any(|(_, row)| row.tree == tree) {
             let id = rows.trees[tree].record.id.clone();
             rows.tree_ids.remove(&id);
+            rows.callbacks.retain(|row| row.tree != tree);
         }
     }
     gone

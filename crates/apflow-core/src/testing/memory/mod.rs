@@ -1,5 +1,6 @@
 //! A store that keeps nothing: one lock, plain rows, the same rules. The model the databases follow.
 
+mod callbacks;
 mod control;
 mod rows;
 
@@ -212,7 +213,7 @@ fn summary(rows: &Rows, tree: usize) -> RunSummary {
 }
 
 fn insert(rows: &mut Rows, submission: Submission) -> Result<Inserted, StoreError> {
-    let Submission { trees, tasks, start, idempotency } = submission;
+    let Submission { trees, tasks, start, idempotency, callback } = submission;
     if let Some(key) = &idempotency
         && let Some((digest, inserted)) = rows.keys.get(&(key.owner.clone(), key.key.clone()))
     {
@@ -256,8 +257,10 @@ fn insert(rows: &mut Rows, submission: Submission) -> Result<Inserted, StoreErro
         rows.tasks.push(Some(row));
     }
     if start {
+        let position = rows.position();
         for tree in first_tree..rows.trees.len() {
             rows.begin_run(tree);
+            rows.add_callback(callback.as_ref(), tree, position);
         }
         for (index, waiting_for) in counts.into_iter().enumerate() {
             // A new task can always be started.

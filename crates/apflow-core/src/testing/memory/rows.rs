@@ -7,6 +7,7 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
+use super::callbacks::CallbackRow;
 use crate::{
     id::{NodeId, Seq, TaskId, TreeId},
     plan::{self, Cause, Node},
@@ -64,6 +65,8 @@ pub(super) struct Rows {
     pub(super) tree_ids: HashMap<TreeId, usize>,
     pub(super) keys: HashMap<(String, String), (String, Inserted)>,
     pub(super) events: Vec<TaskEvent>,
+    pub(super) callbacks: Vec<CallbackRow>,
+    pub(super) last_callback: i64,
     pub(super) dead: HashSet<NodeId>,
     /// Tasks that ended and whose dependents do not know yet.
     ended: Vec<usize>,
