@@ -77,9 +77,12 @@ impl Exit {
             | Code::HttpRequest
             | Code::InvalidSchedule
             | Code::NoSchedule
-            | Code::OverlapUnavailable => Self::Usage,
+            | Code::OverlapUnavailable
+            | Code::NoCallbacks => Self::Usage,
             Code::NotFound => Self::NotFound,
             Code::IllegalTransition
+            | Code::Unfinished
+            | Code::Fixed
             | Code::AlreadyRunning
             | Code::CannotDelete
             | Code::KeyReused => Self::Conflict,
@@ -91,6 +94,7 @@ impl Exit {
             | Code::DatabaseUnavailable
             | Code::Overloaded
             | Code::RateLimited
+            | Code::TooManyStreams
             | Code::Draining => Self::Unreachable,
             Code::Timeout => Self::Timeout,
             Code::Unauthorized | Code::Forbidden | Code::WebhookRefused => Self::Auth,

@@ -140,6 +140,10 @@ codes! {
     NoSchedule = "0038", -32602, 400, "the task has no schedule";
     /// Runs of one task cannot overlap.
     OverlapUnavailable = "0039", -32005, 400, "runs of one task cannot overlap";
+    /// There are as many event streams as the server keeps.
+    TooManyStreams = "0040", -32603, 429, "there are as many event streams as the server keeps";
+    /// This process sends no callbacks.
+    NoCallbacks = "0041", -32602, 400, "this process sends no callbacks";
     /// The credential does not allow this.
     Forbidden = "0042", -32004, 403, "the credential does not allow this";
     /// The webhook proves nothing.

@@ -231,7 +231,8 @@ impl Backend for Fake {
         if wish.start {
             for root in &roots {
                 let scope = apflow_core::store::StartScope::Auto;
-                self.start(Start { task: root.clone(), scope, reexecute: false }).await?;
+                self.start(Start { task: root.clone(), scope, reexecute: false, callback: None })
+                    .await?;
             }
         }
         let trees = roots.iter().map(|root| TreeId::new(root.as_str())).collect();
@@ -272,7 +273,7 @@ impl Backend for Fake {
                 State::Completed
             };
         }
-        Ok(Started { trees: vec![tree.clone()], tree, root, tasks })
+        Ok(Started { trees: vec![tree.clone()], tree, root, tasks, after: 0 })
     }
 
     async fn start_once(&self, start: Start, promise: Idempotency) -> Result<Started, StoreError> {

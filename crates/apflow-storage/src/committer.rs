@@ -7,8 +7,9 @@ use apflow_core::{
     derive::Derive,
     id::{Ids, Seq, TaskId},
     store::{
-        Cancel, CancelAnswer, Claim, Idempotency, Inserted, Patch, Refusal, Renewal, Settled,
-        Settlement, Signal, Start, Started, StoreError, Submission,
+        CallbackClaim, CallbackReport, Callbacks, Cancel, CancelAnswer, Claim, Idempotency,
+        Inserted, Patch, Refusal, Renewal, Settled, Settlement, Signal, Start, Started, StoreError,
+        Submission,
     },
     time::Timestamp,
 };
@@ -51,6 +52,8 @@ pub(crate) enum Job {
     Schedule(Box<ScheduleJob>),
     Access(AccessJob, Answer<AccessCame>),
     ForgetKeys(Duration, u32, Answer<u64>),
+    Callbacks(Vec<CallbackReport>, Option<CallbackClaim>, Answer<Callbacks>),
+    FreeCallbacks(IsDead, Answer<u32>),
 }
 
 /// Where an answer goes.
@@ -75,7 +78,9 @@ impl Job {
             | Self::Recover(..)
             | Self::Schedule(..)
             | Self::Prune(..)
-            | Self::ForgetKeys(..) => false,
+            | Self::ForgetKeys(..)
+            | Self::Callbacks(..)
+            | Self::FreeCallbacks(..) => false,
         }
     }
 
@@ -100,7 +105,11 @@ impl Job {
             Self::Insert(_, to) => drop(to.send(Err(error))),
             Self::Settle(_, _, to) => drop(to.send(Err(error))),
             Self::Renew(_, _, to) => drop(to.send(Err(error))),
-            Self::Lapse(_, to) | Self::Recover(_, to) | Self::Delete(_, to) => {
+            Self::Callbacks(_, _, to) => drop(to.send(Err(error))),
+            Self::Lapse(_, to)
+            | Self::Recover(_, to)
+            | Self::Delete(_, to)
+            | Self::FreeCallbacks(_, to) => {
                 drop(to.send(Err(error)));
             }
             Self::Start(_, _, to) => drop(to.send(Err(error))),
@@ -391,6 +400,7 @@ pub(crate) enum Came {
     Pruned(u64),
     Schedule(ScheduleCame),
     Access(AccessCame),
+    Callbacks(Callbacks),
 }
 
 impl Came {
@@ -400,9 +410,14 @@ impl Came {
             (Job::Insert(_, to), Self::Insert(came)) => drop(to.send(came)),
             (Job::Settle(_, _, to), Self::Settle(came)) => drop(to.send(Ok(came))),
             (Job::Renew(_, _, to), Self::Renew(came)) => drop(to.send(Ok(came))),
-            (Job::Lapse(_, to) | Job::Recover(_, to) | Job::Delete(_, to), Self::Number(came)) => {
-                drop(to.send(Ok(came)));
-            }
+            (Job::Callbacks(_, _, to), Self::Callbacks(came)) => drop(to.send(Ok(came))),
+            (
+                Job::Lapse(_, to)
+                | Job::Recover(_, to)
+                | Job::Delete(_, to)
+                | Job::FreeCallbacks(_, to),
+                Self::Number(came),
+            ) => drop(to.send(Ok(came))),
             (Job::Start(_, _, to), Self::Start(came)) => drop(to.send(Ok(came))),
             (Job::Derive(_, _, to), Self::Derive(came)) => drop(to.send(Ok(came))),
             (Job::Cancel(_, to), Self::Cancel(came)) => drop(to.send(Ok(came))),
@@ -501,6 +516,14 @@ async fn carry_out(rows: &mut dyn Rows, jobs: &[Job]) -> Result<(Vec<Came>, Effe
             Job::ForgetKeys(older_than, limit, _) => {
                 let gone = steps::forget_keys(rows, *older_than, *limit).await?;
                 (Came::Pruned(gone), Effects::default())
+            }
+            Job::Callbacks(reports, next, _) => {
+                let answer = steps::callbacks(rows, reports, next.as_ref()).await?;
+                (Came::Callbacks(answer), Effects::default())
+            }
+            Job::FreeCallbacks(is_dead, _) => {
+                let count = steps::free_callbacks(rows, is_dead.as_ref()).await?;
+                (Came::Number(count), Effects::default())
             }
         };
         effects.add(more);

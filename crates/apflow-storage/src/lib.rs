@@ -32,6 +32,7 @@ mod open;
 mod read;
 mod row;
 mod rows;
+mod rows_callbacks;
 mod schedule;
 mod schedule_rows;
 mod steps;

@@ -14,6 +14,7 @@ macro_rules! list {
             (1, "tasks", file!("0001_tasks")),
             (2, "references", file!("0002_references")),
             (3, "schedules", file!("0003_schedules")),
+            (4, "callbacks", file!("0004_callbacks")),
             (5, "access", file!("0005_access")),
         ];
         LIST

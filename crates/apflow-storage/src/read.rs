@@ -24,6 +24,28 @@ pub(crate) struct EventRow {
     pub(crate) detail: Option<String>,
 }
 
+/// How one callback stands.
+#[derive(Debug)]
+pub(crate) struct CallbackRow {
+    pub(crate) id: String,
+    pub(crate) state: String,
+    pub(crate) position: i64,
+    pub(crate) attempts: i64,
+    pub(crate) delivered: i64,
+    pub(crate) given_up: i64,
+    pub(crate) note: Option<String>,
+}
+
+/// One event with what a listener wants to know.
+#[derive(Debug)]
+pub(crate) struct ToldRow {
+    pub(crate) event: EventRow,
+    pub(crate) root: String,
+    pub(crate) owner: Option<String>,
+    pub(crate) result: Option<String>,
+    pub(crate) too_large: bool,
+}
+
 /// What readers ask.
 #[async_trait]
 pub(crate) trait Reads: AccessReads + ScheduleReads + Send + Sync {
@@ -67,8 +89,20 @@ pub(crate) trait Reads: AccessReads + ScheduleReads + Send + Sync {
         limit: u32,
     ) -> Result<Vec<EventRow>, StoreError>;
 
+    /// Events after a position with what a listener wants to know, of one tree or of all.
+    async fn told(
+        &self,
+        tree: Option<&str>,
+        after: i64,
+        limit: u32,
+        result_bytes: u32,
+    ) -> Result<Vec<ToldRow>, StoreError>;
+
     /// Rows that could not be read: table, key, what is wrong.
     async fn set_aside(&self) -> Result<Vec<(String, String, String)>, StoreError>;
+
+    /// How the callbacks of a tree stand.
+    async fn callbacks_of(&self, tree: &str) -> Result<Vec<CallbackRow>, StoreError>;
 
     /// A worker is about to claim for the first time: it lives as long as this process does.
     async fn alive(&self, _worker: &str) -> Result<(), StoreError> {
@@ -77,6 +111,9 @@ pub(crate) trait Reads: AccessReads + ScheduleReads + Send + Sync {
 
     /// Which workers are known to be dead; those of this process, `known`, are not.
     async fn dead(&self, known: &[String]) -> Result<crate::committer::IsDead, StoreError>;
+
+    /// Which of those who hold callbacks are known to be dead.
+    async fn dead_holders(&self, known: &[String]) -> Result<crate::committer::IsDead, StoreError>;
 }
 
 /// The states a filter lets through, as stored words.

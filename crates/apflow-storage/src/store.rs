@@ -6,10 +6,11 @@ use apflow_core::{
     derive::{self, Derive, Derived},
     id::{Ids, TaskId, TreeId},
     store::{
+        CallbackClaim, CallbackRecord, CallbackReport, CallbackState, CallbackStore, Callbacks,
         Cancel, CancelAnswer, Claim, ControlStore, Counts, EventKind, Idempotency, Inserted,
         JournalStore, NeedKind, NewTree, Page, Patch, Refusal, Renewal, Settled, Settlement,
-        Signal, Start, Started, StoreError, Submission, TaskEvent, TaskFilter, TreeStore, Wake,
-        WorkStore,
+        Signal, Start, Started, StoreError, Submission, TaskEvent, TaskFilter, Told, TreeStore,
+        Wake, WorkStore,
     },
     task::{Record, RunSummary, StateName, Status},
     time::Timestamp,
@@ -19,7 +20,7 @@ use tokio::sync::broadcast;
 
 use crate::{
     committer::{Job, Queue, Signals},
-    read::{EventRow, Reads},
+    read::{CallbackRow, EventRow, Reads, ToldRow},
     row::{RecordRow, RunRow, record},
     steps::{Derivation, Preview, archived},
 };
@@ -319,9 +320,63 @@ impl<R: Reads> JournalStore for Database<R> {
         rows.into_iter().map(event).collect()
     }
 
+    async fn told(
+        &self,
+        tree: Option<&TreeId>,
+        after: i64,
+        limit: u32,
+        result_bytes: u32,
+    ) -> Result<Vec<Told>, StoreError> {
+        let tree = tree.map(TreeId::as_str);
+        let rows = self.reads.told(tree, after, limit, result_bytes).await?;
+        rows.into_iter().map(told).collect()
+    }
+
     async fn set_aside(&self) -> Result<Vec<(String, String, String)>, StoreError> {
         self.reads.set_aside().await
     }
+}
+
+#[async_trait]
+impl<R: Reads> CallbackStore for Database<R> {
+    async fn callbacks(
+        &self,
+        reports: Vec<CallbackReport>,
+        next: Option<CallbackClaim>,
+    ) -> Result<Callbacks, StoreError> {
+        if let Some(claim) = &next {
+            self.know(claim.holder.as_str()).await?;
+        }
+        self.ask(|to| Job::Callbacks(reports, next, to)).await
+    }
+
+    async fn free_callbacks(&self) -> Result<u32, StoreError> {
+        let known = self.workers().clone();
+        let is_dead = self.reads.dead_holders(&known).await?;
+        self.ask(|to| Job::FreeCallbacks(is_dead, to)).await
+    }
+
+    async fn callbacks_of(&self, tree: &TreeId) -> Result<Vec<CallbackRecord>, StoreError> {
+        let rows = self.reads.callbacks_of(tree.as_str()).await?;
+        rows.into_iter().map(callback).collect()
+    }
+}
+
+fn callback(row: CallbackRow) -> Result<CallbackRecord, StoreError> {
+    let Some(state) = CallbackState::parse(&row.state) else {
+        let what = format!("state is {}", row.state);
+        return Err(StoreError::Corrupt { table: "af_callbacks", row: row.id, what });
+    };
+    let count = |number: i64| u64::try_from(number).unwrap_or(0);
+    Ok(CallbackRecord {
+        id: row.id,
+        state,
+        position: row.position,
+        attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
+        delivered: count(row.delivered),
+        given_up: count(row.given_up),
+        note: row.note,
+    })
 }
 
 fn event(row: EventRow) -> Result<TaskEvent, StoreError> {
@@ -341,6 +396,25 @@ fn event(row: EventRow) -> Result<TaskEvent, StoreError> {
         task: row.task.map(TaskId::new),
         attempt: u32::try_from(row.attempt).unwrap_or(0),
         at: Timestamp(row.at),
+    })
+}
+
+fn told(row: ToldRow) -> Result<Told, StoreError> {
+    let seq = row.event.seq;
+    let result = match &row.result {
+        Some(text) => Some(serde_json::from_str(text).map_err(|error| StoreError::Corrupt {
+            table: "af_work",
+            row: format!("of event {seq}"),
+            what: format!("output: {error}"),
+        })?),
+        None => None,
+    };
+    Ok(Told {
+        event: event(row.event)?,
+        root: TaskId::new(row.root),
+        owner: row.owner,
+        result,
+        result_omitted: row.too_large,
     })
 }
 

@@ -227,7 +227,7 @@ impl Side {
             Step::Duplicate(task) => answer(store.insert(forest(id(*task).as_str())).await),
             Step::Start(task, reexecute) => {
                 let scope = StartScope::Auto;
-                let start = Start { task: id(*task), scope, reexecute: *reexecute };
+                let start = Start { task: id(*task), scope, reexecute: *reexecute, callback: None };
                 answer(store.start(start).await)
             }
             Step::Claim(limit) => self.settle(&[], *limit).await,
@@ -293,15 +293,23 @@ impl Side {
                     Ok(made) => {
                         let scope = StartScope::Auto;
                         let task = made.roots[0].clone();
-                        answer(store.start(Start { task, scope, reexecute: false }).await)
+                        answer(
+                            store
+                                .start(Start { task, scope, reexecute: false, callback: None })
+                                .await,
+                        )
                     }
                     Err(_) => String::new(),
                 };
                 format!("{} {started}", answer(made))
             }
             Step::Once(task, key) => {
-                let start =
-                    Start { task: id(*task), scope: StartScope::Auto, reexecute: key % 2 == 0 };
+                let start = Start {
+                    task: id(*task),
+                    scope: StartScope::Auto,
+                    reexecute: key % 2 == 0,
+                    callback: None,
+                };
                 let promise = Idempotency {
                     owner: String::new(),
                     key: key.to_string(),

@@ -287,6 +287,7 @@ impl App {
             start: true,
             idempotency: None,
             user_id: None,
+            callback: None,
         };
         Ok(self.engine.submit(order).await?)
     }

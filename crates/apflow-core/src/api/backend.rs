@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::ApiError;
+use super::{ApiError, Feed, feed::FeedLimits};
 use crate::{
     derive::{Derive, Derived},
     engine::{Engine, SubmitError},
@@ -55,6 +55,12 @@ pub trait Backend: Send + Sync {
 
     /// Deletes a task and its descendants; returns how many went.
     async fn delete(&self, task: &TaskId) -> Result<u32, StoreError>;
+
+    /// The journal for those who listen, if there is one.
+    fn feed(&self, limits: FeedLimits) -> Option<Feed> {
+        let _ = limits;
+        None
+    }
 }
 
 #[async_trait]
@@ -78,7 +84,7 @@ impl Backend for Engine {
     async fn submit(&self, wish: Submit) -> Result<(Inserted, Vec<String>), ApiError> {
         let Submit { tasks, options, start, idempotency, user_id } = wish;
         let (tasks, warnings) = read_tasks(&tasks, &Reading::Lenient)?;
-        let order = Order { tasks, options, start, idempotency, user_id };
+        let order = Order { tasks, options, start, idempotency, user_id, callback: None };
         let inserted = Self::submit(self, order).await.map_err(|error| match error {
             SubmitError::Problems(problems) => ApiError::from(problems),
             SubmitError::Store(error) => ApiError::from(error),
@@ -112,6 +118,10 @@ impl Backend for Engine {
 
     async fn delete(&self, task: &TaskId) -> Result<u32, StoreError> {
         Self::delete(self, task).await
+    }
+
+    fn feed(&self, limits: FeedLimits) -> Option<Feed> {
+        Some(Feed::new(self.store_handle(), self.config().back_stop, limits))
     }
 }
 

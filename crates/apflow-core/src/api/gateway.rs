@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{ApiError, Backend, Call, Reply, ops};
+use super::{ApiError, Backend, Call, Feed, Reply, feed::FeedLimits, ops};
 use crate::{code::Code, id::TaskId, task::Record, time::Clock, webhook::Webhooks};
 
 /// Who asks.
@@ -69,11 +69,17 @@ pub struct GatewayConfig {
     pub execute_wait: Duration,
     /// What `system.health` says.
     pub version: String,
+    /// How much of the journal is kept for those who listen.
+    pub feed: FeedLimits,
 }
 
 impl Default for GatewayConfig {
     fn default() -> Self {
-        Self { execute_wait: Duration::from_mins(5), version: env!("CARGO_PKG_VERSION").to_owned() }
+        Self {
+            execute_wait: Duration::from_mins(5),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            feed: FeedLimits::default(),
+        }
     }
 }
 
@@ -84,12 +90,14 @@ pub struct Gateway {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) config: GatewayConfig,
     pub(super) webhooks: Arc<Webhooks>,
+    feed: Option<Feed>,
 }
 
 impl Gateway {
     /// A gateway to this engine.
     pub fn new(backend: Arc<dyn Backend>, clock: Arc<dyn Clock>, config: GatewayConfig) -> Self {
-        Self { backend, clock, config, webhooks: Arc::default() }
+        let feed = backend.feed(config.feed);
+        Self { backend, clock, config, webhooks: Arc::default(), feed }
     }
 
     /// Lets this doorkeeper say which inbound webhooks may trigger tasks.
@@ -101,6 +109,11 @@ impl Gateway {
     /// What is settled once.
     pub fn config(&self) -> &GatewayConfig {
         &self.config
+    }
+
+    /// The journal for everybody who listens, if the engine has one.
+    pub fn feed(&self) -> Option<&Feed> {
+        self.feed.as_ref()
     }
 
     /// Carries out one call for `caller`.

@@ -7,7 +7,7 @@ mod triggered;
 use super::wire;
 use crate::{
     executor::Manifest,
-    id::TaskId,
+    id::{TaskId, TreeId},
     store::{self, CancelAnswer, Counts, Page},
     task::{Outcome, Record, RunSummary, Status},
     time::Timestamp,
@@ -120,6 +120,12 @@ pub struct Executed {
     pub task: TaskId,
     /// There was nothing to run.
     pub idle: bool,
+    /// The trees that run.
+    pub trees: Vec<TreeId>,
+    /// A position in the journal: whatever happens in the run comes after it.
+    pub after: i64,
+    /// The caller follows the run.
+    pub streaming: bool,
     /// How the run of each tree ended; empty if nobody waited.
     pub runs: Vec<RunSummary>,
     /// What was ignored.
@@ -244,7 +250,7 @@ impl Reply {
 }
 
 /// What v1 answers say in `protocol`.
-const PROTOCOL: &str = "jsonrpc";
+pub(super) const PROTOCOL: &str = "jsonrpc";
 /// The version of the written protocol that is spoken.
 pub const PROTOCOL_VERSION: &str = "1.0";
 
@@ -271,6 +277,8 @@ fn counted_json(counted: &Counted) -> Value {
 fn executed_json(executed: &Executed) -> Value {
     let message = if executed.idle {
         "Nothing to run: every task has completed; send `reexecute: true` to run it again"
+    } else if executed.streaming {
+        "Task execution started with streaming"
     } else {
         "Task execution started"
     };
@@ -278,6 +286,9 @@ fn executed_json(executed: &Executed) -> Value {
         "success": true, "protocol": PROTOCOL, "root_task_id": executed.root,
         "task_id": executed.task, "status": "started", "message": message,
     });
+    if executed.streaming {
+        object["streaming"] = json!(true);
+    }
     if !executed.runs.is_empty() {
         let all = |of: fn(&RunSummary) -> &Vec<TaskId>| -> Vec<&TaskId> {
             executed.runs.iter().flat_map(of).collect()

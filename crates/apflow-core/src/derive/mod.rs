@@ -356,6 +356,7 @@ fn build(
         start: false,
         idempotency: wish.idempotency.clone(),
         user_id: owner,
+        callback: None,
     };
     let mut submission = compile(order, ids, &wish.limits)?;
     for (task, link) in submission.tasks.iter_mut().zip(&links) {

@@ -8,7 +8,7 @@ mod output;
 mod retry;
 mod scheduler;
 mod turn;
-mod watch;
+pub(crate) mod watch;
 mod worker;
 
 use std::{
@@ -234,6 +234,11 @@ impl Engine {
     /// The store, for reading.
     pub fn store(&self) -> &dyn Store {
         self.inner.store.as_ref()
+    }
+
+    /// The store, for those who outlive a borrow.
+    pub(crate) fn store_handle(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.inner.store)
     }
 
     /// The executors.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-use super::{Idempotency, StoreError};
+use super::{Idempotency, NewCallback, StoreError};
 use crate::{
     derive::{Derive, Derived},
     id::{Ids, TaskId, TreeId},
@@ -21,6 +21,8 @@ pub struct Start {
     pub scope: StartScope,
     /// Run again although everything completed.
     pub reexecute: bool,
+    /// Who wants to be told of the run.
+    pub callback: Option<NewCallback>,
 }
 
 /// How much of a tree to run.
@@ -44,6 +46,8 @@ pub struct Started {
     pub trees: Vec<TreeId>,
     /// How many tasks were set in motion.
     pub tasks: u32,
+    /// A position in the journal: whatever happens in this run comes after it.
+    pub after: i64,
 }
 
 /// A wish to stop tasks.

@@ -4,6 +4,7 @@
 //! PostgreSQL and proves it with one conformance suite.
 
 mod access;
+mod callback;
 mod control;
 mod error;
 mod filter;
@@ -13,10 +14,14 @@ mod tree;
 mod work;
 
 pub use access::{AccessStore, ApiToken, MAX_SEEN, MAX_TOKENS, Seen};
+pub use callback::{
+    Callback, CallbackClaim, CallbackNext, CallbackRecord, CallbackReport, CallbackState,
+    CallbackStore, Callbacks, MOST_WATCHED, NewCallback,
+};
 pub use control::{Cancel, CancelAnswer, ControlStore, Patch, Start, StartScope, Started};
 pub use error::StoreError;
 pub use filter::{Counts, Page, TaskFilter};
-pub use journal::{EventKind, JournalStore, TaskEvent};
+pub use journal::{EventKind, JournalStore, TaskEvent, Told};
 pub use schedule::{
     Backfill, Backfilled, DrivenRun, Fire, Fired, FiredSlot, ScheduleFilter, ScheduleStore,
 };
@@ -28,11 +33,25 @@ pub use work::{
 
 /// Everything a database has to do.
 pub trait Store:
-    TreeStore + WorkStore + ControlStore + JournalStore + ScheduleStore + AccessStore + Wake
+    TreeStore
+    + WorkStore
+    + ControlStore
+    + JournalStore
+    + ScheduleStore
+    + CallbackStore
+    + AccessStore
+    + Wake
 {
 }
 
-impl<T: TreeStore + WorkStore + ControlStore + JournalStore + ScheduleStore + AccessStore + Wake>
-    Store for T
+impl<T> Store for T where
+    T: TreeStore
+        + WorkStore
+        + ControlStore
+        + JournalStore
+        + ScheduleStore
+        + CallbackStore
+        + AccessStore
+        + Wake
 {
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{Counts, Page, StoreError, TaskFilter};
+use super::{Counts, NewCallback, Page, StoreError, TaskFilter};
 use crate::{
     id::{TaskId, TreeId},
     task::{Definition, Record, RunSummary, TreeOptions},
@@ -19,6 +19,8 @@ pub struct Submission {
     pub start: bool,
     /// The caller's key, if the same request may come twice.
     pub idempotency: Option<Idempotency>,
+    /// Who wants to be told of the run that begins.
+    pub callback: Option<NewCallback>,
 }
 
 /// A tree to store.

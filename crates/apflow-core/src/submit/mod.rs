@@ -19,7 +19,7 @@ pub(crate) use read::{described, is_known};
 use serde_json::{Map, Value};
 
 use crate::{
-    store::Idempotency,
+    store::{Idempotency, NewCallback},
     task::{Durability, Governance, Join, Origin, Priority, Schedule, TreeOptions},
 };
 
@@ -121,6 +121,8 @@ pub struct Order {
     pub idempotency: Option<Idempotency>,
     /// Who asks; owns the tasks unless they name an owner themselves.
     pub user_id: Option<String>,
+    /// Who wants to be told of the run that begins.
+    pub callback: Option<NewCallback>,
 }
 
 /// How large a request may be.

@@ -12,6 +12,8 @@ mod peer;
 mod problem;
 mod rest;
 mod router;
+mod seats;
+mod sse;
 mod webhook;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -87,6 +89,14 @@ pub struct HttpConfig {
     pub auth: Option<Arc<Gate>>,
     /// Proxies that may say in `X-Forwarded-For` whom they speak for.
     pub proxies: Vec<Network>,
+    /// Streams of events at the same time; fewer than `connections`, or nobody else could call.
+    pub streams: usize,
+    /// Streams of events that one caller who said who it is may have at the same time.
+    pub streams_per_caller: usize,
+    /// How often a stream on which nothing happens shows that it lives.
+    pub heartbeat: Duration,
+    /// How soon a client should come back whose stream was ended by the server.
+    pub stream_retry: Duration,
 }
 
 impl Default for HttpConfig {
@@ -115,6 +125,10 @@ impl Default for HttpConfig {
             system_routes: true,
             auth: None,
             proxies: Vec::new(),
+            streams: 512,
+            streams_per_caller: 64,
+            heartbeat: Duration::from_secs(15),
+            stream_retry: Duration::from_secs(1),
         }
     }
 }
@@ -129,6 +143,8 @@ struct App {
     /// Begins the numbers of requests, so that those of two processes differ.
     prefix: u64,
     requests: std::sync::atomic::AtomicU64,
+    /// Who has how many streams open.
+    seats: Arc<seats::Seats>,
     /// The server is stopping.
     draining: CancellationToken,
     /// The grace is over: whatever still runs is answered now.
@@ -151,6 +167,7 @@ pub async fn serve(
         admission: Admission::new(&config),
         loopback,
         prefix: router::random(),
+        seats: Arc::default(),
         requests: std::sync::atomic::AtomicU64::new(0),
         draining: shutdown.clone(),
         cut: CancellationToken::new(),
@@ -247,6 +264,8 @@ impl Server {
             move |mut request: hyper::Request<hyper::body::Incoming>| {
                 request.extensions_mut().insert(Peer(from));
                 let busy = mark.begin();
+                // An answer that goes on after its head keeps the connection busy by itself.
+                request.extensions_mut().insert(Arc::clone(&mark));
                 let answer = router.call(request);
                 async move {
                     let response = answer.await;

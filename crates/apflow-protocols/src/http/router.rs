@@ -30,7 +30,7 @@ use super::{
     guard::{self, Refusal, Told, json_response},
     health,
     peer::{self, Client},
-    problem, rest, webhook,
+    problem, rest, sse, webhook,
 };
 use crate::{
     adapter::ProtocolAdapter as _,
@@ -48,6 +48,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/tasks", post(tasks))
         .route("/tasks/methods", get(methods))
         .route(gate::WEBHOOK, post(webhook::trigger))
+        .route("/v1/events", get(sse::events))
         .route("/docs/errors/{code}", get(error_page))
         .route("/health", alive.clone())
         .route("/healthz", alive.clone())
@@ -166,10 +167,10 @@ async fn system(State(app): State<Arc<App>>, request: Request) -> Response {
 }
 
 /// Who asks with a JSON-RPC body, and how.
-struct Asker<'a> {
-    app: &'a App,
-    adapter: JsonRpc,
-    caller: Caller,
+pub(super) struct Asker<'a> {
+    pub(super) app: &'a App,
+    pub(super) adapter: JsonRpc,
+    pub(super) caller: Caller,
     client: Client,
     place: Option<Place>,
 }
@@ -192,12 +193,19 @@ async fn rpc(app: &App, surface: Surface, request: Request) -> Response {
     };
     match Message::read(&bytes) {
         Err(error) => respond(errors.refusal(&Value::Null, &error)),
+        Ok(Message::One(request)) if sse::is_asked_for(&request) => {
+            sse::execute(&asker, &parts, request, deadline).await
+        }
         Ok(Message::One(request)) => respond(asker.answer(request, deadline).await),
         Ok(Message::Batch(requests)) => {
             // One after the other, so that a batch may create a task and then run it.
             let mut bodies = Vec::with_capacity(requests.len());
             let mut deadline = deadline;
             for request in requests {
+                if sse::is_asked_for(&request) {
+                    bodies.extend(sse::not_in_a_batch(errors, &request).body);
+                    continue;
+                }
                 let (began, waits) = (Instant::now(), waits(&request));
                 bodies.extend(asker.answer(request, deadline).await.body);
                 if waits {
@@ -217,7 +225,7 @@ fn waits(request: &Value) -> bool {
         .is_some_and(|method| method == "tasks.execute" || method == "tasks.webhook.trigger")
 }
 
-fn respond(answer: Answer) -> Response {
+pub(super) fn respond(answer: Answer) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     match answer.body {
         Some(body) => json_response(status, &body),
@@ -288,7 +296,7 @@ pub(super) async fn carry_out(
     outcome
 }
 
-fn too_slow(app: &App) -> ApiError {
+pub(super) fn too_slow(app: &App) -> ApiError {
     let seconds = app.config.total.as_secs_f64();
     let detail = format!("there was no answer within {seconds} s; it may still be carried out");
     ApiError::new(Code::Timeout, detail).hint("read the tasks before you send the request again")

@@ -17,7 +17,7 @@ fn promise(key: &str, digest: &str) -> Idempotency {
 }
 
 fn start(task: &str) -> Start {
-    Start { task: task.into(), scope: StartScope::Auto, reexecute: true }
+    Start { task: task.into(), scope: StartScope::Auto, reexecute: true, callback: None }
 }
 
 async fn once(bed: &Bed, task: &str, key: Idempotency) -> Result<Started, StoreError> {

@@ -24,6 +24,7 @@ mod bed;
 mod forest;
 
 pub mod access;
+pub mod callbacks;
 pub mod cancel;
 pub mod claim;
 pub mod derive;
@@ -206,6 +207,19 @@ macro_rules! store_conformance {
                 journal::a_reader_resumes_where_it_stopped,
                 journal::a_retry_and_a_reset_are_noted,
                 journal::signals_tell_what_changed,
+                journal::a_listener_is_told_what_came_of_a_task,
+                journal::a_run_happens_after_the_position_it_was_given,
+
+                callbacks::a_callback_begins_with_its_run,
+                callbacks::a_callback_of_a_second_run_tells_nothing_of_the_first,
+                callbacks::a_callback_is_held_by_one,
+                callbacks::a_callback_goes_on_where_it_stopped,
+                callbacks::a_failed_delivery_waits_for_its_time,
+                callbacks::a_callback_that_is_over_is_never_taken,
+                callbacks::callbacks_take_turns,
+                callbacks::callbacks_of_the_living_are_left_alone,
+                callbacks::callbacks_go_with_their_tree,
+                callbacks::two_deliverers_never_share_a_callback,
 
                 access::a_token_comes_back_as_it_was_stored,
                 access::a_taken_name_is_refused_and_the_first_token_stays,
@@ -312,6 +326,7 @@ macro_rules! derive_conformance {
 pub fn rules_that_are_missing(listed: &[&str]) -> Vec<&'static str> {
     let sources = [
         include_str!("access.rs"),
+        include_str!("callbacks.rs"),
         include_str!("cancel.rs"),
         include_str!("claim.rs"),
         include_str!("derive.rs"),

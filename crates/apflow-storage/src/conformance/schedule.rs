@@ -371,7 +371,12 @@ pub async fn a_run_that_somebody_else_drove_is_counted(bed: &Bed) {
 pub async fn a_run_begun_by_hand_counts_as_a_run_of_the_schedule(bed: &Bed) {
     let twice = Schedule { max_runs: Some(2), ..every_ten(bed) };
     put(bed, "a; b <a", "a", twice).await;
-    let by_hand = Start { task: TaskId::new("a"), scope: StartScope::Afresh, reexecute: false };
+    let by_hand = Start {
+        task: TaskId::new("a"),
+        scope: StartScope::Afresh,
+        reexecute: false,
+        callback: None,
+    };
     let started = bed.store.start(by_hand.clone()).await.expect("it starts");
     assert_eq!(started.tasks, 2);
     let stored = schedule(bed, "a").await;

@@ -10,7 +10,7 @@ use super::{decode, encode::Statement, session::Session, sql};
 use crate::{
     committer::IsDead,
     error::from_sqlx,
-    read::{EventRow, Reads, states},
+    read::{CallbackRow, EventRow, Reads, ToldRow, states},
     row::{RecordRow, RunRow},
 };
 
@@ -61,6 +61,30 @@ impl PgReads {
         Ok(decode::all(&rows, decode::run)?.into_iter().next())
     }
 
+    /// Reads events, none of which another one may still precede.
+    async fn journal<'q, T>(
+        &self,
+        ask: impl Fn() -> Statement<'q>,
+        decode: fn(&PgRow) -> Result<T, sqlx::Error>,
+        seq: fn(&T) -> i64,
+    ) -> Result<Vec<T>, StoreError> {
+        // What is there at the first look is waited for, what comes meanwhile is not.
+        let mut last_wanted = None;
+        for look in 0.. {
+            // First the bound, then the events: all below it were committed by then.
+            let bound = self.bound().await?;
+            let rows = self.fetch("reading events", ask()).await?;
+            let mut events = decode::all(&rows, decode)?;
+            let last = *last_wanted.get_or_insert(events.last().map_or(0, seq));
+            if last < bound || look == LOOKS {
+                events.retain(|event| seq(event) < bound);
+                return Ok(events);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        Ok(Vec::new())
+    }
+
     /// The number that no event that is still to come can be below.
     async fn bound(&self) -> Result<i64, StoreError> {
         let rows = self.fetch("reading events", sqlx::query(sql::EVENTS_BOUND)).await?;
@@ -93,6 +117,16 @@ fn event(row: &PgRow) -> Result<EventRow, sqlx::Error> {
         attempt: row.try_get(4)?,
         at: row.try_get(5)?,
         detail: row.try_get(6)?,
+    })
+}
+
+fn told(row: &PgRow) -> Result<ToldRow, sqlx::Error> {
+    Ok(ToldRow {
+        event: event(row)?,
+        root: row.try_get(7)?,
+        owner: row.try_get(8)?,
+        result: row.try_get(9)?,
+        too_large: row.try_get::<Option<bool>, _>(10)?.unwrap_or(false),
     })
 }
 
@@ -159,25 +193,27 @@ impl Reads for PgReads {
         limit: u32,
     ) -> Result<Vec<EventRow>, StoreError> {
         let text = if tree.is_some() { sql::EVENTS_OF_TREE } else { sql::EVENTS };
-        // What is there at the first look is waited for, what comes meanwhile is not.
-        let mut last_wanted = None;
-        for look in 0.. {
-            // First the bound, then the events: all below it were committed by then.
-            let bound = self.bound().await?;
-            let mut statement = sqlx::query(text).bind(after).bind(i64::from(limit));
-            if let Some(tree) = tree {
-                statement = statement.bind(tree);
-            }
-            let rows = self.fetch("reading events", statement).await?;
-            let mut events = decode::all(&rows, event)?;
-            let last = *last_wanted.get_or_insert(events.last().map_or(0, |event| event.seq));
-            if last < bound || look == LOOKS {
-                events.retain(|event| event.seq < bound);
-                return Ok(events);
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-        Ok(Vec::new())
+        let ask = || {
+            let statement = sqlx::query(text).bind(after).bind(i64::from(limit));
+            if let Some(tree) = tree { statement.bind(tree) } else { statement }
+        };
+        self.journal(ask, event, |row| row.seq).await
+    }
+
+    async fn told(
+        &self,
+        tree: Option<&str>,
+        after: i64,
+        limit: u32,
+        result_bytes: u32,
+    ) -> Result<Vec<ToldRow>, StoreError> {
+        let text = if tree.is_some() { sql::TOLD_OF_TREE } else { sql::TOLD };
+        let ask = || {
+            let most = i64::from(result_bytes);
+            let statement = sqlx::query(text).bind(after).bind(i64::from(limit)).bind(most);
+            if let Some(tree) = tree { statement.bind(tree) } else { statement }
+        };
+        self.journal(ask, told, |row| row.event.seq).await
     }
 
     async fn set_aside(&self) -> Result<Vec<(String, String, String)>, StoreError> {
@@ -191,6 +227,29 @@ impl Reads for PgReads {
         let rows = self.fetch("looking for dead workers", statement).await?;
         let dead: HashSet<String> = decode::all(&rows, |row| row.try_get(0))?.into_iter().collect();
         Ok(Arc::new(move |worker| dead.contains(worker)))
+    }
+
+    async fn callbacks_of(&self, tree: &str) -> Result<Vec<CallbackRow>, StoreError> {
+        let statement = sqlx::query(sql::CALLBACKS_OF).bind(tree);
+        let rows = self.fetch("reading callbacks", statement).await?;
+        decode::all(&rows, |row| {
+            Ok(CallbackRow {
+                id: row.try_get(0)?,
+                state: row.try_get(1)?,
+                position: row.try_get(2)?,
+                attempts: row.try_get(3)?,
+                delivered: row.try_get(4)?,
+                given_up: row.try_get(5)?,
+                note: row.try_get(6)?,
+            })
+        })
+    }
+
+    async fn dead_holders(&self, known: &[String]) -> Result<IsDead, StoreError> {
+        let statement = sqlx::query(sql::DEAD_HOLDERS).bind(known);
+        let rows = self.fetch("looking for dead processes", statement).await?;
+        let dead: HashSet<String> = decode::all(&rows, |row| row.try_get(0))?.into_iter().collect();
+        Ok(Arc::new(move |holder| dead.contains(holder)))
     }
 
     async fn alive(&self, worker: &str) -> Result<(), StoreError> {

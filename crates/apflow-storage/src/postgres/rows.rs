@@ -420,6 +420,7 @@ impl Rows for PgRows<'_> {
             (sql::DELETE_WORK, tasks),
             (sql::DELETE_TASKS, tasks),
             (sql::DELETE_EVENTS, trees),
+            (sql::DELETE_CALLBACKS, trees),
             (sql::DELETE_TREES, trees),
             (sql::DELETE_FORESTS, forests),
         ] {

@@ -46,6 +46,7 @@ async fn every_statement_prepares() {
         ("bound", sql::EVENTS_BOUND),
         ("lives", sql::WORKER_LIVES),
         ("dead", sql::DEAD_WORKERS),
+        ("dead_holders", sql::DEAD_HOLDERS),
         ("notify", sql::NOTIFY),
         ("backend", sql::BACKEND),
         ("settings", sql::SETTINGS),

@@ -15,7 +15,7 @@ use super::{decode, encode::json, sql};
 use crate::{
     committer::IsDead,
     error::from_sqlx,
-    read::{EventRow, Reads, states},
+    read::{CallbackRow, EventRow, Reads, ToldRow, states},
     row::{RecordRow, RunRow},
 };
 
@@ -93,6 +93,18 @@ fn filtered<'q>(
         .bind(ids))
 }
 
+fn event(row: &SqliteRow) -> Result<EventRow, sqlx::Error> {
+    Ok(EventRow {
+        seq: row.try_get(0)?,
+        tree: row.try_get(1)?,
+        task: row.try_get(2)?,
+        kind: row.try_get(3)?,
+        attempt: row.try_get(4)?,
+        at: row.try_get(5)?,
+        detail: row.try_get(6)?,
+    })
+}
+
 #[async_trait]
 impl Reads for SqliteReads {
     async fn record(&self, id: &str) -> Result<Option<RecordRow>, StoreError> {
@@ -162,15 +174,30 @@ impl Reads for SqliteReads {
             statement = statement.bind(tree.to_owned());
         }
         let rows = self.fetch("reading events", statement).await?;
+        decode::all(&rows, event)
+    }
+
+    async fn told(
+        &self,
+        tree: Option<&str>,
+        after: i64,
+        limit: u32,
+        result_bytes: u32,
+    ) -> Result<Vec<ToldRow>, StoreError> {
+        let text = if tree.is_some() { sql::TOLD_OF_TREE } else { sql::TOLD };
+        let mut statement =
+            sqlx::query(text).bind(after).bind(i64::from(limit)).bind(i64::from(result_bytes));
+        if let Some(tree) = tree {
+            statement = statement.bind(tree.to_owned());
+        }
+        let rows = self.fetch("reading events", statement).await?;
         decode::all(&rows, |row| {
-            Ok(EventRow {
-                seq: row.try_get(0)?,
-                tree: row.try_get(1)?,
-                task: row.try_get(2)?,
-                kind: row.try_get(3)?,
-                attempt: row.try_get(4)?,
-                at: row.try_get(5)?,
-                detail: row.try_get(6)?,
+            Ok(ToldRow {
+                event: event(row)?,
+                root: row.try_get(7)?,
+                owner: row.try_get(8)?,
+                result: row.try_get(9)?,
+                too_large: row.try_get::<Option<bool>, _>(10)?.unwrap_or(false),
             })
         })
     }
@@ -179,6 +206,26 @@ impl Reads for SqliteReads {
         let rows =
             self.fetch("reading rows that were set aside", sqlx::query(sql::SET_ASIDE)).await?;
         decode::all(&rows, |row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
+    }
+
+    async fn callbacks_of(&self, tree: &str) -> Result<Vec<CallbackRow>, StoreError> {
+        let statement = sqlx::query(sql::CALLBACKS_OF).bind(tree.to_owned());
+        let rows = self.fetch("reading callbacks", statement).await?;
+        decode::all(&rows, |row| {
+            Ok(CallbackRow {
+                id: row.try_get(0)?,
+                state: row.try_get(1)?,
+                position: row.try_get(2)?,
+                attempts: row.try_get(3)?,
+                delivered: row.try_get(4)?,
+                given_up: row.try_get(5)?,
+                note: row.try_get(6)?,
+            })
+        })
+    }
+
+    async fn dead_holders(&self, known: &[String]) -> Result<IsDead, StoreError> {
+        self.dead(known).await
     }
 
     async fn dead(&self, known: &[String]) -> Result<IsDead, StoreError> {

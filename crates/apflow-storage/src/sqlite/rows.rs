@@ -583,6 +583,7 @@ impl Rows for SqliteRows<'_> {
             (sql::DELETE_WORK, tasks),
             (sql::DELETE_TASKS, tasks),
             (sql::DELETE_EVENTS, trees),
+            (sql::DELETE_CALLBACKS, trees),
             (sql::DELETE_TREES, trees),
             (sql::DELETE_FORESTS, forests),
         ] {

@@ -100,6 +100,18 @@ statements! {
     FORGET_KEYS = "forget_keys";
     LIST_TASKS_OF_USER = "list_tasks_of_user";
     COUNT_TASKS_OF_USER = "count_tasks_of_user";
+    TOLD = "told";
+    TOLD_OF_TREE = "told_of_tree";
+    LAST_EVENT = "last_event";
+    INSERT_CALLBACKS = "insert_callbacks";
+    REPORT_CALLBACKS = "report_callbacks";
+    CLAIM_CALLBACKS = "claim_callbacks";
+    ACTIVE_CALLBACKS = "active_callbacks";
+    NEXT_CALLBACK = "next_callback";
+    HELD_CALLBACKS = "held_callbacks";
+    FREE_CALLBACKS = "free_callbacks";
+    CALLBACKS_OF = "callbacks_of";
+    DELETE_CALLBACKS = "delete_callbacks";
 }
 
 /// Every statement that is only sent joined to others, for the test that prepares them.

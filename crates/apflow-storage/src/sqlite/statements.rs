@@ -57,6 +57,7 @@ fn reads_a_whole_table(step: &str) -> bool {
         "af_forests_live",
         "af_schedules_due",
         "af_schedules_waiting",
+        "af_callbacks_active",
     ];
     let walks = small.iter().any(|index| step.ends_with(&format!("INDEX {index}")));
     let given = step.contains("VIRTUAL TABLE") || step.contains("CONSTANT ROW");

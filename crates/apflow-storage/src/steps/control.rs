@@ -13,7 +13,10 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Effects, Working, schedule};
-use crate::rows::{Found, NewKeyRow, Rows};
+use crate::{
+    rows::{Found, NewKeyRow, Rows},
+    rows_callbacks::NewCallbackRow,
+};
 
 /// Begins a run of what is stored, or gives the first answer to the same request again.
 pub(crate) async fn start<R: Rows + ?Sized>(
@@ -48,6 +51,7 @@ pub(crate) async fn start<R: Rows + ?Sized>(
         }
     }
     let target = if found.seq == found.tree { None } else { graph.index(found.seq) };
+    let after = rows.last_event().await?;
     let begun = begin(&mut work, &graph, target, start.scope, start.reexecute)?
         .ok_or_else(|| StoreError::AlreadyRunning { root: TaskId::new(found.root_id.clone()) })?;
     if !begun.tasks.is_empty() {
@@ -55,6 +59,13 @@ pub(crate) async fn start<R: Rows + ?Sized>(
     }
     // The row of a tree is that of its root, so its id can be read like that of a task.
     let (ids, _) = rows.claimed(&begun.trees).await?;
+    if let Some(wish) = &start.callback
+        && !begun.trees.is_empty()
+    {
+        let wishes: Vec<NewCallbackRow> =
+            begun.trees.iter().map(|tree| NewCallbackRow::of(wish, *tree, after)).collect();
+        rows.add_callbacks(&wishes, work.now).await?;
+    }
     work.carry_through(rows).await?;
     if let Some(due) = scheduled {
         schedule::count_run(rows, &mut work, due).await?;
@@ -64,6 +75,7 @@ pub(crate) async fn start<R: Rows + ?Sized>(
         root: TaskId::new(found.root_id),
         trees: ids.into_iter().map(|row| TreeId::new(row.tree_id)).collect(),
         tasks: u32::try_from(begun.tasks.len()).unwrap_or(u32::MAX),
+        after,
     };
     let now = work.now;
     let effects = work.finish_with(rows).await?;
@@ -74,7 +86,7 @@ pub(crate) async fn start<R: Rows + ?Sized>(
             digest: promise.digest.clone(),
             trees: json!({
                 "tree": started.tree, "root": started.root, "trees": started.trees,
-                "tasks": started.tasks,
+                "tasks": started.tasks, "after": started.after,
             })
             .to_string(),
         };
@@ -94,8 +106,8 @@ fn started_before(promise: &Idempotency, digest: &str, first: &str) -> Result<St
         what: format!("trees: {error}"),
     };
     let first: First = serde_json::from_str(first).map_err(corrupt)?;
-    let First { tree, root, trees, tasks } = first;
-    Ok(Started { tree, root, trees, tasks })
+    let First { tree, root, trees, tasks, after } = first;
+    Ok(Started { tree, root, trees, tasks, after })
 }
 
 /// A [`Started`] as it is kept with its key.
@@ -105,6 +117,8 @@ struct First {
     root: TaskId,
     trees: Vec<TreeId>,
     tasks: u32,
+    #[serde(default)]
+    after: i64,
 }
 
 /// Whether a run may begin with these tasks: the originals of the links it reads are there, and nobody

@@ -5,7 +5,7 @@ use std::{collections::HashSet, fmt::Write as _};
 use apflow_core::{
     id::{LeaseToken, Seq, TaskId, TreeId},
     plan::{self, Begin, Edge, Node},
-    store::{Inserted, StoreError, Submission},
+    store::{Inserted, NewTree, StoreError, Submission},
     task::{Join, StateName, Task},
     time::Timestamp,
     transition::Event,
@@ -16,6 +16,7 @@ use super::{Effects, Working, control::seconds};
 use crate::{
     row::{ForestRow, StateColumns},
     rows::{Insert, NewKeyRow, NewTaskRow, NewTreeRow, Rows},
+    rows_callbacks::NewCallbackRow,
 };
 
 /// Stores each submission or says why not; one that is refused leaves the others alone.
@@ -34,6 +35,7 @@ pub(crate) async fn insert<R: Rows + ?Sized>(
     let mut taken_trees: HashSet<String> = taken_trees.into_iter().collect();
 
     let mut insert = Insert { now, ..Insert::default() };
+    let mut callbacks: Vec<NewCallbackRow> = Vec::new();
     let mut work = Working::new(now);
     let mut answers = Vec::with_capacity(submissions.len());
     let mut keys: Vec<(String, String, String, String)> = Vec::new();
@@ -64,6 +66,11 @@ pub(crate) async fn insert<R: Rows + ?Sized>(
         taken_tasks.extend(tasks.map(str::to_owned));
         taken_trees.extend(trees.map(str::to_owned));
         let inserted = add(&mut insert, &mut work, submission, &places);
+        if let Some(wish) = submission.callback.as_ref().filter(|_| submission.start) {
+            // Nothing ever happened in a new tree.
+            let of_tree = |tree: &NewTree| NewCallbackRow::of(wish, places[tree.root], 0);
+            callbacks.extend(submission.trees.iter().map(of_tree));
+        }
         if let Some(key) = &submission.idempotency {
             let trees = trees_text(&inserted, submission, &places);
             let row = (key.owner.clone(), key.key.clone(), key.digest.clone(), trees);
@@ -79,6 +86,9 @@ pub(crate) async fn insert<R: Rows + ?Sized>(
     }
     if !insert.tasks.is_empty() {
         rows.insert(&insert).await?;
+    }
+    if !callbacks.is_empty() {
+        rows.add_callbacks(&callbacks, now).await?;
     }
     let mut effects = work.finish_with(rows).await?;
     if !insert.schedules.is_empty() {

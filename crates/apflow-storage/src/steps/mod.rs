@@ -1,5 +1,6 @@
 //! What each operation does, whatever the database: load a set, let the core decide, save a set.
 
+mod callbacks;
 mod claim;
 mod control;
 mod derive;
@@ -11,6 +12,7 @@ mod time;
 mod update;
 mod working;
 
+pub(crate) use callbacks::{callbacks, free_callbacks};
 pub(crate) use control::{cancel, start};
 pub(crate) use derive::{Came as Derivation, Preview, archived, derive};
 pub(crate) use insert::insert;

@@ -233,6 +233,7 @@ async fn growth(report: &mut Report, dir: &Path, size: Size) -> Result<()> {
         start: false,
         idempotency: None,
         user_id: None,
+        callback: None,
     };
     app.engine().submit(order).await?;
     tokio::time::sleep(Duration::from_millis(500)).await;

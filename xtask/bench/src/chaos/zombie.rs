@@ -6,9 +6,10 @@ use apflow::core::{
     derive::{Derive, Derived},
     id::{Ids, TaskId, TreeId},
     store::{
-        AccessStore, ApiToken, Cancel, CancelAnswer, Claim, ControlStore, Counts, Idempotency,
-        Inserted, JournalStore, Page, Patch, Refusal, Renewal, Seen, Settled, Settlement, Signal,
-        Start, Started, Store, StoreError, Submission, TaskEvent, TaskFilter, TreeStore, Wake,
+        AccessStore, ApiToken, CallbackClaim, CallbackRecord, CallbackReport, CallbackStore,
+        Callbacks, Cancel, CancelAnswer, Claim, ControlStore, Counts, Idempotency, Inserted,
+        JournalStore, Page, Patch, Refusal, Renewal, Seen, Settled, Settlement, Signal, Start,
+        Started, Store, StoreError, Submission, TaskEvent, TaskFilter, Told, TreeStore, Wake,
         WorkStore,
     },
     task::{Record, RunSummary},
@@ -155,6 +156,16 @@ impl JournalStore for Zombie {
         self.inner.events(tree, after, limit).await
     }
 
+    async fn told(
+        &self,
+        tree: Option<&TreeId>,
+        after: i64,
+        limit: u32,
+        result_bytes: u32,
+    ) -> Result<Vec<Told>, StoreError> {
+        self.inner.told(tree, after, limit, result_bytes).await
+    }
+
     async fn set_aside(&self) -> Result<Vec<(String, String, String)>, StoreError> {
         self.inner.set_aside().await
     }
@@ -192,6 +203,25 @@ impl AccessStore for Zombie {
 
     async fn see(&self, mark: &str, now: Timestamp, until: Timestamp) -> Result<Seen, StoreError> {
         self.inner.see(mark, now, until).await
+    }
+}
+
+#[async_trait]
+impl CallbackStore for Zombie {
+    async fn callbacks(
+        &self,
+        reports: Vec<CallbackReport>,
+        next: Option<CallbackClaim>,
+    ) -> Result<Callbacks, StoreError> {
+        self.inner.callbacks(reports, next).await
+    }
+
+    async fn free_callbacks(&self) -> Result<u32, StoreError> {
+        self.inner.free_callbacks().await
+    }
+
+    async fn callbacks_of(&self, tree: &TreeId) -> Result<Vec<CallbackRecord>, StoreError> {
+        self.inner.callbacks_of(tree).await
     }
 }
 

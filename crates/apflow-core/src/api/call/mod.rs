@@ -243,13 +243,14 @@ mod tests {
         let call = read("tasks.execute", json!({"task_id": "a", "webhook_config": {}}));
         assert!(matches!(call, Call::Execute(Execute { wait: true, reexecute: false, .. })));
         for params in [
-            json!({"task_id": "a", "use_streaming": true}),
             json!({"task_id": "a", "use_demo": true}),
             json!({"task_id": "a", "webhook_config": {"url": "http://x"}}),
         ] {
             let error = Call::read("tasks.execute", params).expect_err("not supported");
             assert!(error.detail.contains("does not support"), "{error}");
         }
+        let call = read("tasks.execute", json!({"task_id": "a", "use_streaming": true}));
+        assert!(matches!(call, Call::Execute(Execute { wait: false, streaming: true, .. })));
         let error =
             Call::read("tasks.execute", json!({"task_id": "a", "webhook_config": {"a": 1}}))
                 .expect_err("no url");

@@ -24,6 +24,8 @@ pub struct Execute {
     pub wait: bool,
     /// Run again although everything completed.
     pub reexecute: bool,
+    /// Answer with the events of the run as they happen, where the wire can.
+    pub streaming: bool,
 }
 
 /// A stored task, or new ones.
@@ -53,10 +55,9 @@ pub struct Cancel {
 
 pub(super) fn execute(params: Value) -> Result<Read, ApiError> {
     let mut params = Params::new("tasks.execute", params)?;
-    for name in ["use_streaming", "use_demo"] {
-        if params.flag(name, false)? {
-            return Err(unsupported(name));
-        }
+    let streaming = params.flag("use_streaming", false)?;
+    if params.flag("use_demo", false)? {
+        return Err(unsupported("use_demo"));
     }
     if let Some(callback) = params.object("webhook_config")?.filter(|object| !object.is_empty()) {
         return Err(match callback.get("url") {
@@ -68,7 +69,8 @@ pub(super) fn execute(params: Value) -> Result<Read, ApiError> {
             ),
         });
     }
-    let wait = params.flag("wait", true)?;
+    // Whoever follows the run has its answer at once.
+    let wait = params.flag("wait", true)? && !streaming;
     let reexecute = params.flag("reexecute", false)?;
     let what = match (params.take(&["tasks"]), params.id(ID)?) {
         (_, Some(task)) => {
@@ -80,7 +82,7 @@ pub(super) fn execute(params: Value) -> Result<Read, ApiError> {
             return Err(ApiError::missing("task_id", "a task id, or `tasks`", missing));
         }
     };
-    let execute = Execute { what, wait, reexecute };
+    let execute = Execute { what, wait, reexecute, streaming };
     Ok(Read { call: Call::Execute(execute), warnings: params.warnings() })
 }
 

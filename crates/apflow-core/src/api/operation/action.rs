@@ -30,6 +30,11 @@ pub(super) static OPERATIONS: &[Operation] = &[
                 ("tasks", false, tasks_in("New tasks to store and run, instead of task_id.")),
                 ("wait", false, or_null(flag("Answer when the run has ended.", true))),
                 ("reexecute", false, or_null(flag("Run again although all completed.", false))),
+                (
+                    "use_streaming",
+                    false,
+                    or_null(flag("Answer with the events of the run.", false)),
+                ),
                 ("options", false, or_null(options())),
                 (
                     "idempotency_key",
@@ -46,6 +51,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
                 ("task_id", false, text("The task that was asked for.")),
                 ("status", true, json!({"type": "string", "enum": ["started", "already_running"]})),
                 ("message", true, text("What happened, in words.")),
+                ("streaming", false, json!({"const": true})),
                 ("outcome", false, outcome()),
                 ("failed_tasks", false, ids("Tasks that failed.")),
                 ("blocked_tasks", false, ids("Tasks that a failure keeps from running.")),

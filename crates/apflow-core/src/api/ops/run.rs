@@ -15,12 +15,6 @@ use crate::{
     task::{OriginType, RunSummary},
 };
 
-/// What was set in motion, and whether the caller wants to know how it ends.
-struct Begun {
-    executed: Executed,
-    trees: Vec<TreeId>,
-}
-
 pub(crate) async fn execute(
     gateway: &Gateway,
     caller: &Caller,
@@ -36,19 +30,27 @@ pub(crate) async fn execute(
             let Some(root) = inserted.roots.first().cloned() else {
                 return Err(ApiError::new(Code::Internal, "nothing was stored"));
             };
-            let task = root.clone();
-            let executed = Executed { root, task, idle: false, runs: Vec::new(), warnings };
-            Ok(Begun { executed, trees: inserted.trees })
+            Ok(Executed {
+                task: root.clone(),
+                root,
+                idle: false,
+                after: first_event(gateway, &inserted.trees, execute.streaming).await?,
+                trees: inserted.trees,
+                streaming: false,
+                runs: Vec::new(),
+                warnings,
+            })
         }
     };
-    let Begun { mut executed, trees } = match begun {
-        Ok(begun) => begun,
+    let mut executed = match begun {
+        Ok(executed) => executed,
         Err(NotBegun::AlreadyRunning(root)) => return Ok(Reply::AlreadyRunning { root }),
         Err(NotBegun::Link(linked)) => return Ok(Reply::Linked(linked)),
         Err(NotBegun::Error(error)) => return Err(*error),
     };
+    executed.streaming = execute.streaming;
     if execute.wait {
-        executed.runs = wait(gateway, &executed.root, &trees).await?;
+        executed.runs = wait(gateway, &executed.root, &executed.trees).await?;
     }
     Ok(Reply::Executed(Box::new(executed)))
 }
@@ -77,10 +79,10 @@ async fn stored(
     caller: &Caller,
     task: TaskId,
     wish: Wish,
-) -> Result<Begun, NotBegun> {
+) -> Result<Executed, NotBegun> {
     let Wish { reexecute, idempotency_key } = wish;
     let record = gateway.existing(caller, &task).await?;
-    let start = Start { task: task.clone(), scope: StartScope::Auto, reexecute };
+    let start = Start { task: task.clone(), scope: StartScope::Auto, reexecute, callback: None };
     let started = match idempotency_key {
         None => gateway.backend.start(start).await,
         Some(key) => {
@@ -100,18 +102,34 @@ async fn stored(
         let original = record.definition.origin.original_task_id.unwrap_or_else(|| task.clone());
         return Err(NotBegun::Link(Box::new(Linked { root, task, original, status })));
     }
-    let executed = Executed {
-        root: started.root,
-        task,
-        idle: started.tasks == 0,
-        runs: Vec::new(),
-        warnings: Vec::new(),
-    };
     let mut trees = started.trees;
     if trees.is_empty() {
         trees.push(started.tree);
     }
-    Ok(Begun { executed, trees })
+    Ok(Executed {
+        root: started.root,
+        task,
+        idle: started.tasks == 0,
+        trees,
+        after: started.after,
+        streaming: false,
+        runs: Vec::new(),
+        warnings: Vec::new(),
+    })
+}
+
+/// Before which position nothing happened in trees that were just stored.
+///
+/// One tree is read by itself, so it needs none; several are read out of everything that happens.
+async fn first_event(
+    gateway: &Gateway,
+    trees: &[TreeId],
+    streaming: bool,
+) -> Result<i64, ApiError> {
+    match (trees, gateway.feed()) {
+        ([first, _, ..], Some(feed)) if streaming => Ok(feed.begin_of(first).await?),
+        _ => Ok(0),
+    }
 }
 
 /// Waits for every tree, together no longer than the configured time.

@@ -44,7 +44,13 @@ pub(super) fn begin(rows: &mut Rows, start: &Start) -> Result<Started, StoreErro
     let (forest, is_root) = (row.forest, row.parent.is_none());
     if row.is_fixed() {
         if row.definition.origin.kind == OriginType::Link && !start.reexecute {
-            return Ok(Started { tree: tree.id, root: tree.root, trees: Vec::new(), tasks: 0 });
+            return Ok(Started {
+                tree: tree.id,
+                root: tree.root,
+                trees: Vec::new(),
+                tasks: 0,
+                after: rows.position(),
+            });
         }
         return Err(fixed(row));
     }
@@ -66,12 +72,14 @@ pub(super) fn begin(rows: &mut Rows, start: &Start) -> Result<Started, StoreErro
         let begun: Vec<usize> = begins.iter().map(|begin| view.row(begin.node)).collect();
         rows.may_begin(forest, &begun)?;
     }
+    let after = rows.position();
     let mut trees: Vec<usize> = begins.iter().map(|begin| view.nodes[begin.node].tree).collect();
     trees.sort_unstable();
     trees.dedup();
     let started = trees.iter().map(|tree| rows.trees[*tree].record.id.clone()).collect();
     for tree in trees {
         rows.begin_run(tree);
+        rows.add_callback(start.callback.as_ref(), tree, after);
     }
     for node in resets {
         // What is blocked or cancelled can always be reset.
@@ -84,7 +92,7 @@ pub(super) fn begin(rows: &mut Rows, start: &Start) -> Result<Started, StoreErro
     }
     rows.spread(forest);
     let tasks = u32::try_from(begins.len()).unwrap_or(u32::MAX);
-    Ok(Started { tree: tree.id, root: tree.root, trees: started, tasks })
+    Ok(Started { tree: tree.id, root: tree.root, trees: started, tasks, after })
 }
 
 pub(super) fn cancel(rows: &mut Rows, cancel: &Cancel) -> CancelAnswer {
@@ -266,6 +274,7 @@ pub(super) fn prune(rows: &mut Rows, finished_before: Timestamp, limit: u32) -> 
         if !rows.all().any(|(_, row)| row.tree == tree) {
             let id = rows.trees[tree].record.id.clone();
             rows.tree_ids.remove(&id);
+            rows.callbacks.retain(|row| row.tree != tree);
         }
     }
     gone

@@ -1,6 +1,7 @@
 //! A store that keeps nothing: one lock, plain rows, the same rules. The model the databases follow.
 
 mod access;
+mod callbacks;
 mod control;
 mod derive;
 mod rows;
@@ -21,9 +22,9 @@ use crate::{
     derive::link_record,
     id::{NodeId, Seq, TaskId, TreeId},
     store::{
-        Claim, Claimed, Counts, Ended, Inserted, JournalStore, NeedKind, NeedResult, NewTask, Page,
-        Refusal, Renewal, Settled, Settlement, Signal, StoreError, Submission, TaskEvent,
-        TaskFilter, TreeStore, Wake, WorkStore,
+        Claim, Claimed, Counts, Ended, EventKind, Inserted, JournalStore, NeedKind, NeedResult,
+        NewTask, Page, Refusal, Renewal, Settled, Settlement, Signal, StoreError, Submission,
+        TaskEvent, TaskFilter, Told, TreeStore, Wake, WorkStore,
     },
     task::{Definition, Record, RunSummary, State, StateName, Status, Task, TreeRecord},
     time::{Clock, Timestamp},
@@ -242,7 +243,7 @@ fn summary(rows: &Rows, tree: usize) -> RunSummary {
 }
 
 fn insert(rows: &mut Rows, submission: Submission) -> Result<Inserted, StoreError> {
-    let Submission { trees, tasks, start, idempotency } = submission;
+    let Submission { trees, tasks, start, idempotency, callback } = submission;
     if let Some(Answer::Stored(inserted)) = rows.replay(idempotency.as_ref())? {
         return Ok(Inserted { replayed: true, ..inserted });
     }
@@ -282,8 +283,10 @@ fn insert(rows: &mut Rows, submission: Submission) -> Result<Inserted, StoreErro
         schedule::put(rows, at);
     }
     if start {
+        let position = rows.position();
         for tree in first_tree..rows.trees.len() {
             rows.begin_run(tree);
+            rows.add_callback(callback.as_ref(), tree, position);
         }
         for (index, waiting_for) in counts.into_iter().enumerate() {
             // A new task can always be started.
@@ -616,9 +619,39 @@ impl JournalStore for MemoryStore {
         Ok(rows.events.iter().filter(wanted).take(limit).cloned().collect())
     }
 
+    async fn told(
+        &self,
+        tree: Option<&TreeId>,
+        after: i64,
+        limit: u32,
+        result_bytes: u32,
+    ) -> Result<Vec<Told>, StoreError> {
+        let events = self.events(tree, after, limit).await?;
+        let rows = self.lock();
+        let most = usize::try_from(result_bytes).unwrap_or(usize::MAX);
+        Ok(events.into_iter().filter_map(|event| told(&rows, event, most)).collect())
+    }
+
     async fn set_aside(&self) -> Result<Vec<(String, String, String)>, StoreError> {
         Ok(Vec::new())
     }
+}
+
+fn told(rows: &Rows, event: TaskEvent, most: usize) -> Option<Told> {
+    let tree = &rows.trees[*rows.tree_ids.get(&event.tree)?].record;
+    let task = event.task.as_ref().and_then(|task| rows.find(task)).map(|(_, row)| row);
+    let still = |row: &&TaskRow| {
+        event.kind == EventKind::Completed && row.task.completed_at == Some(event.at)
+    };
+    let result = task.filter(still).and_then(|row| row.result.as_deref());
+    let small = result.filter(|result| result.to_string().len() <= most).cloned();
+    Some(Told {
+        root: tree.root.clone(),
+        owner: tree.user_id.clone(),
+        result_omitted: result.is_some() && small.is_none(),
+        result: small,
+        event,
+    })
 }
 
 impl Wake for MemoryStore {

@@ -7,6 +7,7 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
+use super::callbacks::CallbackRow;
 use super::schedule::Scheduled;
 use crate::{
     id::{NodeId, Seq, TaskId, TreeId},
@@ -85,6 +86,8 @@ pub(super) struct Rows {
     /// Marks and until when each counts.
     pub(super) seen: HashMap<String, Timestamp>,
     pub(super) events: Vec<TaskEvent>,
+    pub(super) callbacks: Vec<CallbackRow>,
+    pub(super) last_callback: i64,
     pub(super) dead: HashSet<NodeId>,
     /// Tasks that ended and whose dependents do not know yet.
     ended: Vec<usize>,
@@ -186,6 +189,11 @@ impl Rows {
         View { at, nodes, edges }
     }
 
+    /// The position of the last event.
+    pub(super) fn position(&self) -> i64 {
+        i64::try_from(self.events.len()).unwrap_or(i64::MAX - 1)
+    }
+
     pub(super) fn append(
         &mut self,
         kind: EventKind,
@@ -195,7 +203,7 @@ impl Rows {
     ) {
         let row = task.and_then(|at| self.row(at));
         let event = TaskEvent {
-            seq: i64::try_from(self.events.len()).unwrap_or(i64::MAX - 1) + 1,
+            seq: self.position() + 1,
             tree: self.trees[tree].record.id.clone(),
             task: row.map(|row| row.id.clone()),
             kind,
@@ -247,15 +255,15 @@ impl Rows {
             }
             State::Failed { failure } => {
                 row.error = Some(failure.message.clone());
-                (Some(EventKind::Failed), json!({ "failure": failure }))
+                (Some(EventKind::Failed), json!({ "kind": failure.kind, "error": failure.message }))
             }
             State::Skipped { why } => {
                 row.error = Some(why.clone());
-                (Some(EventKind::Skipped), json!({ "reason": why }))
+                (Some(EventKind::Skipped), json!({ "error": why }))
             }
             State::Cancelled { reason } => {
                 row.error = Some(reason.clone());
-                (Some(EventKind::Cancelled), json!({ "reason": reason }))
+                (Some(EventKind::Cancelled), json!({ "error": reason }))
             }
         };
         if matches!(after, StateName::Created | StateName::Blocked)
@@ -366,7 +374,8 @@ impl Rows {
             .timeout_seconds
             .and_then(|seconds| std::time::Duration::try_from_secs_f64(seconds).ok())
             .map(|time| now.after(time));
-        self.append(EventKind::RunStarted, tree, None, Value::Null);
+        let run = row.run;
+        self.append(EventKind::RunStarted, tree, None, json!({ "run": run }));
     }
 
     /// When time alone will change something.

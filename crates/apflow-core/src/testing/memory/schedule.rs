@@ -185,7 +185,12 @@ fn fire_one(rows: &mut Rows, at: usize, fired: &mut Fired) {
         }
     }
     if let Some(slot) = act.start {
-        let start = Start { task: task.clone(), scope: StartScope::Afresh, reexecute: true };
+        let start = Start {
+            task: task.clone(),
+            scope: StartScope::Afresh,
+            reexecute: true,
+            callback: None,
+        };
         // Nothing of the submission moves.
         let begun = control::begin(rows, &start);
         debug_assert!(begun.is_ok(), "{begun:?}");
