@@ -6,11 +6,11 @@ use apflow::core::{
     derive::{Derive, Derived},
     id::{Ids, TaskId, TreeId},
     store::{
-        AccessStore, ApiToken, CallbackClaim, CallbackRecord, CallbackReport, CallbackStore,
-        Callbacks, Cancel, CancelAnswer, Claim, ControlStore, Counts, Idempotency, Inserted,
-        JournalStore, Page, Patch, Refusal, Renewal, Seen, Settled, Settlement, Signal, Start,
-        Started, Store, StoreError, Submission, TaskEvent, TaskFilter, Told, TreeStore, Wake,
-        WorkStore,
+        AccessStore, ApiToken, Backfill, Backfilled, CallbackClaim, CallbackRecord, CallbackReport,
+        CallbackStore, Callbacks, Cancel, CancelAnswer, Claim, ControlStore, Counts, DrivenRun,
+        Fire, Fired, Idempotency, Inserted, JournalStore, Page, Patch, Refusal, Renewal,
+        ScheduleFilter, ScheduleStore, Seen, Settled, Settlement, Signal, Start, Started, Store,
+        StoreError, Submission, TaskEvent, TaskFilter, Told, TreeStore, Wake, WorkStore,
     },
     task::{Record, RunSummary},
     time::Timestamp,
@@ -248,5 +248,40 @@ impl Wake for Zombie {
             }
         });
         heard
+    }
+}
+
+#[async_trait]
+impl ScheduleStore for Zombie {
+    async fn fire(&self, wish: Fire) -> Result<Fired, StoreError> {
+        self.inner.fire(wish).await
+    }
+
+    async fn scheduled(
+        &self,
+        filter: &ScheduleFilter,
+        page: Page,
+    ) -> Result<Vec<Record>, StoreError> {
+        self.inner.scheduled(filter, page).await
+    }
+
+    async fn init_schedule(
+        &self,
+        task: &TaskId,
+        from: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        self.inner.init_schedule(task, from).await
+    }
+
+    async fn complete_run(&self, run: DrivenRun) -> Result<(), StoreError> {
+        self.inner.complete_run(run).await
+    }
+
+    async fn backfill(&self, wish: Backfill) -> Result<Backfilled, StoreError> {
+        self.inner.backfill(wish).await
+    }
+
+    fn schedule_changes(&self) -> watch::Receiver<u64> {
+        self.inner.schedule_changes()
     }
 }
