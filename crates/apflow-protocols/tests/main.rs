@@ -13,5 +13,6 @@ mod hardening;
 mod owners;
 mod real;
 mod rest;
+mod schemathesis;
 mod server;
 mod specification;

@@ -14,8 +14,10 @@ use apflow_core::{
         ApiError, Call, Caller, Operation, Reply,
         call::{Execute, ExecuteWhat},
         operation::route::{Answer, KEY, Route, Verb, routes},
+        reply::Executed,
     },
     code::Code,
+    id::TaskId,
     problem::Problem,
     schema::{Contract, Fault},
     store::CancelAnswer,
@@ -119,13 +121,34 @@ async fn carry_out(
         app.admission.wait(place).map_err(refusal)?;
     }
     let caller = parts.extensions.get::<Caller>().cloned().unwrap_or_else(Caller::local);
-    let reply = router::carry_out(app, &caller, call, deadline).await.map_err(refusal)?;
+    let task = task_of(&call);
+    let reply = match router::carry_out(app, &caller, call, deadline).await {
+        Err(error) => way.still_running(task, error).map_err(impossible)?,
+        Ok(reply) => reply,
+    };
     way.answer(reply).map_err(refusal)
 }
 
 fn refusal(error: ApiError) -> Refusal {
     let status = problem::status(error.code);
     Refusal::of(error).with_status(status)
+}
+
+/// The request fits its description, so what is wrong is what it says.
+fn impossible(error: ApiError) -> Refusal {
+    let status = match error.code {
+        Code::InvalidParams => StatusCode::UNPROCESSABLE_ENTITY,
+        code => problem::status(code),
+    };
+    Refusal::of(error).with_status(status)
+}
+
+/// The stored task that a call wants to run.
+fn task_of(call: &Call) -> Option<TaskId> {
+    match call {
+        Call::Execute(Execute { what: ExecuteWhat::Stored(task), .. }) => Some(task.clone()),
+        _ => None,
+    }
 }
 
 impl Way {
@@ -220,6 +243,19 @@ impl Way {
         });
         let hint = problems.first().and_then(|first| first.hint.clone());
         ApiError { problems, hint, ..ApiError::new(Code::InvalidParams, detail) }
+    }
+
+    /// A run that takes longer than anybody waits has been accepted all the same.
+    fn still_running(&self, task: Option<TaskId>, error: ApiError) -> Result<Reply, ApiError> {
+        let root = error.problems.first().and_then(|problem| problem.task.clone());
+        match root.map(TaskId::new) {
+            Some(root) if error.code == Code::Timeout && self.route.answer == Answer::Run => {
+                let task = task.unwrap_or_else(|| root.clone());
+                let (runs, warnings) = (Vec::new(), Vec::new());
+                Ok(Reply::Executed(Box::new(Executed { root, task, idle: false, runs, warnings })))
+            }
+            _ => Err(error),
+        }
     }
 
     fn answer(&self, reply: Reply) -> Result<Response, ApiError> {

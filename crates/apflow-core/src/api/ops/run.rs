@@ -9,6 +9,7 @@ use crate::{
     },
     code::Code,
     id::{TaskId, TreeId},
+    problem::Problem,
     store::{self, CancelAnswer, Start, StartScope, StoreError},
     task::RunSummary,
 };
@@ -103,7 +104,8 @@ async fn wait(
     tokio::time::timeout(most, all).await.unwrap_or_else(|_| {
         let detail =
             format!("the run of {root} has not ended after {} s; it goes on", most.as_secs_f64());
-        Err(ApiError::new(Code::Timeout, detail)
+        let which = Problem::new(Code::Timeout, "the run goes on").of_task(root.as_str());
+        Err(ApiError { problems: vec![which], ..ApiError::new(Code::Timeout, detail) }
             .hint("ask with tasks.get, or send `wait: false` next time"))
     })
 }
