@@ -8,6 +8,7 @@ use crate::{
     code::Code,
     id::check_id,
     store::Patch,
+    submit::whole,
     task::{Dependency, Durability, Governance, Join, Priority, Schedule},
 };
 
@@ -117,7 +118,7 @@ fn field(patch: &mut Patch, name: &str, value: Value) -> Result<Option<String>, 
             grouped::<Schedule>(patch, "schedule", name, value)?;
         }
         "max_runs" => {
-            within(name, &value, 1, i64::MAX)?;
+            let value = within(name, value, 1, i64::MAX)?;
             grouped::<Schedule>(patch, "schedule", name, value)?;
         }
         "schedule_enabled" => {
@@ -129,7 +130,7 @@ fn field(patch: &mut Patch, name: &str, value: Value) -> Result<Option<String>, 
             grouped::<Schedule>(patch, "schedule", name, value)?;
         }
         "max_attempts" => {
-            within(name, &value, 1, 100)?;
+            let value = within(name, value, 1, 100)?;
             grouped::<Durability>(patch, "durability", name, value)?;
         }
         "backoff_strategy" => {
@@ -146,7 +147,7 @@ fn field(patch: &mut Patch, name: &str, value: Value) -> Result<Option<String>, 
             grouped::<Durability>(patch, "durability", name, value)?;
         }
         "token_budget" => {
-            within(name, &value, 1, i64::MAX)?;
+            let value = within(name, value, 1, i64::MAX)?;
             grouped::<Governance>(patch, "governance", name, value)?;
         }
         "cost_policy" => grouped::<Governance>(patch, "governance", name, value)?,
@@ -176,7 +177,7 @@ fn task_name(value: &Value) -> Result<String, ApiError> {
 }
 
 fn priority(value: &Value) -> Result<Priority, ApiError> {
-    value.as_i64().and_then(|number| Priority::try_from(number).ok()).ok_or_else(|| {
+    whole(value).and_then(|number| Priority::try_from(number).ok()).ok_or_else(|| {
         ApiError::invalid("priority", "0 (urgent), 1, 2 (normal) or 3 (low)", describe(value))
     })
 }
@@ -282,16 +283,20 @@ fn word(name: &str, value: &Value, words: &[&str]) -> Result<(), ApiError> {
     Err(ApiError::invalid(name, format!("one of {}", words.join(", ")), describe(value)))
 }
 
-fn within(name: &str, value: &Value, least: i64, most: i64) -> Result<(), ApiError> {
-    if value.is_null() || value.as_i64().is_some_and(|number| (least..=most).contains(&number)) {
-        return Ok(());
+/// A whole number of this range as it is stored, also one that was written with a point; or `null`.
+fn within(name: &str, value: Value, least: i64, most: i64) -> Result<Value, ApiError> {
+    if value.is_null() {
+        return Ok(value);
+    }
+    if let Some(number) = whole(&value).filter(|number| (least..=most).contains(number)) {
+        return Ok(json!(number));
     }
     let expected = if most == i64::MAX {
         format!("a whole number from {least}")
     } else {
         format!("a whole number from {least} to {most}")
     };
-    Err(ApiError::invalid(name, expected, describe(value)))
+    Err(ApiError::invalid(name, expected, describe(&value)))
 }
 
 #[cfg(test)]
@@ -336,6 +341,15 @@ mod tests {
         }
         let error = patch(&json!({"status": "weird"})).expect_err("no such word");
         assert_eq!(error.code.rpc(), -32006);
+    }
+
+    #[test]
+    fn a_whole_number_with_a_point_is_a_whole_number() {
+        let (patch, _) = patch(&json!({"priority": 0.0, "max_attempts": 51.0, "max_runs": 3.0}))
+            .expect("the same numbers in JSON");
+        assert_eq!(patch.priority, Some(Priority::URGENT));
+        assert_eq!(patch.definition["durability"], json!({"max_attempts": 51}));
+        assert_eq!(patch.definition["schedule"], json!({"max_runs": 3}));
     }
 
     #[test]

@@ -12,8 +12,8 @@ mod structure;
 mod tests;
 
 pub use compile::compile;
-pub(crate) use read::described;
 pub use read::{TASK_FIELDS, read_tasks};
+pub(crate) use read::{described, whole};
 
 use serde_json::{Map, Value};
 
