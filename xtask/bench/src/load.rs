@@ -140,9 +140,9 @@ async fn one_connection(
             }
             Some(answer) if [429, 503].contains(&answer.status) => {
                 if answer.retry_after {
-                    outcome.later += 1
+                    outcome.later += 1;
                 } else {
-                    outcome.unsaid += 1
+                    outcome.unsaid += 1;
                 }
             }
             _ => outcome.failed += 1,
@@ -163,13 +163,12 @@ async fn exchange(
     buffer: &mut Vec<u8>,
 ) -> Option<Answer> {
     let attempt = async {
-        let mut open = match stream.take() {
-            Some(open) => open,
-            None => {
-                let open = TcpStream::connect(to).await.ok()?;
-                open.set_nodelay(true).ok()?;
-                open
-            }
+        let mut open = if let Some(open) = stream.take() {
+            open
+        } else {
+            let open = TcpStream::connect(to).await.ok()?;
+            open.set_nodelay(true).ok()?;
+            open
         };
         open.write_all(request.as_bytes()).await.ok()?;
         buffer.clear();
@@ -279,7 +278,7 @@ mod tests {
             if number % 2 == 1 {
                 let id = text.split("load-").nth(1).and_then(|it| it.split('"').next());
                 let known: u64 = id.and_then(|id| id.parse().ok()).expect("an id");
-                assert!(known < number && known % 2 == 0, "{number} reads {known}");
+                assert!(known < number && known.is_multiple_of(2), "{number} reads {known}");
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The page of the operations, made from the catalogue.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use apflow_core::api::{
     Category, Operation,
@@ -28,7 +28,39 @@ pub(super) fn page() -> String {
             describe(&mut page, operation);
         }
     }
+    page.push_str("\n## Shapes\n");
+    for (title, schema) in shapes() {
+        let _ = write!(page, "\n### {title}\n\n");
+        fields(&mut page, &schema);
+    }
+    page.truncate(page.trim_end().len());
+    page.push('\n');
     page
+}
+
+/// The objects that have a name of their own.
+fn shapes() -> BTreeMap<String, Value> {
+    let mut shapes = BTreeMap::new();
+    for operation in operations() {
+        collect(&operation.input_schema(), &mut shapes);
+        collect(&operation.output_schema(), &mut shapes);
+    }
+    shapes
+}
+
+fn collect(schema: &Value, shapes: &mut BTreeMap<String, Value>) {
+    match schema {
+        Value::Object(entries) => {
+            if let (Some(Value::String(title)), true) =
+                (entries.get("title"), entries.contains_key("properties"))
+            {
+                shapes.insert(title.clone(), schema.clone());
+            }
+            entries.values().for_each(|value| collect(value, shapes));
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(item, shapes)),
+        _ => {}
+    }
 }
 
 fn describe(page: &mut String, operation: &Operation) {
@@ -135,6 +167,9 @@ mod tests {
             for name in operation.input_schema()["properties"].as_object().unwrap().keys() {
                 assert!(page.contains(&format!("| `{name}` | ")), "{}: {name}", operation.id);
             }
+        }
+        for shape in ["NewTask", "Task", "TaskPage", "Tree"] {
+            assert!(page.contains(&format!("\n### {shape}\n")), "{shape}");
         }
         assert!(page.contains("| `limit` | integer | At most so many. Default: `100`. |"));
     }

@@ -161,7 +161,7 @@ impl Way {
         let query = parts.uri.query().unwrap_or_default();
         let mut rest = if self.route.verb.has_body() {
             query::read(query, &Value::Null).map_err(refusal)?;
-            self.body(&parts.headers, body)?
+            read_body(&parts.headers, body)?
         } else if body.is_empty() {
             let schema = self.contract().schema();
             Value::Object(query::read(query, schema).map_err(refusal)?)
@@ -186,14 +186,6 @@ impl Way {
             params.insert(KEY.to_owned(), Value::String(key));
         }
         Ok(params)
-    }
-
-    fn body(&self, headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Refusal> {
-        if bytes.is_empty() && headers.get(header::CONTENT_TYPE).is_none() {
-            return Ok(Value::Object(Map::new()));
-        }
-        negotiate::is_json(headers)?;
-        json::read(bytes).map_err(refusal)
     }
 
     /// One task by itself stands for a list of one.
@@ -319,6 +311,14 @@ fn located(status: StatusCode, body: &Value, task: Option<&str>) -> Response {
     response
 }
 
+fn read_body(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Refusal> {
+    if bytes.is_empty() && headers.get(header::CONTENT_TYPE).is_none() {
+        return Ok(Value::Object(Map::new()));
+    }
+    negotiate::is_json(headers)?;
+    json::read(bytes).map_err(refusal)
+}
+
 /// The tasks that a call wants to store.
 fn new_tasks(call: &Call) -> Option<&Value> {
     match call {
@@ -349,14 +349,11 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let plain = value.to_str().ok().filter(|text| (1..=255).contains(&text.len()));
-    match (plain, values.next()) {
-        (Some(text), None) => Ok(Some(text.to_owned())),
-        _ => {
-            let expected = "one text of 1 to 255 plain characters";
-            let found = "another header value";
-            Err(refusal(ApiError::invalid("Idempotency-Key", expected, found)))
-        }
+    if let (Some(text), None) = (plain, values.next()) {
+        return Ok(Some(text.to_owned()));
     }
+    let expected = "one text of 1 to 255 plain characters";
+    Err(refusal(ApiError::invalid("Idempotency-Key", expected, "something else")))
 }
 
 /// A text as one part of a path.
