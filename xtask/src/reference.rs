@@ -1,5 +1,7 @@
 //! The pages of `docs/` that are made from the program, and how each is made.
 
+mod operations;
+
 use std::{fmt::Write as _, path::Path};
 
 use apflow_core::{
@@ -19,8 +21,11 @@ enum Source {
 }
 
 /// Every generated page; a new one is one line.
-const PAGES: &[(&str, Source)] =
-    &[("docs/STATES.md", Source::Made(states)), ("docs/reference/errors.md", Source::Made(errors))];
+const PAGES: &[(&str, Source)] = &[
+    ("docs/STATES.md", Source::Made(states)),
+    ("docs/reference/errors.md", Source::Made(errors)),
+    ("docs/reference/operations.md", Source::Made(operations::page)),
+];
 
 /// Writes every page anew.
 pub(crate) fn write() -> Result<(), String> {

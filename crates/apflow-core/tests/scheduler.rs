@@ -243,7 +243,7 @@ async fn a04_schedules_of_others_are_neither_listed_nor_moved() {
     let stage = Stage::new([]);
     two_owners(&stage).await;
     let gateway = gateway(&stage);
-    let me = Caller { user_id: Some("me".to_owned()), admin: false };
+    let me = Caller { user_id: Some("me".to_owned()), ..Caller::default() };
     sleep(Duration::from_secs(11)).await;
     for method in ["tasks.scheduled.list", "tasks.scheduled.due"] {
         let seen = ask(&gateway, &me, method, json!({})).await.expect("a list");

@@ -14,7 +14,7 @@ use crate::{
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn o1_of_many_submits_at_once_each_is_stored_or_told_to_come_later() {
-    let (gateway, _worker) = real::gateway().await;
+    let (gateway, _worker) = real::gateway(Duration::from_secs(5)).await;
     let config = HttpConfig { requests: 8, ..HttpConfig::default() };
     let server = server::start_with(gateway, config).await;
     let many = (0..400).map(|n| {

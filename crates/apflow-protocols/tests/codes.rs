@@ -145,7 +145,7 @@ async fn draining() -> Response {
 
 #[tokio::test]
 async fn every_error_code_is_met_or_cannot_be() {
-    let (gateway, _worker) = real::gateway().await;
+    let (gateway, _worker) = real::gateway(Duration::from_secs(5)).await;
     let real = server::start_with(gateway, HttpConfig::default()).await;
     let mut never = BTreeSet::new();
     for code in Code::ALL {

@@ -17,6 +17,7 @@ mod many;
 mod owners;
 mod real;
 mod rest;
+mod schemathesis;
 mod server;
 mod specification;
 mod streams;

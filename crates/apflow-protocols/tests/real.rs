@@ -31,7 +31,7 @@ impl Ids for Numbers {
 }
 
 /// The gateway, and the worker that stops when it is dropped.
-pub(crate) async fn gateway() -> (Gateway, Worker) {
+pub(crate) async fn gateway(execute_wait: Duration) -> (Gateway, Worker) {
     let store = open("sqlite::memory:", OpenOptions::default()).await.expect("a database");
     let mut registry = Registry::new();
     registry.function("echo", "Gives its input back.", |input: Value, _: Context| async {
@@ -39,7 +39,6 @@ pub(crate) async fn gateway() -> (Gateway, Worker) {
     });
     let engine = Engine::builder(store, Arc::new(Numbers::default())).registry(registry).build();
     let worker = engine.work();
-    let config =
-        GatewayConfig { execute_wait: Duration::from_secs(5), version: "0.0.0-test".to_owned() };
+    let config = GatewayConfig { execute_wait, version: "0.0.0-test".to_owned(), ..GatewayConfig::default() };
     (Gateway::new(Arc::new(engine), Arc::new(Noon), config), worker)
 }

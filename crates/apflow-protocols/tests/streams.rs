@@ -216,7 +216,7 @@ async fn everything_a_tree_or_a_task_can_be_listened_to() {
 #[tokio::test]
 async fn b7_a_foreign_tree_cannot_be_told_from_a_missing_one() {
     let live = start(HttpConfig::default()).await;
-    let bound = |who: &str| Caller { user_id: Some(who.to_owned()), admin: false };
+    let bound = |who: &str| Caller { user_id: Some(who.to_owned()), ..Caller::default() };
     for who in ["u1", "u2"] {
         let mut task = say(&format!("of-{who}"));
         task["user_id"] = json!(who);

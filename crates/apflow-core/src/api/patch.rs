@@ -9,7 +9,7 @@ use crate::{
     id::check_id,
     problem::{nearest, shortened},
     store::Patch,
-    submit::{TASK_FIELDS, is_known},
+    submit::{TASK_FIELDS, is_known, whole},
     task::{Dependency, Durability, Governance, Join, Priority, Schedule},
 };
 
@@ -174,7 +174,7 @@ fn field(patch: &mut Patch, name: &str, value: Value) -> Result<Option<String>, 
             return Err(fixed(name, "only the scheduler sets it"));
         }
         "max_runs" => {
-            within(name, &value, 1, i64::MAX)?;
+            let value = within(name, value, 1, i64::MAX)?;
             grouped::<Schedule>(patch, "schedule", name, value)?;
         }
         _ if name.starts_with("schedule_") && TASK_FIELDS.contains(&name) => {
@@ -182,7 +182,7 @@ fn field(patch: &mut Patch, name: &str, value: Value) -> Result<Option<String>, 
             grouped::<Schedule>(patch, "schedule", name, value)?;
         }
         "max_attempts" => {
-            within(name, &value, 1, 100)?;
+            let value = within(name, value, 1, 100)?;
             grouped::<Durability>(patch, "durability", name, value)?;
         }
         "backoff_strategy" => {
@@ -199,7 +199,7 @@ fn field(patch: &mut Patch, name: &str, value: Value) -> Result<Option<String>, 
             grouped::<Durability>(patch, "durability", name, value)?;
         }
         "token_budget" => {
-            within(name, &value, 1, i64::MAX)?;
+            let value = within(name, value, 1, i64::MAX)?;
             grouped::<Governance>(patch, "governance", name, value)?;
         }
         "cost_policy" => grouped::<Governance>(patch, "governance", name, value)?,
@@ -229,7 +229,7 @@ fn task_name(value: &Value) -> Result<String, ApiError> {
 }
 
 fn priority(value: &Value) -> Result<Priority, ApiError> {
-    value.as_i64().and_then(|number| Priority::try_from(number).ok()).ok_or_else(|| {
+    whole(value).and_then(|number| Priority::try_from(number).ok()).ok_or_else(|| {
         ApiError::invalid("priority", "0 (urgent), 1, 2 (normal) or 3 (low)", describe(value))
     })
 }
@@ -335,16 +335,20 @@ pub(super) fn word(name: &str, value: &Value, words: &[&str]) -> Result<(), ApiE
     Err(ApiError::invalid(name, format!("one of {}", words.join(", ")), describe(value)))
 }
 
-pub(super) fn within(name: &str, value: &Value, least: i64, most: i64) -> Result<(), ApiError> {
-    if value.is_null() || value.as_i64().is_some_and(|number| (least..=most).contains(&number)) {
-        return Ok(());
+/// A whole number of this range as it is stored, also one that was written with a point; or `null`.
+pub(super) fn within(name: &str, value: Value, least: i64, most: i64) -> Result<Value, ApiError> {
+    if value.is_null() {
+        return Ok(value);
+    }
+    if let Some(number) = whole(&value).filter(|number| (least..=most).contains(number)) {
+        return Ok(json!(number));
     }
     let expected = if most == i64::MAX {
         format!("a whole number from {least}")
     } else {
         format!("a whole number from {least} to {most}")
     };
-    Err(ApiError::invalid(name, expected, describe(value)))
+    Err(ApiError::invalid(name, expected, describe(&value)))
 }
 
 #[cfg(test)]
@@ -399,6 +403,15 @@ mod tests {
         }
         let error = patch(&json!({"status": "weird"})).expect_err("no such word");
         assert_eq!(error.code.rpc(), -32006);
+    }
+
+    #[test]
+    fn a_whole_number_with_a_point_is_a_whole_number() {
+        let (patch, _) = patch(&json!({"priority": 0.0, "max_attempts": 51.0, "max_runs": 3.0}))
+            .expect("the same numbers in JSON");
+        assert_eq!(patch.priority, Some(Priority::URGENT));
+        assert_eq!(patch.definition["durability"], json!({"max_attempts": 51}));
+        assert_eq!(patch.definition["schedule"], json!({"max_runs": 3}));
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(super) fn field(name: &str, value: Value) -> Result<Value, ApiError> {
         "schedule_type" => word(name, &value, &Kind::ALL.map(Kind::as_str))?,
         "schedule_overlap" => word(name, &value, &Overlap::ALL.map(Overlap::as_str))?,
         "schedule_misfire" => word(name, &value, &Misfire::ALL.map(Misfire::as_str))?,
-        "schedule_catch_up" => within(name, &value, 1, i64::from(MAX_CATCH_UP))?,
+        "schedule_catch_up" => return within(name, value, 1, i64::from(MAX_CATCH_UP)),
         "schedule_jitter_seconds" => seconds(name, &value, 0.0, MAX_JITTER_SECONDS)?,
         "schedule_misfire_window_seconds" => {
             seconds(name, &value, 1.0, MAX_MISFIRE_WINDOW_SECONDS)?;

@@ -14,7 +14,7 @@ mod tests;
 
 pub use compile::compile;
 pub use read::{TASK_FIELDS, read_tasks};
-pub(crate) use read::{described, is_known};
+pub(crate) use read::{described, is_known, whole};
 
 use serde_json::{Map, Value};
 

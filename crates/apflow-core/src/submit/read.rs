@@ -523,7 +523,7 @@ pub(crate) fn is_known(field: &str) -> bool {
 }
 
 /// A whole number, also one that was written with a point: 2.0.
-pub(super) fn whole(value: &Value) -> Option<i64> {
+pub(crate) fn whole(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| {
         let float = value.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < 1e15)?;
         // The guard above leaves only whole numbers that fit.

@@ -41,6 +41,7 @@ use crate::auth::Gate;
 
 /// Every limit of the server, with its default.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct HttpConfig {
     /// Connections at the same time; the longest idle one makes room for a new one.
     pub connections: usize,

@@ -66,7 +66,7 @@ const DESCRIPTION: &str = "Every operation of apflow as a resource. Bodies and a
      not is 422. The same operations are spoken as JSON-RPC 2.0 on `/tasks` and `/system`.";
 
 /// Every status that says no, with what it is about here.
-const REFUSALS: [(u16, &str, &str); 14] = [
+const REFUSALS: [(u16, &str, &str); 15] = [
     (400, "BadRequest", "The request does not fit this description."),
     (401, "Unauthorized", "There is no valid credential in it."),
     (
@@ -79,6 +79,7 @@ const REFUSALS: [(u16, &str, &str); 14] = [
     (408, "RequestTimeout", "The body did not come in time."),
     (409, "Conflict", "It cannot be done as things stand."),
     (413, "TooLarge", "The request, or a value in it, is too large."),
+    (414, "AddressTooLong", "The path and the query together are too long."),
     (415, "UnsupportedMediaType", "The body does not call itself JSON."),
     (422, "Unprocessable", "It fits this description and says something that cannot be."),
     (429, "TooManyRequests", "The caller sends more than its share; see `Retry-After`."),

@@ -14,8 +14,10 @@ use apflow_core::{
         ApiError, Call, Caller, Operation, Reply,
         call::{Execute, ExecuteWhat},
         operation::route::{Answer, KEY, Route, Verb, routes},
+        reply::Executed,
     },
     code::Code,
+    id::TaskId,
     problem::Problem,
     schema::{Contract, Fault},
     store::CancelAnswer,
@@ -122,14 +124,34 @@ async fn carry_out(
     // The gate has noted who it is; without its note it is nobody.
     let caller = parts.extensions.get::<Caller>().cloned().unwrap_or_default();
     let client = peer::client(&app.config.proxies, &parts.extensions, &parts.headers);
-    let reply =
-        router::carry_out(app, &caller, Some(client), call, deadline).await.map_err(refusal)?;
+    let task = task_of(&call);
+    let reply = match router::carry_out(app, &caller, Some(client), call, deadline).await {
+        Err(error) => way.still_running(task, error).map_err(impossible)?,
+        Ok(reply) => reply,
+    };
     way.answer(reply).map_err(refusal)
 }
 
 fn refusal(error: ApiError) -> Refusal {
     let status = problem::status(error.code);
     Refusal::of(error).with_status(status)
+}
+
+/// The request fits its description, so what is wrong is what it says.
+fn impossible(error: ApiError) -> Refusal {
+    let status = match error.code {
+        Code::InvalidParams => StatusCode::UNPROCESSABLE_ENTITY,
+        code => problem::status(code),
+    };
+    Refusal::of(error).with_status(status)
+}
+
+/// The stored task that a call wants to run.
+fn task_of(call: &Call) -> Option<TaskId> {
+    match call {
+        Call::Execute(Execute { what: ExecuteWhat::Stored { task, .. }, .. }) => Some(task.clone()),
+        _ => None,
+    }
 }
 
 impl Way {
@@ -142,7 +164,7 @@ impl Way {
         let query = parts.uri.query().unwrap_or_default();
         let mut rest = if self.route.verb.has_body() {
             query::read(query, &Value::Null).map_err(refusal)?;
-            self.body(&parts.headers, body)?
+            read_body(&parts.headers, body)?
         } else if body.is_empty() {
             let schema = self.contract().schema();
             Value::Object(query::read(query, schema).map_err(refusal)?)
@@ -167,14 +189,6 @@ impl Way {
             params.insert(KEY.to_owned(), Value::String(key));
         }
         Ok(params)
-    }
-
-    fn body(&self, headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Refusal> {
-        if bytes.is_empty() && headers.get(header::CONTENT_TYPE).is_none() {
-            return Ok(Value::Object(Map::new()));
-        }
-        negotiate::is_json(headers)?;
-        json::read(bytes).map_err(refusal)
     }
 
     /// One task by itself stands for a list of one.
@@ -224,6 +238,27 @@ impl Way {
         });
         let hint = problems.first().and_then(|first| first.hint.clone());
         ApiError { problems, hint, ..ApiError::new(Code::InvalidParams, detail) }
+    }
+
+    /// A run that takes longer than anybody waits has been accepted all the same.
+    fn still_running(&self, task: Option<TaskId>, error: ApiError) -> Result<Reply, ApiError> {
+        let root = error.problems.first().and_then(|problem| problem.task.clone());
+        match root.map(TaskId::new) {
+            Some(root) if error.code == Code::Timeout && self.route.answer == Answer::Run => {
+                let task = task.unwrap_or_else(|| root.clone());
+                Ok(Reply::Executed(Box::new(Executed {
+                    root,
+                    task,
+                    idle: false,
+                    trees: Vec::new(),
+                    after: 0,
+                    streaming: false,
+                    runs: Vec::new(),
+                    warnings: Vec::new(),
+                })))
+            }
+            _ => Err(error),
+        }
     }
 
     fn answer(&self, reply: Reply) -> Result<Response, ApiError> {
@@ -287,6 +322,14 @@ fn located(status: StatusCode, body: &Value, task: Option<&str>) -> Response {
     response
 }
 
+fn read_body(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Refusal> {
+    if bytes.is_empty() && headers.get(header::CONTENT_TYPE).is_none() {
+        return Ok(Value::Object(Map::new()));
+    }
+    negotiate::is_json(headers)?;
+    json::read(bytes).map_err(refusal)
+}
+
 /// The tasks that a call wants to store.
 fn new_tasks(call: &Call) -> Option<&Value> {
     match call {
@@ -317,14 +360,11 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let plain = value.to_str().ok().filter(|text| (1..=255).contains(&text.len()));
-    match (plain, values.next()) {
-        (Some(text), None) => Ok(Some(text.to_owned())),
-        _ => {
-            let expected = "one text of 1 to 255 plain characters";
-            let found = "another header value";
-            Err(refusal(ApiError::invalid("Idempotency-Key", expected, found)))
-        }
+    if let (Some(text), None) = (plain, values.next()) {
+        return Ok(Some(text.to_owned()));
     }
+    let expected = "one text of 1 to 255 plain characters";
+    Err(refusal(ApiError::invalid("Idempotency-Key", expected, "something else")))
 }
 
 /// A text as one part of a path.

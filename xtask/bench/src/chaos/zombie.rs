@@ -17,7 +17,10 @@ use apflow::core::{
     transition::Refused,
 };
 use async_trait::async_trait;
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::{
+    broadcast::{self, error::RecvError},
+    watch,
+};
 
 /// A store that is honest but for what a zombie does.
 pub(super) struct Zombie {

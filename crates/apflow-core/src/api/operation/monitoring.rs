@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{
     Category, Operation, READS,
     shapes::{flag_out, moment},
-    words::{id, ids, limit, list_of, number, object, or_null, task, text},
+    words::{id, ids, limit, list_of, number, object, or_null, owner, task, text},
 };
 use crate::store::Page;
 
@@ -22,7 +22,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         examples: &["{}"],
         input: || {
             object(&[
-                ("user_id", false, or_null(text("Only this owner's."))),
+                ("user_id", false, or_null(owner())),
                 ("limit", false, or_null(limit(Page::default().limit))),
             ])
         },
@@ -67,7 +67,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         tags: &["task", "running", "count", "monitoring"],
         annotations: READS,
         examples: &["{}"],
-        input: || object(&[("user_id", false, or_null(text("Only this owner's.")))]),
+        input: || object(&[("user_id", false, or_null(owner()))]),
         output: || {
             object(&[
                 ("count", true, number("So many.")),

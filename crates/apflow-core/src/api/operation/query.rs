@@ -5,7 +5,9 @@ use serde_json::json;
 use super::{
     Category, Operation, READS,
     shapes::{page_of_tasks, tree},
-    words::{flag, id, limit, list_of, number, object, one_task, or_null, status, task, text},
+    words::{
+        flag, id, limit, list_of, number, object, one_task, or_null, owner, status, task, text,
+    },
 };
 use crate::store::Page;
 
@@ -49,7 +51,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         input: || {
             object(&[
                 ("status", false, or_null(status())),
-                ("user_id", false, or_null(text("Only this owner's."))),
+                ("user_id", false, or_null(owner())),
                 ("root_only", false, or_null(flag("Only tasks without a parent.", true))),
                 ("limit", false, or_null(limit(Page::default().limit))),
                 ("offset", false, or_null(number("Skip so many."))),
@@ -90,9 +92,13 @@ pub(super) static OPERATIONS: &[Operation] = &[
         examples: &[r#"{"root_only":true}"#, r#"{"statuses":["failed"]}"#],
         input: || {
             object(&[
-                ("user_id", false, or_null(text("Only this owner's."))),
+                ("user_id", false, or_null(owner())),
                 ("root_only", false, or_null(flag("Only tasks without a parent.", false))),
-                ("statuses", false, or_null(json!({"type": "array", "items": status()}))),
+                (
+                    "statuses",
+                    false,
+                    or_null(json!({"type": "array", "items": status(), "maxItems": 5})),
+                ),
             ])
         },
         output: || {

@@ -108,7 +108,7 @@ static CHOSEN: &[Route] = &[
         ..route(Get, "/v1/tasks/{task_id}/children", "tasks.children", Plain)
     },
     Route {
-        without: &["tasks", "options"],
+        without: &["tasks", "options", KEY],
         ..route(Post, "/v1/tasks/{task_id}/execute", "tasks.execute", Run)
     },
     Route {
@@ -127,10 +127,11 @@ static CHOSEN: &[Route] = &[
     },
     route(Get, "/v1/running", "tasks.running.list", Plain),
     route(Get, "/v1/running/count", "tasks.running.count", Plain),
+    // A thousand ids do not fit into an address.
     Route {
         without: &["task_id"],
         needs: &["task_ids"],
-        ..route(Get, "/v1/running/status", "tasks.running.status", Plain)
+        ..route(Post, "/v1/running/status", "tasks.running.status", Plain)
     },
     route(Get, "/v1/system/health", "system.health", Plain),
     route(Get, "/v1/system/executors", "system.executors", Plain),
@@ -169,7 +170,9 @@ impl Route {
 
     /// Whether the header `Idempotency-Key` means something here.
     pub fn takes_key(&self, operation: &Operation) -> bool {
-        self.verb == Verb::Post && operation.input_schema()["properties"].get(KEY).is_some()
+        self.verb == Verb::Post
+            && !self.without.contains(&KEY)
+            && operation.input_schema()["properties"].get(KEY).is_some()
     }
 
     /// What is left for the query or the body once the path has its part: an exact JSON Schema.

@@ -49,6 +49,11 @@ pub(super) fn brief(description: &str, most: usize) -> Value {
     json!({ "type": "string", "minLength": 1, "maxLength": most, "description": description })
 }
 
+/// Whose tasks are meant.
+pub(super) fn owner() -> Value {
+    json!({ "type": "string", "maxLength": MAX_ID_CHARS, "description": "Only this owner's." })
+}
+
 pub(super) fn text(description: &str) -> Value {
     json!({ "type": "string", "description": description })
 }

@@ -11,6 +11,7 @@ use crate::{
     },
     code::Code,
     id::{TaskId, TreeId},
+    problem::Problem,
     store::{self, CancelAnswer, Start, StartScope, StoreError},
     task::{OriginType, RunSummary},
 };
@@ -149,7 +150,8 @@ pub(super) async fn wait(
     tokio::time::timeout(most, all).await.unwrap_or_else(|_| {
         let detail =
             format!("the run of {root} has not ended after {} s; it goes on", most.as_secs_f64());
-        Err(ApiError::new(Code::Timeout, detail)
+        let which = Problem::new(Code::Timeout, "the run goes on").of_task(root.as_str());
+        Err(ApiError { problems: vec![which], ..ApiError::new(Code::Timeout, detail) }
             .hint("ask with tasks.get, or send `wait: false` next time"))
     })
 }
