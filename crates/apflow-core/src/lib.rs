@@ -10,6 +10,7 @@
 pub mod api;
 pub mod build;
 pub mod code;
+pub mod courier;
 pub mod dataflow;
 pub mod engine;
 pub mod executor;

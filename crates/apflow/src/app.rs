@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use apflow_core::{
     api::{Gateway, GatewayConfig},
-    engine::{Drained, Engine, EngineConfig, SubmitError, Worker},
+    engine::{Deliveries, Drained, Engine, EngineConfig, SubmitError, Worker},
     hook::Hook,
     observe::Observer,
     registry::Registry,
@@ -31,6 +31,8 @@ pub struct AppBuilder {
     gateway: GatewayConfig,
     hooks: Vec<Arc<dyn Hook>>,
     observer: Option<Arc<dyn Observer>>,
+    #[cfg(feature = "rest")]
+    callbacks: Option<crate::callbacks::CallbackConfig>,
 }
 
 impl AppBuilder {
@@ -100,6 +102,13 @@ impl AppBuilder {
         self
     }
 
+    /// Tells callers of their runs at the addresses they name; without it there are no callbacks.
+    #[cfg(feature = "rest")]
+    pub fn callbacks(mut self, config: crate::callbacks::CallbackConfig) -> Self {
+        self.callbacks = Some(config);
+        self
+    }
+
     /// Opens the database, brings it up to date and puts everything together; nothing runs yet.
     pub async fn open(self) -> Result<App, StoreError> {
         let store: Arc<dyn Store> = apflow_storage::open(&self.database, self.options).await?;
@@ -117,9 +126,13 @@ impl AppBuilder {
         if let Some(observer) = self.observer {
             builder = builder.observer(observer);
         }
+        #[cfg(feature = "rest")]
+        if let Some(config) = self.callbacks {
+            builder = builder.courier(config.courier(), config.delivery);
+        }
         let engine = builder.build();
         let gateway = Gateway::new(Arc::new(engine.clone()), Arc::new(SystemClock), self.gateway);
-        Ok(App { engine, gateway, worker: None })
+        Ok(App { engine, gateway, worker: None, deliveries: None })
     }
 }
 
@@ -156,6 +169,7 @@ pub struct App {
     engine: Engine,
     gateway: Gateway,
     worker: Option<Worker>,
+    deliveries: Option<Deliveries>,
 }
 
 /// What can go wrong between a flow and its results.
@@ -207,6 +221,8 @@ impl App {
             gateway: GatewayConfig::default(),
             hooks: Vec::new(),
             observer: None,
+            #[cfg(feature = "rest")]
+            callbacks: None,
         }
     }
 
@@ -220,8 +236,12 @@ impl App {
         &self.gateway
     }
 
-    /// Starts the worker; what a crash left behind is taken up first.
+    /// Starts the worker, and callbacks if they are switched on; what a crash left behind is taken up
+    /// first.
     pub fn work(&mut self) {
+        if self.deliveries.is_none() {
+            self.deliveries = self.engine.deliver();
+        }
         if self.worker.is_none() {
             self.worker = Some(self.engine.work());
         }
@@ -268,9 +288,15 @@ impl App {
 
     /// Takes nothing new, waits at most `grace` for what runs, and gives back the rest.
     pub async fn shutdown(mut self, grace: Duration) -> Drained {
-        match self.worker.take() {
+        let until = tokio::time::Instant::now() + grace;
+        let drained = match self.worker.take() {
             Some(worker) => worker.drain(grace).await,
             None => Drained::default(),
+        };
+        // After the worker: somebody may want to be told of what it did last.
+        if let Some(deliveries) = self.deliveries.take() {
+            deliveries.drain(until.saturating_duration_since(tokio::time::Instant::now())).await;
         }
+        drained
     }
 }

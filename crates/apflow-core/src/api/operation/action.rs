@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{
     Annotations, Category, DESTROYS, Operation, WRITES,
-    words::{flag, ids, list_of, object, options, tasks_in, text},
+    words::{callback, flag, ids, list_of, object, options, tasks_in, text},
 };
 
 pub(super) static OPERATIONS: &[Operation] = &[
@@ -29,6 +29,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
                 ("wait", false, flag("Answer when the run has ended.", true)),
                 ("reexecute", false, flag("Run again although everything completed.", false)),
                 ("use_streaming", false, flag("Answer with the events of the run.", false)),
+                ("webhook_config", false, callback()),
                 ("options", false, options()),
                 ("idempotency_key", false, text("Two requests with one key are one request.")),
             ])
@@ -41,6 +42,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
                 ("status", true, json!({"enum": ["started", "already_running"]})),
                 ("message", true, text("What happened, in words.")),
                 ("streaming", false, json!({"const": true})),
+                ("webhook_url", false, text("Where the caller is told of the run.")),
                 ("outcome", false, json!({"enum": ["completed", "failed", "cancelled"]})),
                 ("failed_tasks", false, ids("Tasks that failed.")),
                 ("blocked_tasks", false, ids("Tasks that a failure keeps from running.")),

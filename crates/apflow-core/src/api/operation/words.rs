@@ -71,6 +71,17 @@ pub(super) fn options() -> Value {
     } })
 }
 
+pub(super) fn callback() -> Value {
+    json!({ "type": "object", "required": ["url"], "description": "Where to tell of the run.",
+        "properties": {
+            "url": {"type": "string", "format": "uri"},
+            "method": {"enum": ["POST", "PUT"], "default": "POST"},
+            "headers": {"type": "object", "additionalProperties": {"type": "string"}},
+            "timeout": {"type": "number", "exclusiveMinimum": 0, "default": 30},
+            "max_retries": {"type": "integer", "minimum": 0, "default": 3},
+        } })
+}
+
 pub(super) fn tasks_in(description: &str) -> Value {
     let mut item = object(&[
         ("name", true, text("Display name, 1 to 255 characters.")),

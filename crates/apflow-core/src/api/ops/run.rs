@@ -9,7 +9,7 @@ use crate::{
     },
     code::Code,
     id::{TaskId, TreeId},
-    store::{self, CancelAnswer, Start, StartScope, StoreError},
+    store::{self, CancelAnswer, NewCallback, Start, StartScope, StoreError},
     task::RunSummary,
 };
 
@@ -18,10 +18,19 @@ pub(crate) async fn execute(
     caller: &Caller,
     execute: Execute,
 ) -> Result<Reply, ApiError> {
+    let shown = execute.callback.as_ref().map(|wish| wish.target.url.clone());
+    let callback = match &execute.callback {
+        // Nothing runs of which the caller would never hear.
+        Some(wish) => Some(gateway.backend.callback(wish)?),
+        None => None,
+    };
     let begun = match execute.what {
-        ExecuteWhat::Stored(task) => stored(gateway, caller, task, execute.reexecute).await,
+        ExecuteWhat::Stored(task) => {
+            stored(gateway, caller, task, execute.reexecute, callback).await
+        }
         ExecuteWhat::New(create) => {
-            let (inserted, warnings) = author::submit(gateway, caller, create, true).await?;
+            let (inserted, warnings) =
+                author::submit(gateway, caller, create, true, callback, shown.as_deref()).await?;
             let Some(root) = inserted.roots.first().cloned() else {
                 return Err(ApiError::new(Code::Internal, "nothing was stored"));
             };
@@ -32,6 +41,7 @@ pub(crate) async fn execute(
                 after: first_event(gateway, &inserted.trees, execute.streaming).await?,
                 trees: inserted.trees,
                 streaming: false,
+                callback: None,
                 runs: Vec::new(),
                 warnings,
             })
@@ -43,6 +53,7 @@ pub(crate) async fn execute(
         Err(NotBegun::Error(error)) => return Err(*error),
     };
     executed.streaming = execute.streaming;
+    executed.callback = shown;
     if execute.wait {
         executed.runs = wait(gateway, &executed.root, &executed.trees).await?;
     }
@@ -65,9 +76,10 @@ async fn stored(
     caller: &Caller,
     task: TaskId,
     reexecute: bool,
+    callback: Option<NewCallback>,
 ) -> Result<Executed, NotBegun> {
     gateway.existing(caller, &task).await?;
-    let start = Start { task: task.clone(), scope: StartScope::Auto, reexecute, callback: None };
+    let start = Start { task: task.clone(), scope: StartScope::Auto, reexecute, callback };
     let started = match gateway.backend.start(start).await {
         Ok(started) => started,
         // For a client this is an answer, not an error.
@@ -85,6 +97,7 @@ async fn stored(
         trees,
         after: started.after,
         streaming: false,
+        callback: None,
         runs: Vec::new(),
         warnings: Vec::new(),
     })
