@@ -13,6 +13,7 @@
 pub mod api;
 pub mod build;
 pub mod code;
+pub mod courier;
 pub mod dataflow;
 pub mod derive;
 pub mod engine;

@@ -35,7 +35,7 @@ fn hs256() -> Jwt {
 }
 
 /// A JWT of this user, with what else it says.
-fn jwt_of(user: &str, more: &Value) -> String {
+pub(crate) fn jwt_of(user: &str, more: &Value) -> String {
     let now = Noon.now();
     let mut claims = jwt::claims(user, now, Duration::from_hours(1), &[], false);
     claims.extend(more.as_object().cloned().unwrap_or_default());
@@ -43,16 +43,21 @@ fn jwt_of(user: &str, more: &Value) -> String {
     signed.reveal().to_owned()
 }
 
-fn bearer(token: &str) -> String {
+pub(crate) fn bearer(token: &str) -> String {
     format!("Authorization: Bearer {token}\r\n")
 }
 
-async fn shut() -> Server {
+pub(crate) async fn shut() -> Server {
     let gate = Gate::new(Arc::new(Noon)).jwt(hs256());
     server::start(HttpConfig { auth: Some(Arc::new(gate)), ..short() }).await
 }
 
-async fn call_as(server: &Server, headers: &str, method: &str, params: &Value) -> Response {
+pub(crate) async fn call_as(
+    server: &Server,
+    headers: &str,
+    method: &str,
+    params: &Value,
+) -> Response {
     let path = if method.starts_with("system.") { "/system" } else { "/tasks" };
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
     exchange(server.at, &post(path, headers, &body.to_string())).await

@@ -39,6 +39,10 @@ pub(crate) async fn gateway(execute_wait: Duration) -> (Gateway, Worker) {
     });
     let engine = Engine::builder(store, Arc::new(Numbers::default())).registry(registry).build();
     let worker = engine.work();
-    let config = GatewayConfig { execute_wait, version: "0.0.0-test".to_owned(), ..GatewayConfig::default() };
+    let config = GatewayConfig {
+        execute_wait,
+        version: "0.0.0-test".to_owned(),
+        ..GatewayConfig::default()
+    };
     (Gateway::new(Arc::new(engine), Arc::new(Noon), config), worker)
 }

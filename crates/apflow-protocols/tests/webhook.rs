@@ -35,7 +35,7 @@ fn seconds() -> i64 {
     Noon.now().0 / 1_000_000
 }
 
-fn with_secret() -> WebhookConfig {
+pub(crate) fn with_secret() -> WebhookConfig {
     WebhookConfig { secrets: vec![secret()], ..WebhookConfig::default() }
 }
 
@@ -50,7 +50,7 @@ fn gateway(webhooks: Webhooks) -> Gateway {
     server::gateway(Duration::from_millis(500)).with_webhooks(Arc::new(webhooks))
 }
 
-async fn start(config: WebhookConfig) -> Server {
+pub(crate) async fn start(config: WebhookConfig) -> Server {
     let webhooks = Webhooks::new(config, seen()).expect("a good configuration");
     server::start_with(gateway(webhooks), short()).await
 }

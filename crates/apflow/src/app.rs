@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use apflow_core::{
     api::{Gateway, GatewayConfig},
-    engine::{Drained, Engine, EngineConfig, Scheduler, SchedulerConfig, SubmitError, Worker},
+    engine::{
+        Deliveries, Drained, Engine, EngineConfig, Scheduler, SchedulerConfig, SubmitError, Worker,
+    },
     hook::Hook,
     observe::Observer,
     registry::Registry,
@@ -38,6 +40,8 @@ pub struct AppBuilder {
     observer: Option<Arc<dyn Observer>>,
     webhooks: WebhookConfig,
     webhook_verify: Option<Arc<dyn WebhookVerify>>,
+    #[cfg(feature = "rest")]
+    callbacks: Option<crate::callbacks::CallbackConfig>,
 }
 
 impl AppBuilder {
@@ -125,6 +129,13 @@ impl AppBuilder {
         self
     }
 
+    /// Tells callers of their runs at the addresses they name; without it there are no callbacks.
+    #[cfg(feature = "rest")]
+    pub fn callbacks(mut self, config: crate::callbacks::CallbackConfig) -> Self {
+        self.callbacks = Some(config);
+        self
+    }
+
     /// Opens the database, brings it up to date and puts everything together; nothing runs yet.
     pub async fn open(self) -> Result<App, StoreError> {
         let store: Arc<dyn Store> = apflow_storage::open(&self.database, self.options).await?;
@@ -148,11 +159,23 @@ impl AppBuilder {
         if let Some(observer) = self.observer {
             builder = builder.observer(observer);
         }
+        #[cfg(feature = "rest")]
+        if let Some(config) = self.callbacks {
+            builder = builder.courier(config.courier(), config.delivery);
+        }
         let engine = builder.build();
         let gateway = Gateway::new(Arc::new(engine.clone()), Arc::new(SystemClock), self.gateway)
             .with_webhooks(Arc::new(webhooks));
         let scheduling = self.scheduler;
-        Ok(App { engine, gateway, access, worker: None, scheduler: None, scheduling })
+        Ok(App {
+            engine,
+            gateway,
+            access,
+            worker: None,
+            scheduler: None,
+            scheduling,
+            deliveries: None,
+        })
     }
 }
 
@@ -192,6 +215,7 @@ pub struct App {
     worker: Option<Worker>,
     scheduler: Option<Scheduler>,
     scheduling: SchedulerConfig,
+    deliveries: Option<Deliveries>,
 }
 
 /// What can go wrong between a flow and its results.
@@ -246,6 +270,8 @@ impl App {
             observer: None,
             webhooks: WebhookConfig::default(),
             webhook_verify: None,
+            #[cfg(feature = "rest")]
+            callbacks: None,
         }
     }
 
@@ -264,8 +290,12 @@ impl App {
         Arc::clone(&self.access)
     }
 
-    /// Starts the worker; what a crash left behind is taken up first.
+    /// Starts the worker, and callbacks if they are switched on; what a crash left behind is taken up
+    /// first.
     pub fn work(&mut self) {
+        if self.deliveries.is_none() {
+            self.deliveries = self.engine.deliver();
+        }
         if self.worker.is_none() {
             self.worker = Some(self.engine.work());
         }
@@ -320,13 +350,19 @@ impl App {
 
     /// Takes nothing new, waits at most `grace` for what runs, and gives back the rest.
     pub async fn shutdown(mut self, grace: Duration) -> Drained {
+        let until = tokio::time::Instant::now() + grace;
         if let Some(scheduler) = self.scheduler.take() {
             // What it was about to fire is fired by the next one.
             scheduler.stop(grace.min(LAST_LOOK)).await;
         }
-        match self.worker.take() {
+        let drained = match self.worker.take() {
             Some(worker) => worker.drain(grace).await,
             None => Drained::default(),
+        };
+        // After the worker: somebody may want to be told of what it did last.
+        if let Some(deliveries) = self.deliveries.take() {
+            deliveries.drain(until.saturating_duration_since(tokio::time::Instant::now())).await;
         }
+        drained
     }
 }

@@ -3,15 +3,17 @@
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::{ApiError, Feed, feed::FeedLimits};
+use super::{ApiError, Feed, call::CallbackWish, feed::FeedLimits};
 use crate::{
+    code::Code,
+    courier::NotCallable,
     derive::{Derive, Derived},
     engine::{Engine, SubmitError},
     id::{TaskId, TreeId},
     registry::Registry,
     store::{
-        Cancel, CancelAnswer, Idempotency, Inserted, Patch, ScheduleStore, Start, Started,
-        StoreError, TreeStore,
+        Cancel, CancelAnswer, Idempotency, Inserted, NewCallback, Patch, ScheduleStore, Start,
+        Started, StoreError, TreeStore,
     },
     submit::{Order, Reading, read_tasks},
     task::{RunSummary, TreeOptions},
@@ -56,6 +58,13 @@ pub trait Backend: Send + Sync {
     /// Deletes a task and its descendants; returns how many went.
     async fn delete(&self, task: &TaskId) -> Result<u32, StoreError>;
 
+    /// Judges where a caller wants to be told of a run.
+    fn callback(&self, wish: &CallbackWish) -> Result<NewCallback, ApiError> {
+        let _ = wish;
+        let detail = "callbacks are not switched on here; nothing was run";
+        Err(ApiError::refused(Code::NoCallbacks, "webhook_config", detail))
+    }
+
     /// The journal for those who listen, if there is one.
     fn feed(&self, limits: FeedLimits) -> Option<Feed> {
         let _ = limits;
@@ -82,9 +91,9 @@ impl Backend for Engine {
     }
 
     async fn submit(&self, wish: Submit) -> Result<(Inserted, Vec<String>), ApiError> {
-        let Submit { tasks, options, start, idempotency, user_id } = wish;
+        let Submit { tasks, options, start, idempotency, user_id, callback } = wish;
         let (tasks, warnings) = read_tasks(&tasks, &Reading::Lenient)?;
-        let order = Order { tasks, options, start, idempotency, user_id, callback: None };
+        let order = Order { tasks, options, start, idempotency, user_id, callback };
         let inserted = Self::submit(self, order).await.map_err(|error| match error {
             SubmitError::Problems(problems) => ApiError::from(problems),
             SubmitError::Store(error) => ApiError::from(error),
@@ -120,6 +129,17 @@ impl Backend for Engine {
         Self::delete(self, task).await
     }
 
+    fn callback(&self, wish: &CallbackWish) -> Result<NewCallback, ApiError> {
+        Self::callback(self, &wish.target, wish.timeout, wish.max_retries).map_err(|refused| {
+            let NotCallable { code, field, reason, hint } = refused;
+            let error = ApiError::refused(code, field, reason);
+            match hint {
+                Some(hint) => error.hint(hint),
+                None => error,
+            }
+        })
+    }
+
     fn feed(&self, limits: FeedLimits) -> Option<Feed> {
         Some(Feed::new(self.store_handle(), self.config().back_stop, limits))
     }
@@ -138,4 +158,6 @@ pub struct Submit {
     pub idempotency: Option<Idempotency>,
     /// Owner of tasks that name none.
     pub user_id: Option<String>,
+    /// Who wants to be told of the run.
+    pub callback: Option<NewCallback>,
 }

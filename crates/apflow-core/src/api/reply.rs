@@ -126,6 +126,8 @@ pub struct Executed {
     pub after: i64,
     /// The caller follows the run.
     pub streaming: bool,
+    /// Where the caller is told of the run.
+    pub callback: Option<String>,
     /// How the run of each tree ended; empty if nobody waited.
     pub runs: Vec<RunSummary>,
     /// What was ignored.
@@ -277,17 +279,24 @@ fn counted_json(counted: &Counted) -> Value {
 fn executed_json(executed: &Executed) -> Value {
     let message = if executed.idle {
         "Nothing to run: every task has completed; send `reexecute: true` to run it again"
+            .to_owned()
     } else if executed.streaming {
-        "Task execution started with streaming"
+        "Task execution started with streaming".to_owned()
+    } else if let Some(url) = &executed.callback {
+        format!("Task execution started with webhook callbacks. Updates will be sent to {url}")
     } else {
-        "Task execution started"
+        "Task execution started".to_owned()
     };
     let mut object = json!({
         "success": true, "protocol": PROTOCOL, "root_task_id": executed.root,
         "task_id": executed.task, "status": "started", "message": message,
     });
-    if executed.streaming {
+    let told = executed.callback.as_ref().filter(|_| !executed.idle);
+    if executed.streaming || told.is_some() {
         object["streaming"] = json!(true);
+    }
+    if let Some(url) = told {
+        object["webhook_url"] = json!(url);
     }
     if !executed.runs.is_empty() {
         let all = |of: fn(&RunSummary) -> &Vec<TaskId>| -> Vec<&TaskId> {

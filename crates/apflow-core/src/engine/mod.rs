@@ -1,6 +1,7 @@
 //! The handle everybody holds: submit, start, cancel, wait, watch, and work.
 
 mod attempt;
+mod callbacks;
 mod chores;
 mod config;
 mod held;
@@ -17,16 +18,20 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use futures_util::Stream;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
+pub use callbacks::{CallbackConfig, Deliveries};
 pub use config::EngineConfig;
 pub use scheduler::{Scheduler, SchedulerConfig, SchedulerStats};
 pub use worker::{Drained, Worker};
 
 use crate::{
+    code::Code,
+    courier::{Courier, NotCallable, Target},
     derive::{Derive, Derived},
     hook::Hook,
     id::{Ids, NodeId, TaskId, TreeId},
@@ -35,8 +40,8 @@ use crate::{
     registry::Registry,
     schema::Schemas,
     store::{
-        Cancel, CancelAnswer, Idempotency, Inserted, Patch, Start, Started, Store, StoreError,
-        TaskEvent,
+        Cancel, CancelAnswer, Idempotency, Inserted, NewCallback, Patch, Start, Started, Store,
+        StoreError, TaskEvent,
     },
     submit::{self, Limits, Order},
     task::RunSummary,
@@ -68,6 +73,10 @@ struct Inner {
     hooks: Vec<Arc<dyn Hook>>,
     observers: Vec<Arc<dyn Observer>>,
     running: AtomicUsize,
+    courier: Option<Arc<dyn Courier>>,
+    callbacks: CallbackConfig,
+    /// Somebody wants to be told of a run that just began.
+    called: Notify,
 }
 
 impl Inner {
@@ -126,6 +135,12 @@ impl EngineBuilder {
         self
     }
 
+    /// Who delivers callbacks, and how; without it there are none.
+    pub fn courier(mut self, courier: Arc<dyn Courier>, config: CallbackConfig) -> Self {
+        (self.inner.courier, self.inner.callbacks) = (Some(courier), config);
+        self
+    }
+
     /// The engine.
     pub fn build(mut self) -> Engine {
         let limited = |manifest: &crate::executor::Manifest| {
@@ -165,19 +180,66 @@ impl Engine {
             hooks: Vec::new(),
             observers: Vec::new(),
             running: AtomicUsize::new(0),
+            courier: None,
+            callbacks: CallbackConfig::default(),
+            called: Notify::new(),
         };
         EngineBuilder { inner }
     }
 
     /// Checks an order and stores it; durable when it returns.
     pub async fn submit(&self, order: Order) -> Result<Inserted, SubmitError> {
+        let calls = order.callback.is_some();
         let submission = submit::compile(order, self.inner.ids.as_ref(), &self.inner.limits)?;
-        Ok(self.inner.store.insert(submission).await?)
+        let inserted = self.inner.store.insert(submission).await?;
+        if calls {
+            self.inner.called.notify_one();
+        }
+        Ok(inserted)
     }
 
     /// Begins a run of what is stored.
     pub async fn start(&self, start: Start) -> Result<Started, StoreError> {
-        self.inner.store.start(start).await
+        let calls = start.callback.is_some();
+        let started = self.inner.store.start(start).await?;
+        if calls {
+            self.inner.called.notify_one();
+        }
+        Ok(started)
+    }
+
+    /// Judges where somebody wants to be told of a run, and makes of it what [`Order`] and [`Start`]
+    /// carry.
+    pub fn callback(
+        &self,
+        target: &Target,
+        timeout: Duration,
+        max_retries: u32,
+    ) -> Result<NewCallback, NotCallable> {
+        let Some(courier) = &self.inner.courier else {
+            return Err(NotCallable {
+                code: Code::NoCallbacks,
+                field: "webhook_config",
+                reason: "callbacks are not switched on here; nothing was run".to_owned(),
+                hint: Some("follow the run at /v1/events, or with `use_streaming`".to_owned()),
+            });
+        };
+        let id = self.inner.ids.next();
+        let config = &self.inner.callbacks;
+        Ok(NewCallback {
+            target: courier.pack(&id, target)?,
+            id,
+            timeout: timeout.min(config.max_timeout),
+            max_retries: max_retries.min(config.max_retries),
+        })
+    }
+
+    /// Starts to deliver callbacks, if there is somebody who can: first those that were left over.
+    ///
+    /// Must be called within a tokio runtime.
+    pub fn deliver(&self) -> Option<Deliveries> {
+        let courier = self.inner.courier.clone()?;
+        Some(Deliveries::start(Arc::clone(&self.inner), courier))
     }
 
     /// Begins a run unless the same request came before under this key; then the first answer again.
@@ -186,7 +248,12 @@ impl Engine {
         start: Start,
         promise: Idempotency,
     ) -> Result<Started, StoreError> {
-        self.inner.store.start_once(start, promise).await
+        let calls = start.callback.is_some();
+        let started = self.inner.store.start_once(start, promise).await?;
+        if calls {
+            self.inner.called.notify_one();
+        }
+        Ok(started)
     }
 
     /// Makes new tasks from stored ones, or archives them; durable when it returns.

@@ -253,6 +253,7 @@ impl Way {
                     trees: Vec::new(),
                     after: 0,
                     streaming: false,
+                    callback: None,
                     runs: Vec::new(),
                     warnings: Vec::new(),
                 })))

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     fn caller(name: &str) -> Caller {
-        Caller { user_id: Some(name.to_owned()), admin: false }
+        Caller { user_id: Some(name.to_owned()), ..Caller::default() }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{
     Call, ID, Read,
     author::{Create, idempotency_key, new_tasks},
+    callback::{self, CallbackWish},
 };
 use crate::{
     api::{ApiError, params::Params},
@@ -26,6 +27,8 @@ pub struct Execute {
     pub reexecute: bool,
     /// Answer with the events of the run as they happen, where the wire can.
     pub streaming: bool,
+    /// Where to tell of the run.
+    pub callback: Option<CallbackWish>,
 }
 
 /// A stored task, or new ones.
@@ -59,18 +62,13 @@ pub(super) fn execute(params: Value) -> Result<Read, ApiError> {
     if params.flag("use_demo", false)? {
         return Err(unsupported("use_demo"));
     }
-    if let Some(callback) = params.object("webhook_config")?.filter(|object| !object.is_empty()) {
-        return Err(match callback.get("url") {
-            Some(Value::String(url)) if !url.is_empty() => unsupported("webhook_config"),
-            _ => ApiError::missing(
-                "webhook_config.url",
-                "an address",
-                "webhook_config.url is required",
-            ),
-        });
-    }
+    let callback = match params.object("webhook_config")? {
+        // An empty one means none, as it did in Python.
+        Some(config) if !config.is_empty() => Some(callback::read(config)?),
+        _ => None,
+    };
     // Whoever follows the run has its answer at once.
-    let wait = params.flag("wait", true)? && !streaming;
+    let wait = params.flag("wait", true)? && !streaming && callback.is_none();
     let reexecute = params.flag("reexecute", false)?;
     let what = match (params.take(&["tasks"]), params.id(ID)?) {
         (_, Some(task)) => {
@@ -82,7 +80,7 @@ pub(super) fn execute(params: Value) -> Result<Read, ApiError> {
             return Err(ApiError::missing("task_id", "a task id, or `tasks`", missing));
         }
     };
-    let execute = Execute { what, wait, reexecute, streaming };
+    let execute = Execute { what, wait, reexecute, streaming, callback };
     Ok(Read { call: Call::Execute(execute), warnings: params.warnings() })
 }
 

@@ -5,7 +5,9 @@ use serde_json::json;
 use super::{
     Annotations, Category, DESTROYS, Operation, WRITES,
     shapes::flag_out,
-    words::{flag, id, ids, list_of, number, object, options, or_null, status, tasks_in, text},
+    words::{
+        callback, flag, id, ids, list_of, number, object, options, or_null, status, tasks_in, text,
+    },
 };
 use crate::api::call::MAX_REASON;
 
@@ -35,6 +37,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
                     false,
                     or_null(flag("Answer with the events of the run.", false)),
                 ),
+                ("webhook_config", false, or_null(callback())),
                 ("options", false, or_null(options())),
                 (
                     "idempotency_key",
@@ -52,6 +55,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
                 ("status", true, json!({"type": "string", "enum": ["started", "already_running"]})),
                 ("message", true, text("What happened, in words.")),
                 ("streaming", false, json!({"const": true})),
+                ("webhook_url", false, text("Where the caller is told of the run.")),
                 ("outcome", false, outcome()),
                 ("failed_tasks", false, ids("Tasks that failed.")),
                 ("blocked_tasks", false, ids("Tasks that a failure keeps from running.")),

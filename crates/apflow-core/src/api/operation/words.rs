@@ -93,3 +93,14 @@ pub(super) fn priority() -> Value {
     json!({ "type": "integer", "minimum": 0, "maximum": 3, "default": 2,
         "description": "0 urgent, 1 high, 2 normal, 3 low." })
 }
+
+pub(super) fn callback() -> Value {
+    json!({ "type": "object", "required": ["url"], "description": "Where to tell of the run.",
+        "properties": {
+            "url": {"type": "string", "format": "uri"},
+            "method": {"enum": ["POST", "PUT"], "default": "POST"},
+            "headers": {"type": "object", "additionalProperties": {"type": "string"}},
+            "timeout": {"type": "number", "exclusiveMinimum": 0, "default": 30},
+            "max_retries": {"type": "integer", "minimum": 0, "default": 3},
+        } })
+}

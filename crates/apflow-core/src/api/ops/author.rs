@@ -12,7 +12,7 @@ use crate::{
     },
     code::Code,
     id::TaskId,
-    store::{Idempotency, Inserted, StoreError},
+    store::{Idempotency, Inserted, NewCallback, StoreError},
 };
 
 pub(crate) async fn create(
@@ -20,7 +20,7 @@ pub(crate) async fn create(
     caller: &Caller,
     create: Create,
 ) -> Result<Reply, ApiError> {
-    let (inserted, warnings) = submit(gateway, caller, create, false).await?;
+    let (inserted, warnings) = submit(gateway, caller, create, false, None, None).await?;
     let mut tasks = Vec::new();
     for root in &inserted.roots {
         tasks.extend(gateway.backend.trees().subtree(root).await?);
@@ -34,14 +34,21 @@ pub(super) async fn submit(
     caller: &Caller,
     create: Create,
     start: bool,
+    callback: Option<NewCallback>,
+    callback_url: Option<&str>,
 ) -> Result<(Inserted, Vec<String>), ApiError> {
     let Create { tasks, options, idempotency_key } = create;
     owned_by(caller, &tasks)?;
     let idempotency = idempotency_key.map(|key| {
-        promise(caller, key, &json!({ "tasks": tasks, "options": options, "start": start }))
+        let mut request = json!({ "tasks": tasks, "options": options, "start": start });
+        // Its headers may be secrets, and its id is made up each time.
+        if let Some(url) = callback_url {
+            request["callback"] = json!(url);
+        }
+        promise(caller, key, &request)
     });
     let user_id = caller.user_id.clone();
-    gateway.backend.submit(Submit { tasks, options, start, idempotency, user_id }).await
+    gateway.backend.submit(Submit { tasks, options, start, idempotency, user_id, callback }).await
 }
 
 /// A caller's key for a request that says `body`.

@@ -12,7 +12,7 @@ use crate::{
     code::Code,
     id::{TaskId, TreeId},
     problem::Problem,
-    store::{self, CancelAnswer, Start, StartScope, StoreError},
+    store::{self, CancelAnswer, NewCallback, Start, StartScope, StoreError},
     task::{OriginType, RunSummary},
 };
 
@@ -21,13 +21,20 @@ pub(crate) async fn execute(
     caller: &Caller,
     execute: Execute,
 ) -> Result<Reply, ApiError> {
+    let shown = execute.callback.as_ref().map(|wish| wish.target.url.clone());
+    let callback = match &execute.callback {
+        // Nothing runs of which the caller would never hear.
+        Some(wish) => Some(gateway.backend.callback(wish)?),
+        None => None,
+    };
     let begun = match execute.what {
         ExecuteWhat::Stored { task, idempotency_key } => {
             let wish = Wish { reexecute: execute.reexecute, idempotency_key };
-            stored(gateway, caller, task, wish).await
+            stored(gateway, caller, task, wish, callback, shown.as_deref()).await
         }
         ExecuteWhat::New(create) => {
-            let (inserted, warnings) = author::submit(gateway, caller, create, true).await?;
+            let (inserted, warnings) =
+                author::submit(gateway, caller, create, true, callback, shown.as_deref()).await?;
             let Some(root) = inserted.roots.first().cloned() else {
                 return Err(ApiError::new(Code::Internal, "nothing was stored"));
             };
@@ -38,6 +45,7 @@ pub(crate) async fn execute(
                 after: first_event(gateway, &inserted.trees, execute.streaming).await?,
                 trees: inserted.trees,
                 streaming: false,
+                callback: None,
                 runs: Vec::new(),
                 warnings,
             })
@@ -50,6 +58,7 @@ pub(crate) async fn execute(
         Err(NotBegun::Error(error)) => return Err(*error),
     };
     executed.streaming = execute.streaming;
+    executed.callback = shown;
     if execute.wait {
         executed.runs = wait(gateway, &executed.root, &executed.trees).await?;
     }
@@ -80,15 +89,20 @@ async fn stored(
     caller: &Caller,
     task: TaskId,
     wish: Wish,
+    callback: Option<NewCallback>,
+    callback_url: Option<&str>,
 ) -> Result<Executed, NotBegun> {
     let Wish { reexecute, idempotency_key } = wish;
     let record = gateway.existing(caller, &task).await?;
-    let start = Start { task: task.clone(), scope: StartScope::Auto, reexecute, callback: None };
+    let start = Start { task: task.clone(), scope: StartScope::Auto, reexecute, callback };
     let started = match idempotency_key {
         None => gateway.backend.start(start).await,
         Some(key) => {
             // Whether somebody waits for it makes it no other request.
-            let body = json!({ "execute": task, "reexecute": reexecute });
+            let mut body = json!({ "execute": task, "reexecute": reexecute });
+            if let Some(url) = callback_url {
+                body["callback"] = json!(url);
+            }
             gateway.backend.start_once(start, author::promise(caller, key, &body)).await
         }
     };
@@ -114,6 +128,7 @@ async fn stored(
         trees,
         after: started.after,
         streaming: false,
+        callback: None,
         runs: Vec::new(),
         warnings: Vec::new(),
     })
