@@ -59,6 +59,7 @@ impl Exit {
     pub(crate) const fn of(code: Code) -> Self {
         match code {
             Code::InvalidTask
+            | Code::InvalidSchedule
             | Code::Cycle
             | Code::UnknownReference
             | Code::InvalidParent
