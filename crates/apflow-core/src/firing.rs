@@ -400,8 +400,7 @@ mod tests {
 
     #[test]
     fn a_slot_that_waits_goes_before_one_that_is_due() {
-        let schedule =
-            Schedule { schedule_overlap: Some(Overlap::Queue), ..every_ten() };
+        let schedule = Schedule { schedule_overlap: Some(Overlap::Queue), ..every_ten() };
         let standing = Standing { waiting: 1, ..anew(&schedule) };
         let act = look(&schedule, standing, false, Some(5), 10);
         assert_eq!((act.start, act.line_up), (Some(at(5)), vec![at(10)]));
@@ -425,11 +424,8 @@ mod tests {
 
     #[test]
     fn the_last_run_switches_it_off_and_slots_that_wait_count_as_runs() {
-        let schedule = Schedule {
-            max_runs: Some(2),
-            schedule_overlap: Some(Overlap::Queue),
-            ..every_ten()
-        };
+        let schedule =
+            Schedule { max_runs: Some(2), schedule_overlap: Some(Overlap::Queue), ..every_ten() };
         let first = look(&schedule, anew(&schedule), false, None, 10);
         assert_eq!(first.ended, None);
         let second = look(&schedule, first.standing, true, None, 20);

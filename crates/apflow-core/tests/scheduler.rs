@@ -211,7 +211,12 @@ fn gateway(stage: &Stage) -> Gateway {
     Gateway::new(Arc::new(stage.engine.clone()), clock, GatewayConfig::default())
 }
 
-async fn ask(gateway: &Gateway, who: &Caller, method: &str, params: Value) -> Result<Value, String> {
+async fn ask(
+    gateway: &Gateway,
+    who: &Caller,
+    method: &str,
+    params: Value,
+) -> Result<Value, String> {
     let read = Call::read(method, params).map_err(|error| error.detail)?;
     let reply: Reply = gateway.call(who, read.call).await.map_err(|error| error.detail)?;
     Ok(reply.json())
@@ -253,7 +258,8 @@ async fn a04_schedules_of_others_are_neither_listed_nor_moved() {
     assert_eq!(calendar["task_count"], 1);
     let text = calendar["ical_content"].as_str().expect("a text");
     assert!(text.contains("mine") && !text.contains("theirs"), "{text}");
-    let range = json!({"task_id": "theirs", "from": "2026-01-01T00:00:00Z", "to": "2028-01-01T00:00:00Z"});
+    let range =
+        json!({"task_id": "theirs", "from": "2026-01-01T00:00:00Z", "to": "2028-01-01T00:00:00Z"});
     for (method, params) in [
         ("tasks.scheduled.init", json!({"task_id": "theirs"})),
         ("tasks.scheduled.complete", json!({"task_id": "theirs"})),

@@ -6,11 +6,7 @@ use apflow_core::store::StoreError;
 macro_rules! list {
     ($database:literal) => {{
         const LIST: &[(i64, &str, &str)] = &[
-            (
-                1,
-                "tasks",
-                include_str!(concat!("../../migrations/", $database, "/0001_tasks.sql")),
-            ),
+            (1, "tasks", include_str!(concat!("../../migrations/", $database, "/0001_tasks.sql"))),
             (
                 3,
                 "schedules",

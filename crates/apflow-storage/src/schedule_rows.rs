@@ -31,8 +31,12 @@ pub(crate) trait ScheduleRows: Send {
     ) -> Result<Vec<(i64, i64, bool)>, StoreError>;
 
     /// Slots of one task in a range that fired before, or wait.
-    async fn slots_between(&mut self, task: i64, from: i64, to: i64)
-    -> Result<Vec<i64>, StoreError>;
+    async fn slots_between(
+        &mut self,
+        task: i64,
+        from: i64,
+        to: i64,
+    ) -> Result<Vec<i64>, StoreError>;
 
     /// The oldest slot of a task that is known to have fired, and how many are known.
     async fn oldest_slot(&mut self, task: i64) -> Result<(Option<i64>, i64), StoreError>;

@@ -4,9 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use apflow_core::{
     api::{Gateway, GatewayConfig},
-    engine::{
-        Drained, Engine, EngineConfig, Scheduler, SchedulerConfig, SubmitError, Worker,
-    },
+    engine::{Drained, Engine, EngineConfig, Scheduler, SchedulerConfig, SubmitError, Worker},
     hook::Hook,
     observe::Observer,
     registry::Registry,

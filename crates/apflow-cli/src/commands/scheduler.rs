@@ -155,8 +155,7 @@ async fn run(database: &Database, args: StartArgs) -> Result<Exit, CliError> {
     config::warn_of_grants(&allow)?;
     let mut engine = config::engine(&allow)?;
     engine.attempt_timeout = timeout.or(engine.attempt_timeout);
-    let config =
-        SchedulerConfig { back_stop, user_id: args.user_id, ..SchedulerConfig::default() };
+    let config = SchedulerConfig { back_stop, user_id: args.user_id, ..SchedulerConfig::default() };
     let mut app = config::app(database, &allow)?
         .engine(engine)
         .scheduler(config)
@@ -229,7 +228,7 @@ async fn trigger(database: &Database, args: TriggerArgs) -> Result<Exit, CliErro
     })?;
     let tasks = usize::try_from(started.tasks).unwrap_or(usize::MAX);
     if !args.wait {
-        show::say(&format!("✓ {} begin; `apflow serve` runs them", show::count(tasks, "task")));
+        show::say(&format!("✓ triggered {}; `apflow serve` runs it", show::count(tasks, "task")));
         let _ = app.shutdown(Duration::ZERO).await;
         return Ok(Exit::Ok);
     }

@@ -9,7 +9,8 @@ use crate::{
     id::{TaskId, TreeId},
     registry::Registry,
     store::{
-        Cancel, CancelAnswer, Idempotency, Inserted, Patch, ScheduleStore, Start, Started, StoreError, TreeStore,
+        Cancel, CancelAnswer, Idempotency, Inserted, Patch, ScheduleStore, Start, Started,
+        StoreError, TreeStore,
     },
     submit::{Order, Reading, read_tasks},
     task::{RunSummary, TreeOptions},

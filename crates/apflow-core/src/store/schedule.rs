@@ -121,11 +121,8 @@ pub trait ScheduleStore: Send + Sync {
     /// Finds the next slot anew, after `from` or after now.
     ///
     /// A task without a schedule is refused with [`StoreError::NoSchedule`].
-    async fn init_schedule(
-        &self,
-        task: &TaskId,
-        from: Option<Timestamp>,
-    ) -> Result<(), StoreError>;
+    async fn init_schedule(&self, task: &TaskId, from: Option<Timestamp>)
+    -> Result<(), StoreError>;
 
     /// Counts a run that somebody else drove, and moves on to the next slot.
     async fn complete_run(&self, run: DrivenRun) -> Result<(), StoreError>;

@@ -11,9 +11,9 @@ use super::{
 };
 use crate::{
     code::Code,
+    firing,
     id::{MAX_ID_CHARS, check_id},
     problem::{Problem, Problems, shortened},
-    firing,
     schedule::Plan,
 };
 

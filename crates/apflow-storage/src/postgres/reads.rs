@@ -30,11 +30,18 @@ impl PgReads {
         Self { pool, session }
     }
 
-    pub(super) async fn fetch(&self, what: &str, statement: Statement<'_>) -> Result<Vec<PgRow>, StoreError> {
+    pub(super) async fn fetch(
+        &self,
+        what: &str,
+        statement: Statement<'_>,
+    ) -> Result<Vec<PgRow>, StoreError> {
         statement.fetch_all(&self.pool).await.map_err(|error| from_sqlx(what, error))
     }
 
-    pub(super) async fn records(&self, statement: Statement<'_>) -> Result<Vec<RecordRow>, StoreError> {
+    pub(super) async fn records(
+        &self,
+        statement: Statement<'_>,
+    ) -> Result<Vec<RecordRow>, StoreError> {
         let rows = self.fetch("reading tasks", statement).await?;
         let mut records = Vec::with_capacity(rows.len());
         for (mut record, parts) in decode::all(&rows, decode::record)? {

@@ -45,7 +45,11 @@ impl<'a> PgRows<'a> {
         self.writer.fetch(what, statement).await
     }
 
-    pub(super) async fn execute(&mut self, what: &str, statement: Statement<'_>) -> Result<(), StoreError> {
+    pub(super) async fn execute(
+        &mut self,
+        what: &str,
+        statement: Statement<'_>,
+    ) -> Result<(), StoreError> {
         self.fetch(what, statement).await.map(drop)
     }
 

@@ -21,7 +21,8 @@ use crate::{
 
 /// The changing columns from column `at` on.
 fn standing(row: &PgRow, at: usize) -> Result<Standing, sqlx::Error> {
-    let moment = |at: usize| Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(at)?.map(Timestamp));
+    let moment =
+        |at: usize| Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(at)?.map(Timestamp));
     Ok(Standing {
         enabled: row.try_get::<i64, _>(at)? != 0,
         slot: moment(at + 1)?,

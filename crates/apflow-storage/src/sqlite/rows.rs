@@ -96,7 +96,11 @@ impl SqliteRows<'_> {
         Ok(sets)
     }
 
-    pub(super) async fn execute(&mut self, what: &str, statement: Statement<'_>) -> Result<(), StoreError> {
+    pub(super) async fn execute(
+        &mut self,
+        what: &str,
+        statement: Statement<'_>,
+    ) -> Result<(), StoreError> {
         self.begin().await?;
         self.run(what, statement).await
     }

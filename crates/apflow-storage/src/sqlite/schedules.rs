@@ -46,7 +46,8 @@ impl Serialize for Saved<'_> {
 
 /// The changing columns from column `at` on.
 fn standing(row: &SqliteRow, at: usize) -> Result<Standing, sqlx::Error> {
-    let moment = |at: usize| Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(at)?.map(Timestamp));
+    let moment =
+        |at: usize| Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(at)?.map(Timestamp));
     Ok(Standing {
         enabled: row.try_get(at)?,
         slot: moment(at + 1)?,

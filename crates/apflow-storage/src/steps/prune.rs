@@ -23,9 +23,8 @@ pub(crate) async fn prune<R: Rows + ?Sized>(
         let rests = locked.iter().all(|row| row.live == 0);
         let seqs: Vec<i64> = tasks.iter().map(|task| task.hot.seq).collect();
         let schedules = rows.schedules(&seqs).await?;
-        let stays = schedules
-            .iter()
-            .any(|due| due.row.standing.enabled || due.row.standing.waiting > 0);
+        let stays =
+            schedules.iter().any(|due| due.row.standing.enabled || due.row.standing.waiting > 0);
         if !rests || stays || trees.iter().any(TreeRow::is_running) {
             continue;
         }

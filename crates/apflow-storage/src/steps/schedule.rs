@@ -265,9 +265,9 @@ impl Pass {
 
     fn is_busy(&self, forest: i64) -> bool {
         let tasks = self.forests.get(&forest).map(Vec::as_slice).unwrap_or_default();
-        tasks.iter().any(|task| {
-            self.work.task(task.hot.seq).is_some_and(|task| task.state.is_live())
-        })
+        tasks
+            .iter()
+            .any(|task| self.work.task(task.hot.seq).is_some_and(|task| task.state.is_live()))
     }
 
     fn graph(&self, forest: i64) -> Graph {
@@ -351,13 +351,8 @@ impl Pass {
         tracing::error!(task = %due.id, error, "a schedule cannot be followed and was switched off");
         let detail = json!({ "why": why, "error": error });
         self.work.note(due.row.tree, due.row.task, EventKind::ScheduleEnded, &detail);
-        let standing = Standing {
-            enabled: false,
-            slot: None,
-            due_at: None,
-            waiting: 0,
-            ..due.row.standing
-        };
+        let standing =
+            Standing { enabled: false, slot: None, due_at: None, waiting: 0, ..due.row.standing };
         self.changes.dropped.push(due.row.task);
         self.changes.schedules.push(ScheduleRow { standing, ..due.row });
     }
@@ -390,7 +385,11 @@ pub(crate) async fn init<R: Rows + ?Sized>(
     let due = of_task(rows, &found).await?.ok_or_else(|| StoreError::NoSchedule(id.clone()))?;
     let before = due.row.standing;
     let authored = authored(&due)?;
-    let kind = authored.schedule.schedule_type.clone().ok_or_else(|| StoreError::NoSchedule(id.clone()))?;
+    let kind = authored
+        .schedule
+        .schedule_type
+        .clone()
+        .ok_or_else(|| StoreError::NoSchedule(id.clone()))?;
     let mut schedule = authored.schedule.clone();
     if !due.row.kind.is_empty() {
         // It may have gone off by itself since its author switched it on.
@@ -509,7 +508,8 @@ pub(crate) async fn backfill<R: Rows + ?Sized>(
 ) -> Result<(Backfilled, Effects), StoreError> {
     let found = find(rows, &wish.task).await?;
     let now = rows.now().await?;
-    let due = of_task(rows, &found).await?.ok_or_else(|| StoreError::NoSchedule(wish.task.clone()))?;
+    let due =
+        of_task(rows, &found).await?.ok_or_else(|| StoreError::NoSchedule(wish.task.clone()))?;
     let mut standing = due.row.standing;
     let plan = standing_plan(&standing, &authored(&due)?.schedule)?
         .ok_or_else(|| StoreError::NoSchedule(wish.task.clone()))?;
@@ -518,14 +518,12 @@ pub(crate) async fn backfill<R: Rows + ?Sized>(
     let until = until.unwrap_or(now);
     let (oldest, known) = rows.oldest_slot(due.row.task).await?;
     let horizon = oldest.filter(|_| known >= i64::from(REMEMBERED)).map(Timestamp);
-    let taken: HashSet<i64> = rows
-        .slots_between(due.row.task, wish.range.start.0, until.0)
-        .await?
-        .into_iter()
-        .collect();
+    let taken: HashSet<i64> =
+        rows.slots_between(due.row.task, wish.range.start.0, until.0).await?.into_iter().collect();
     let room = MOST_WAITING - standing.waiting;
     let room = usize::try_from(room.min(i64::from(wish.limit))).unwrap_or(0);
-    let left = plan.runs_left().map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
+    let left =
+        plan.runs_left().map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
     let mut from = wish.range.start;
     let mut answer = Backfilled::default();
     if let Some(horizon) = horizon.filter(|horizon| *horizon > from) {

@@ -5,16 +5,20 @@ use std::{sync::Arc, time::Duration};
 use apflow::core::{
     id::{TaskId, TreeId},
     store::{
-        Cancel, CancelAnswer, Claim, ControlStore, Counts, Inserted, JournalStore, Page, Patch,
-        Refusal, Renewal, Settled, Settlement, Signal, Start, Started, Store, StoreError,
-        Submission, TaskEvent, TaskFilter, TreeStore, Wake, WorkStore,
+        Backfill, Backfilled, Cancel, CancelAnswer, Claim, ControlStore, Counts, DrivenRun, Fire,
+        Fired, Inserted, JournalStore, Page, Patch, Refusal, Renewal, ScheduleFilter,
+        ScheduleStore, Settled, Settlement, Signal, Start, Started, Store, StoreError, Submission,
+        TaskEvent, TaskFilter, TreeStore, Wake, WorkStore,
     },
     task::{Record, RunSummary},
     time::Timestamp,
     transition::Refused,
 };
 use async_trait::async_trait;
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::{
+    broadcast::{self, error::RecvError},
+    watch,
+};
 
 /// A store that is honest but for what a zombie does.
 pub(super) struct Zombie {
@@ -169,5 +173,40 @@ impl Wake for Zombie {
             }
         });
         heard
+    }
+}
+
+#[async_trait]
+impl ScheduleStore for Zombie {
+    async fn fire(&self, wish: Fire) -> Result<Fired, StoreError> {
+        self.inner.fire(wish).await
+    }
+
+    async fn scheduled(
+        &self,
+        filter: &ScheduleFilter,
+        page: Page,
+    ) -> Result<Vec<Record>, StoreError> {
+        self.inner.scheduled(filter, page).await
+    }
+
+    async fn init_schedule(
+        &self,
+        task: &TaskId,
+        from: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        self.inner.init_schedule(task, from).await
+    }
+
+    async fn complete_run(&self, run: DrivenRun) -> Result<(), StoreError> {
+        self.inner.complete_run(run).await
+    }
+
+    async fn backfill(&self, wish: Backfill) -> Result<Backfilled, StoreError> {
+        self.inner.backfill(wish).await
+    }
+
+    fn schedule_changes(&self) -> watch::Receiver<u64> {
+        self.inner.schedule_changes()
     }
 }

@@ -242,7 +242,10 @@ mod tests {
     #[test]
     fn discovery_has_the_shape_v1_clients_read() {
         let document = methods(&Map::new());
-        assert_eq!(document["categories"], json!(["agent_action", "crud", "query", "monitoring", "scheduling"]));
+        assert_eq!(
+            document["categories"],
+            json!(["agent_action", "crud", "query", "monitoring", "scheduling"])
+        );
         assert_eq!(document["total"], 20);
         let first = &document["methods"]["agent_action"][0];
         assert_eq!(first["method"], "tasks.execute");

@@ -91,7 +91,9 @@ pub(super) static OPERATIONS: &[Operation] = &[
         category: Category::Scheduling,
         tags: &["task", "schedule", "complete"],
         annotations: WRITES,
-        examples: &[r#"{"task_id":"report","success":false,"error":"the printer is out of paper"}"#],
+        examples: &[
+            r#"{"task_id":"report","success":false,"error":"the printer is out of paper"}"#,
+        ],
         input: || {
             object(&[
                 ("task_id", true, text("The task.")),

@@ -6,15 +6,16 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 use super::{
-    MemoryStore, schedule,
+    MemoryStore,
     rows::{Need, Rows, View},
+    schedule,
 };
 use crate::{
     firing::Standing,
     id::TaskId,
     plan::{self, Cause},
-    store::{Cancel, CancelAnswer, ControlStore, NeedKind, Patch, Start, StartScope, Started,
-        StoreError,
+    store::{
+        Cancel, CancelAnswer, ControlStore, NeedKind, Patch, Start, StartScope, Started, StoreError,
     },
     task::{Definition, Dependency, Failure, FailureKind, State, StateName, Status},
     time::Timestamp,
@@ -45,8 +46,8 @@ pub(super) fn begin(rows: &mut Rows, start: &Start) -> Result<Started, StoreErro
     let running = |_| StoreError::AlreadyRunning { root: tree.root.clone() };
     let (resets, begins) = match start.scope {
         StartScope::Auto => {
-            let begins = plan::start(&view.nodes, &view.edges, target, start.reexecute)
-                .map_err(running)?;
+            let begins =
+                plan::start(&view.nodes, &view.edges, target, start.reexecute).map_err(running)?;
             (plan::leftovers(&view.nodes, &begins), begins)
         }
         StartScope::Afresh => {

@@ -218,7 +218,8 @@ fn init(rows: &mut Rows, id: &TaskId, from: Option<Timestamp>) -> Result<(), Sto
     let now = rows.now;
     let (at, row) = rows.find(id).ok_or_else(|| StoreError::NoSuchTask(id.clone()))?;
     let mut schedule = row.definition.schedule.clone();
-    let scheduled = rows.schedules.get_mut(&at).ok_or_else(|| StoreError::NoSchedule(id.clone()))?;
+    let scheduled =
+        rows.schedules.get_mut(&at).ok_or_else(|| StoreError::NoSchedule(id.clone()))?;
     let before = scheduled.standing;
     schedule.schedule_enabled = before.enabled;
     let plan = before.plan(&schedule).map_err(StoreError::InvalidSchedule)?;
@@ -234,8 +235,7 @@ fn init(rows: &mut Rows, id: &TaskId, from: Option<Timestamp>) -> Result<(), Sto
 
 fn complete(rows: &mut Rows, run: &DrivenRun) -> Result<(), StoreError> {
     let now = rows.now;
-    let (at, row) =
-        rows.find(&run.task).ok_or_else(|| StoreError::NoSuchTask(run.task.clone()))?;
+    let (at, row) = rows.find(&run.task).ok_or_else(|| StoreError::NoSuchTask(run.task.clone()))?;
     let (forest, status) = (row.forest, row.task.state.status());
     if let (Some(why), Status::InProgress) = (&run.failure, status) {
         let failure = Some(Failure::new(FailureKind::Reported, why.clone()));
@@ -259,7 +259,8 @@ fn backfill(rows: &mut Rows, wish: &Backfill) -> Result<Backfilled, StoreError> 
     let (at, row) =
         rows.find(&wish.task).ok_or_else(|| StoreError::NoSuchTask(wish.task.clone()))?;
     let schedule = row.definition.schedule.clone();
-    let scheduled = rows.schedules.get_mut(&at).ok_or_else(|| StoreError::NoSchedule(wish.task.clone()))?;
+    let scheduled =
+        rows.schedules.get_mut(&at).ok_or_else(|| StoreError::NoSchedule(wish.task.clone()))?;
     let standing = scheduled.standing;
     let plan = standing
         .plan(&schedule)
@@ -269,9 +270,8 @@ fn backfill(rows: &mut Rows, wish: &Backfill) -> Result<Backfilled, StoreError> 
     let until = ends.into_iter().flatten().min().unwrap_or(now);
     let room = (MOST_WAITING - standing.waiting).min(i64::from(wish.limit));
     let most = usize::try_from(room).unwrap_or(0);
-    let most = plan
-        .runs_left()
-        .map_or(most, |left| most.min(usize::try_from(left).unwrap_or(usize::MAX)));
+    let most =
+        plan.runs_left().map_or(most, |left| most.min(usize::try_from(left).unwrap_or(usize::MAX)));
     let mut answer = Backfilled::default();
     for slot in plan.slots(wish.range.start, until, 10_000) {
         if scheduled.slots.contains_key(&slot) {
