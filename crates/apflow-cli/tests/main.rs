@@ -7,6 +7,7 @@ mod errors;
 mod examples;
 mod help;
 mod run;
+mod scheduled;
 mod serve;
 mod tasks;
 mod token;

@@ -229,7 +229,7 @@ async fn trigger(database: &Database, args: TriggerArgs) -> Result<Exit, CliErro
     })?;
     let tasks = usize::try_from(started.tasks).unwrap_or(usize::MAX);
     if !args.wait {
-        show::say(&format!("✓ {} begin; `apflow serve` runs them", show::count(tasks, "task")));
+        show::say(&format!("✓ triggered {}; `apflow serve` runs it", show::count(tasks, "task")));
         let _ = app.shutdown(Duration::ZERO).await;
         return Ok(Exit::Ok);
     }

@@ -16,6 +16,7 @@ use apflow_bench::chaos::{
     check::Findings,
     log::RunDir,
     postgres::Server,
+    schedules::{self, Trial},
     siege::Siege,
     steps::Steps,
     words::Words,
@@ -37,9 +38,12 @@ async fn main() -> ExitCode {
         "run" => run(Words::new(rest)).await,
         "steps" => steps(Words::new(rest)).await,
         "calendar" => calendar(Words::new(rest)),
+        "schedules" => schedules(Words::new(rest)).await,
+        "scheduler" => return schedules::be_a_scheduler(rest).await,
         "" => both(Words::new(rest)).await,
         other => Err(format!(
-            "`{other}` is none of `run`, `steps`, `calendar` and `worker`; see docs/guides/chaos.md"
+            "`{other}` is none of `run`, `steps`, `calendar`, `schedules` and `worker`; see \
+             docs/guides/chaos.md"
         )),
     };
     match outcome {
@@ -181,6 +185,41 @@ impl Wish {
         }
         Ok((findings, siege.kills))
     }
+}
+
+/// Kills schedulers while they fire; true if every slot fired once or was counted as left out.
+async fn schedules(mut words: Words) -> Result<bool> {
+    let db: Option<String> = words.value("db")?;
+    let schedulers = words.value("schedulers")?.unwrap_or(5);
+    let schedules = words.value("schedules")?.unwrap_or(500);
+    let seconds = words.value("seconds")?.unwrap_or(300);
+    let kill_every = Duration::from_millis(words.value("kill-every-ms")?.unwrap_or(5000));
+    let seed = words.value("seed")?.unwrap_or_else(|| u64::from(rand::random::<u32>()));
+    words.nothing_is_left()?;
+    let mut sound = true;
+    for name in ["sqlite", "postgres"] {
+        if db.as_deref().is_some_and(|db| db != name) {
+            continue;
+        }
+        let place = tempfile::tempdir().map_err(|error| format!("a directory: {error}"))?;
+        let server = if name == "postgres" { Some(Server::start()?) } else { None };
+        let db = match &server {
+            Some(server) => server.url(),
+            None => format!("sqlite:{}", place.path().join("a.db").display()),
+        };
+        let program = std::env::current_exe().map_err(|error| format!("this program: {error}"))?;
+        let dir = RunDir::at(place.path().join("run"))?;
+        let trial = Trial { program, db, dir, schedulers, schedules, seconds, kill_every, seed };
+        println!(
+            "{name}, seed {seed}: {schedulers} schedulers, {schedules} slots a second for \
+             {seconds} s, a kill every {} ms",
+            kill_every.as_millis()
+        );
+        let outcome = trial.run().await?;
+        print!("{outcome}");
+        sound &= outcome.violations.is_empty() && outcome.fired > 0;
+    }
+    Ok(sound)
 }
 
 /// Follows schedules around every change of every zone's clock; true if all slots were right.
