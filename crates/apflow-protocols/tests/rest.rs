@@ -1,11 +1,14 @@
 //! The resources under `/v1`: what each answers, what is refused and how it is told.
 
+use std::time::Duration;
+
 use apflow_core::api::operation::{operations, route::routes};
 use apflow_protocols::http::HttpConfig;
 use serde_json::{Value, json};
 
 use crate::{
     client::{Response, exchange, get, post},
+    real,
     server::{self, Server, short},
 };
 
@@ -280,6 +283,36 @@ async fn k3_an_id_of_any_text_is_stored_and_found_and_a_bad_one_refused() {
     problem(&read(&server, &format!("/v1/tasks/{}", "a".repeat(256))).await, 400, "AF0012");
     problem(&read(&server, "/v1/tasks/a%00b").await, 400, "AF0012");
     problem(&read(&server, "/v1/tasks/%ff").await, 400, "AF0034");
+}
+
+#[tokio::test]
+async fn k1_a_cycle_is_named_and_k5_a_number_out_of_range_is_refused() {
+    let (gateway, _worker) = real::gateway(Duration::from_secs(1)).await;
+    let server = server::start_with(gateway, HttpConfig::default()).await;
+    let needs = |id: &str, on: &str| json!({"id": id, "name": id, "dependencies": [on]});
+    for tasks in [
+        json!([needs("a", "b"), {"id": "b", "name": "b", "parent_id": "a", "dependencies": ["a"]}]),
+        json!([needs("a", "a")]),
+        json!([{"id": "a", "name": "a"}, {"id": "c", "name": "c", "parent_id": "a", "dependencies": ["d"]},
+            {"id": "d", "name": "d", "parent_id": "a", "dependencies": ["c"]}]),
+    ] {
+        let told = write(&server, "POST", "/v1/tasks", &json!({ "tasks": tasks })).await;
+        let told = problem(&told, 422, "AF0002");
+        assert!(told["path"].as_array().is_some_and(|path| path.len() >= 2), "{told}");
+    }
+    for (field, value) in [
+        ("priority", json!(i64::MIN)),
+        ("priority", json!(i64::MAX)),
+        ("timeout_seconds", json!(0)),
+        ("timeout_seconds", json!(-1)),
+        ("timeout_seconds", json!(1e18)),
+        ("max_attempts", json!(1_000_000_000)),
+        ("backoff_base_seconds", json!(1e308)),
+    ] {
+        let told = write(&server, "POST", "/v1/tasks", &json!({"name": "n", field: value})).await;
+        assert_eq!(problem(&told, 422, "AF0001")["field"], field);
+    }
+    assert_eq!(read(&server, "/v1/tasks/count").await.json()["total"], 0);
 }
 
 #[tokio::test]

@@ -92,7 +92,7 @@ async fn each_situation_of_the_specification_is_answered_as_it_says() {
             let answer = exchange(server.at, &post(path, "", &sent)).await;
             match want {
                 None => {
-                    assert_eq!((answer.status, answer.body.as_str()), (204, ""), "{path}: {says}")
+                    assert_eq!((answer.status, answer.body.as_str()), (204, ""), "{path}: {says}");
                 }
                 Some(want) => {
                     assert!(

@@ -323,7 +323,7 @@ pub(in crate::api) fn page_of_tasks() -> Value {
 mod tests {
     use super::*;
     use crate::{
-        api::wire,
+        api::{Call, wire},
         submit::{Reading, TASK_FIELDS, read_tasks},
     };
 
@@ -401,5 +401,49 @@ mod tests {
         }
         let unknown = json!({"name": "n", "colour": 1});
         assert!(!fits(&unknown) && !reads(&unknown));
+    }
+
+    #[test]
+    fn the_schema_of_a_change_and_its_reader_agree() {
+        let schema =
+            crate::api::Operation::find("tasks.update").expect("it is there").input_schema();
+        let change = |field: &str, value: Value| {
+            let mut params = json!({ "task_id": "a" });
+            params[field] = value;
+            params
+        };
+        let fits = |params: &Value| crate::schema::check(&schema, params).is_ok();
+        let reads = |params: &Value| Call::read("tasks.update", params.clone()).is_ok();
+        for (field, good, bad) in [
+            ("name", json!("n"), json!(null)),
+            ("name", json!("é".repeat(255)), json!("é".repeat(256))),
+            ("status", json!("pending"), json!("done")),
+            ("status", json!("failed"), json!(null)),
+            ("priority", json!(0), json!(4)),
+            ("priority", json!(3.0), json!(null)),
+            ("inputs", json!(null), json!([])),
+            ("params", json!({}), json!("x")),
+            ("dependencies", json!(null), json!("a")),
+            ("dependencies", json!(["a", {"id": "b"}]), json!([{"name": "b"}])),
+            ("dependencies", json!([]), json!([""])),
+            ("error", json!(null), json!(1)),
+            ("progress", json!(1), json!(1.1)),
+            ("progress", json!(0.5), json!(null)),
+            ("timeout_seconds", json!(null), json!(0)),
+            ("join", json!("any"), json!(null)),
+            ("placement_constraints", json!(null), json!(1)),
+            ("max_attempts", json!(null), json!(0)),
+            ("max_attempts", json!(100), json!(101)),
+            ("backoff_strategy", json!("fixed"), json!("square")),
+            ("backoff_base_seconds", json!(0.1), json!(0)),
+            ("token_budget", json!(1), json!(0)),
+            ("schedule_type", json!("daily"), json!("hourly")),
+            ("schedule_enabled", json!(null), json!("yes")),
+            ("max_runs", json!(1), json!(0)),
+        ] {
+            let (good, bad) = (change(field, good), change(field, bad));
+            assert!(fits(&good) && reads(&good), "{good}");
+            assert!(!fits(&bad) && !reads(&bad), "{bad}");
+        }
     }
 }
