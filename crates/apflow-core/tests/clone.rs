@@ -20,7 +20,7 @@ impl Desk {
     fn new(script: impl IntoIterator<Item = (&'static str, Vec<Script>)>) -> Self {
         let stage = Stage::new(script);
         let clock = Arc::new(RuntimeClock::new(START));
-        let config = GatewayConfig { execute_wait: Duration::from_secs(60), version: "0".into() };
+        let config = GatewayConfig { execute_wait: Duration::from_mins(1), version: "0".into() };
         let gateway = Gateway::new(Arc::new(stage.engine.clone()), clock, config);
         Self { stage, gateway }
     }

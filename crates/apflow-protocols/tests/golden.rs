@@ -75,4 +75,4 @@ macro_rules! golden {
     };
 }
 
-golden! { batch change create envelope errors execute idempotency read running system }
+golden! { batch change clone create envelope errors execute idempotency read running system }
