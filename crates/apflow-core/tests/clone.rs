@@ -21,7 +21,7 @@ impl Desk {
         let stage = Stage::new(script);
         let clock = Arc::new(RuntimeClock::new(START));
         let config = GatewayConfig {
-            execute_wait: Duration::from_secs(60),
+            execute_wait: Duration::from_mins(1),
             version: "0".into(),
             ..GatewayConfig::default()
         };

@@ -87,4 +87,4 @@ macro_rules! golden {
     };
 }
 
-golden! { batch change create envelope errors execute idempotency read running schedule system }
+golden! { batch change clone create envelope errors execute idempotency read running schedule system }

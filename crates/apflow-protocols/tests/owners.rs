@@ -35,6 +35,8 @@ async fn a_foreign_task_is_answered_like_a_missing_one_by_every_operation() {
         ("tasks.children", "parent_id"),
         ("tasks.execute", "task_id"),
         ("tasks.update", "task_id"),
+        ("tasks.clone", "task_id"),
+        ("tasks.copy", "task_id"),
         ("tasks.delete", "task_id"),
         ("tasks.cancel", "task_id"),
         ("tasks.running.status", "task_id"),

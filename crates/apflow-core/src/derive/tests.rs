@@ -270,7 +270,7 @@ fn an_archive_keeps_everything_but_its_next_time() {
     let Made::Archived(archived) = made else { panic!("nothing new is made") };
     let schedule = Schedule { schedule_enabled: false, next_run_at: None, ..definition.schedule };
     let origin = Origin { kind: OriginType::Archive, ..Origin::default() };
-    assert_eq!(archived, [(0, Definition { schedule, origin, ..definition })]);
+    assert_eq!(archived, [(0, Definition { origin, schedule, ..definition })]);
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub(crate) async fn derive(
         // Whoever is bound to one owner makes tasks for that one only.
         wish.user_id = owner(caller, wish.user_id, "copy")?;
     }
-    wish.idempotency = idempotency_key.map(|key| promise(caller, key, &body(&wish, reset_fields)));
+    wish.idempotency = idempotency_key.map(|key| promise(caller, key, &body(&wish, &reset_fields)));
     let recursive = wish.recursive;
     let derived = gateway.backend.derive(wish).await?;
     if let Some(tasks) = derived.preview {
@@ -38,7 +38,7 @@ pub(crate) async fn derive(
 }
 
 /// What makes two requests one: everything that was asked for.
-fn body(wish: &Derive, reset_fields: Map<String, Value>) -> Value {
+fn body(wish: &Derive, reset_fields: &Map<String, Value>) -> Value {
     json!({
         "clone": wish.task, "mode": wish.mode, "recursive": wish.recursive, "links": wish.links,
         "reset": reset_fields, "user_id": wish.user_id,
