@@ -8,6 +8,7 @@ use std::{
 
 use apflow::{
     App, AppBuilder,
+    callbacks::{CallbackConfig, SigningKey},
     core::{code::Code, engine::EngineConfig, registry::Registry},
     executors::{ExecutorsConfig, guard::HostRule},
     storage,
@@ -117,6 +118,7 @@ fn choose(
 pub(crate) fn app(database: &Database, allow: &Grants) -> Result<AppBuilder, CliError> {
     Ok(App::builder()
         .database(&database.address)
+        .callbacks(callbacks(&executors(allow)?))
         .executors(executors(allow)?)
         .allow_only(listed("APFLOW_EXTENSIONS"), allowed_ids(allow))
         .engine(engine(allow)?))
@@ -129,6 +131,21 @@ pub(crate) fn engine(allow: &Grants) -> Result<EngineConfig, CliError> {
         engine.slots = slots;
     }
     Ok(engine)
+}
+
+/// Callbacks go where tasks may call, and are signed if there is a secret for webhooks.
+fn callbacks(executors: &ExecutorsConfig) -> CallbackConfig {
+    let mut config = CallbackConfig::default();
+    config.to.allow_hosts.clone_from(&executors.rest.allow_hosts);
+    if let Some(secret) = variable("APFLOW_WEBHOOK_SECRET") {
+        match SigningKey::new(&secret) {
+            Ok(key) => config.to.key = Some(key),
+            Err(why) => show::warn(&format!(
+                "callbacks are not signed: APFLOW_WEBHOOK_SECRET cannot be used, for {why}"
+            )),
+        }
+    }
+    config
 }
 
 /// The executors of that application, without a database.

@@ -20,11 +20,14 @@ pub struct Target {
     pub headers: BTreeMap<String, String>,
 }
 
-/// Headers may prove who we are, so only their names are shown.
+/// Headers and address may prove who we are, so only the names of headers are shown.
 impl std::fmt::Debug for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names: Vec<&String> = self.headers.keys().collect();
-        f.debug_struct("Target").field("put", &self.put).field("headers", &names).finish()
+        f.debug_struct("Target")
+            .field("put", &self.put)
+            .field("headers", &names)
+            .finish_non_exhaustive()
     }
 }
 

@@ -244,10 +244,12 @@ mod tests {
     fn an_execution_waits_unless_told_otherwise_and_refuses_what_it_cannot_do() {
         let call = read("tasks.execute", json!({"task_id": "a", "webhook_config": {}}));
         assert!(matches!(call, Call::Execute(Execute { wait: true, reexecute: false, .. })));
-        for params in [json!({"task_id": "a", "use_demo": true})] {
-            let error = Call::read("tasks.execute", params).expect_err("not supported");
-            assert!(error.detail.contains("does not support"), "{error}");
-        }
+        let params = json!({"task_id": "a", "use_demo": true});
+        let error = Call::read("tasks.execute", params).expect_err("not supported");
+        assert!(error.detail.contains("does not support"), "{error}");
+        let params = json!({"task_id": "a", "webhook_config": {"url": "https://a.example"}});
+        let Call::Execute(execute) = read("tasks.execute", params) else { panic!("an execute") };
+        assert!(!execute.wait && execute.callback.is_some());
         let call = read("tasks.execute", json!({"task_id": "a", "use_streaming": true}));
         assert!(matches!(call, Call::Execute(Execute { wait: false, streaming: true, .. })));
         let error =
