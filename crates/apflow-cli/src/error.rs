@@ -79,7 +79,9 @@ impl Exit {
             Code::IllegalTransition
             | Code::AlreadyRunning
             | Code::CannotDelete
-            | Code::KeyReused => Self::Conflict,
+            | Code::KeyReused
+            | Code::Unfinished
+            | Code::Fixed => Self::Conflict,
             Code::Internal | Code::EgressRefused | Code::CommandRefused => Self::Failed,
             Code::DatabaseLocked
             | Code::DatabaseFull
