@@ -86,7 +86,9 @@ impl Exit {
             | Code::Fixed
             | Code::AlreadyRunning
             | Code::CannotDelete
-            | Code::KeyReused => Self::Conflict,
+            | Code::KeyReused
+            | Code::Unfinished
+            | Code::Fixed => Self::Conflict,
             Code::Internal | Code::EgressRefused | Code::CommandRefused => Self::Failed,
             Code::DatabaseLocked
             | Code::DatabaseFull

@@ -1,2 +1,2 @@
 -- The trees that callbacks tell of.
-SELECT DISTINCT tree FROM af_callbacks WHERE state = 'active' LIMIT $1
+SELECT DISTINCT tree FROM af_callbacks INDEXED BY af_callbacks_active WHERE state = 'active' LIMIT $1

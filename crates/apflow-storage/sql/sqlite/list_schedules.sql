@@ -2,7 +2,8 @@
 SELECT t.seq, t.id, r.id, p.id, t.has_children, t.definition, t.created_at,
     w.progress, w.resolved, w.output, w.output_parts, w.updated_at,
     w.seq, w.tree, w.forest, w.state, w.priority, w.join_any, w.token, w.attempts, w.max_attempts,
-    w.waiting_for, w.failed_needs, w.wake_at, w.worker, w.detail, w.error, w.started_at, w.completed_at
+    w.waiting_for, w.failed_needs, w.wake_at, w.worker, w.detail, w.error, w.started_at, w.completed_at,
+    NULL, w.seq, EXISTS (SELECT 1 FROM af_tasks l WHERE l.original = t.seq)
 FROM af_schedules s
 JOIN af_tasks t ON t.seq = s.task
 JOIN af_work w ON w.seq = s.task
