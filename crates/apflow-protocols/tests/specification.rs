@@ -110,7 +110,12 @@ async fn each_situation_of_the_specification_is_answered_as_it_says() {
 async fn a_knock_of_the_first_python_client_finds_the_server_alive() {
     let server = server::start(short()).await;
     let root = exchange(server.at, &post("/", "", "{}")).await;
-    assert_eq!((root.status, &root.json()["error"]["code"]), (200, &json!(-32600)), "{}", root.body);
+    assert_eq!(
+        (root.status, &root.json()["error"]["code"]),
+        (200, &json!(-32600)),
+        "{}",
+        root.body
+    );
     for (path, body) in [("/tasks", "{}"), ("/", "[]"), ("/", "{\"jsonrpc\":\"2.0\"}")] {
         assert_eq!(exchange(server.at, &post(path, "", body)).await.status, 400, "{path} {body}");
     }
