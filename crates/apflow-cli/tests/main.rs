@@ -6,6 +6,7 @@ mod crash;
 mod errors;
 mod examples;
 mod help;
+mod python_client;
 mod run;
 mod scheduled;
 mod serve;
