@@ -5,6 +5,7 @@ mod callbacks;
 mod chores;
 mod config;
 mod held;
+mod hooks;
 mod output;
 mod retry;
 mod scheduler;
@@ -33,7 +34,7 @@ use crate::{
     code::Code,
     courier::{Courier, NotCallable, Target},
     derive::{Derive, Derived},
-    hook::Hook,
+    hook::{self, Hook},
     id::{Ids, NodeId, TaskId, TreeId},
     observe::{Observer, Seen},
     problem::Problems,
@@ -70,7 +71,7 @@ struct Inner {
     schemas: Schemas,
     config: EngineConfig,
     limits: Limits,
-    hooks: Vec<Arc<dyn Hook>>,
+    hooks: hooks::Hooks,
     observers: Vec<Arc<dyn Observer>>,
     running: AtomicUsize,
     courier: Option<Arc<dyn Courier>>,
@@ -124,9 +125,14 @@ impl EngineBuilder {
     }
 
     /// Adds code that runs around tasks and trees.
-    pub fn hook(mut self, hook: Arc<dyn Hook>) -> Self {
-        self.inner.hooks.push(hook);
+    pub fn hook(self, hook: Arc<dyn Hook>) -> Self {
+        self.inner.hooks.add(hook);
         self
+    }
+
+    /// Adds code that runs around one executor only; of the hook nothing else is called.
+    pub fn executor_hook(self, executor: impl Into<String>, hook: Arc<dyn Hook>) -> Self {
+        self.hook(hook::around_executor(executor, hook))
     }
 
     /// Adds something that watches.
@@ -177,7 +183,7 @@ impl Engine {
             gates: HashMap::new(),
             config: EngineConfig::default(),
             limits: Limits::default(),
-            hooks: Vec::new(),
+            hooks: hooks::Hooks::default(),
             observers: Vec::new(),
             running: AtomicUsize::new(0),
             courier: None,
@@ -195,7 +201,22 @@ impl Engine {
         if calls {
             self.inner.called.notify_one();
         }
+        if !inserted.replayed {
+            self.tell_created(&inserted.trees).await;
+        }
         Ok(inserted)
+    }
+
+    /// Adds code that runs around tasks and trees, from the next attempt on.
+    pub fn add_hook(&self, hook: Arc<dyn Hook>) {
+        self.inner.hooks.add(hook);
+    }
+
+    async fn tell_created(&self, trees: &[TreeId]) {
+        let hooks = self.inner.hooks.now();
+        for tree in trees {
+            hooks::tell(&hooks, tree, hooks::Tree::Created).await;
+        }
     }
 
     /// Begins a run of what is stored.
