@@ -33,7 +33,7 @@ pub use worker::{Drained, Worker};
 use crate::{
     code::Code,
     courier::{Courier, NotCallable, Target},
-    derive::{Derive, Derived},
+    derive::{Derive, Derived, Mode},
     hook::{self, Hook},
     id::{Ids, NodeId, TaskId, TreeId},
     observe::{Observer, Seen},
@@ -282,7 +282,12 @@ impl Engine {
     /// What is made may be as large as what is submitted, whatever the wish says of it.
     pub async fn derive(&self, wish: Derive) -> Result<Derived, StoreError> {
         let wish = Derive { limits: self.inner.limits, ..wish };
-        self.inner.store.derive(wish, Arc::clone(&self.inner.ids)).await
+        let stores = !wish.preview && wish.mode != Mode::Archive;
+        let derived = self.inner.store.derive(wish, Arc::clone(&self.inner.ids)).await?;
+        if stores && !derived.inserted.replayed {
+            self.tell_created(&derived.inserted.trees).await;
+        }
+        Ok(derived)
     }
 
     /// Cancels tasks with what hangs under them and what requires them.
