@@ -21,6 +21,8 @@ pub struct Attempted<'a> {
     pub tree: &'a TreeId,
     /// Which attempt this is, counted from 1.
     pub attempt: u32,
+    /// The run is a demonstration: the executor is not called, and neither are hooks around it.
+    pub demo: bool,
     /// What the author said.
     pub definition: &'a Definition,
 }

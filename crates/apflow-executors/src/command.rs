@@ -386,6 +386,15 @@ impl Executor for CommandExecutor {
             result,
         })
     }
+
+    fn demo(&self, _: &Map<String, Value>) -> Option<Value> {
+        Some(json!({
+            "success": true,
+            "return_code": 0,
+            "stdout": "Hello, World!\nDemo execution result",
+            "stderr": "",
+        }))
+    }
 }
 
 /// The directories as one `PATH`.

@@ -4,6 +4,8 @@
 //! a task it may answer with one of `{"inputs": {…}}`, `{"answer": …}` and `{"refuse": "why"}`; nothing,
 //! or `{}`, means to go on. The programs are those the operator wrote into the configuration: tasks
 //! cannot choose them, and they need not be on the list of what tasks may run.
+//!
+//! Around the tasks of a demonstration nobody is asked.
 
 #[cfg(feature = "command")]
 mod program;
@@ -391,7 +393,7 @@ impl Hook for Asking {
     }
 
     async fn before_task(&self, task: Attempted<'_>, inputs: &mut Map<String, Value>) -> Verdict {
-        if self.on == On::Pre && self.only.covers(task) {
+        if self.on == On::Pre && !task.demo && self.only.covers(task) {
             return self.before(task, inputs).await;
         }
         Verdict::Run
@@ -399,7 +401,7 @@ impl Hook for Asking {
 
     async fn after_task(&self, task: Attempted<'_>, inputs: &Map<String, Value>, ended: &Ended) {
         let completed = matches!(ended, Ended::Completed { .. });
-        if self.on == On::Post && completed && self.only.covers(task) {
+        if self.on == On::Post && completed && !task.demo && self.only.covers(task) {
             self.after(task, inputs, ended).await;
         }
     }

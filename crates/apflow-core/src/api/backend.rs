@@ -91,9 +91,9 @@ impl Backend for Engine {
     }
 
     async fn submit(&self, wish: Submit) -> Result<(Inserted, Vec<String>), ApiError> {
-        let Submit { tasks, options, start, idempotency, user_id, callback } = wish;
+        let Submit { tasks, options, start, idempotency, user_id, callback, demo } = wish;
         let (tasks, warnings) = read_tasks(&tasks, &Reading::Lenient)?;
-        let order = Order { tasks, options, start, idempotency, user_id, callback };
+        let order = Order { tasks, options, start, idempotency, user_id, callback, demo };
         let inserted = Self::submit(self, order).await.map_err(|error| match error {
             SubmitError::Problems(problems) => ApiError::from(problems),
             SubmitError::Store(error) => ApiError::from(error),
@@ -160,4 +160,6 @@ pub struct Submit {
     pub user_id: Option<String>,
     /// Who wants to be told of the run.
     pub callback: Option<NewCallback>,
+    /// The run is a demonstration: executors are not called.
+    pub demo: bool,
 }

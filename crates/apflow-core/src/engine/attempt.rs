@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    EngineConfig, Inner,
+    EngineConfig, Inner, demo,
     hooks::{self, Around},
     output, retry,
 };
@@ -114,6 +114,9 @@ impl Attempt<'_> {
             Ok(executor) => executor,
             Err(none) => return (self.without_executor(&none, inputs), differ(inputs)),
         };
+        if self.claimed.demo {
+            return (self.demonstrate(executor.as_ref(), inputs).await, differ(inputs));
+        }
         let around = Around::Executor(&executor.manifest().id);
         let verdict = hooks::before(hooks, around, self.attempted(), inputs).await;
         if let Some(why) = self.spoilt_by_a_hook(hooks, inputs) {
@@ -165,7 +168,25 @@ impl Attempt<'_> {
             task: &self.claimed.id,
             tree: &self.claimed.tree_id,
             attempt: self.claimed.attempt,
+            demo: self.claimed.demo,
             definition: &self.claimed.definition,
+        }
+    }
+
+    /// What the executor might have answered; nothing is done.
+    async fn demonstrate(&self, executor: &dyn Executor, inputs: &Map<String, Value>) -> Ended {
+        let answer = std::panic::catch_unwind(AssertUnwindSafe(|| executor.demo(inputs)));
+        let scale = self.engine.config.sleep_scale;
+        let (result, pause) = demo::result(answer.unwrap_or_default(), scale);
+        let limit = self.limit().filter(|limit| limit.left < pause);
+        let pause = limit.map_or(pause, |limit| limit.left);
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = sleep(pause) => {}
+        }
+        match limit {
+            Some(limit) => self.out_of_time(limit),
+            None => self.judge(Ok(result)),
         }
     }
 

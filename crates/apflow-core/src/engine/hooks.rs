@@ -76,7 +76,9 @@ pub(super) async fn before(
                 *inputs = kept;
                 match hook.on_error() {
                     OnError::Open => Verdict::Run,
-                    OnError::Closed => Verdict::Refuse(format!("the hook `{}` panicked", hook.name())),
+                    OnError::Closed => {
+                        Verdict::Refuse(format!("the hook `{}` panicked", hook.name()))
+                    }
                 }
             }
         };

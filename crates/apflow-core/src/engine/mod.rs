@@ -4,6 +4,7 @@ mod attempt;
 mod callbacks;
 mod chores;
 mod config;
+mod demo;
 mod held;
 mod hooks;
 mod output;

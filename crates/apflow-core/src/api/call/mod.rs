@@ -241,13 +241,11 @@ mod tests {
     }
 
     #[test]
-    fn an_execution_waits_unless_told_otherwise_and_refuses_what_it_cannot_do() {
+    fn an_execution_waits_unless_told_otherwise_and_may_be_a_demonstration() {
         let call = read("tasks.execute", json!({"task_id": "a", "webhook_config": {}}));
         assert!(matches!(call, Call::Execute(Execute { wait: true, reexecute: false, .. })));
-        for params in [json!({"task_id": "a", "use_demo": true})] {
-            let error = Call::read("tasks.execute", params).expect_err("not supported");
-            assert!(error.detail.contains("does not support"), "{error}");
-        }
+        let call = read("tasks.execute", json!({"task_id": "a", "use_demo": true}));
+        assert!(matches!(call, Call::Execute(Execute { demo: true, .. })));
         let call = read("tasks.execute", json!({"task_id": "a", "use_streaming": true}));
         assert!(matches!(call, Call::Execute(Execute { wait: false, streaming: true, .. })));
         let error =
