@@ -9,13 +9,14 @@ use crate::{
     courier::NotCallable,
     derive::{Derive, Derived},
     engine::{Engine, SubmitError},
+    generate,
     id::{TaskId, TreeId},
     registry::Registry,
     store::{
         Cancel, CancelAnswer, Idempotency, Inserted, NewCallback, Patch, ScheduleStore, Start,
         Started, StoreError, TreeStore,
     },
-    submit::{Order, Reading, read_tasks},
+    submit::{self, Order, Reading, read_tasks},
     task::{RunSummary, TreeOptions},
 };
 
@@ -58,6 +59,12 @@ pub trait Backend: Send + Sync {
     /// Deletes a task and its descendants; returns how many went.
     async fn delete(&self, task: &TaskId) -> Result<u32, StoreError>;
 
+    /// Checks tasks as if they were to be stored, and gives them new ids and this owner.
+    fn check(&self, tasks: Value, user_id: Option<String>) -> Result<Value, ApiError> {
+        let _ = (tasks, user_id);
+        Err(ApiError::new(Code::NoGenerator, "no tasks can be made up here"))
+    }
+
     /// Judges where a caller wants to be told of a run.
     fn callback(&self, wish: &CallbackWish) -> Result<NewCallback, ApiError> {
         let _ = wish;
@@ -99,6 +106,14 @@ impl Backend for Engine {
             SubmitError::Store(error) => ApiError::from(error),
         })?;
         Ok((inserted, warnings))
+    }
+
+    fn check(&self, tasks: Value, user_id: Option<String>) -> Result<Value, ApiError> {
+        let tasks = generate::renamed(tasks, user_id.as_deref(), self.ids());
+        let (specs, _) = read_tasks(&tasks, &Reading::Lenient)?;
+        let order = Order { tasks: specs, user_id, ..Order::default() };
+        submit::compile(order, self.ids(), self.limits())?;
+        Ok(tasks)
     }
 
     async fn start(&self, start: Start) -> Result<Started, StoreError> {

@@ -335,6 +335,11 @@ impl Engine {
         Arc::clone(&self.inner.store)
     }
 
+    /// Who makes up new ids.
+    pub(crate) fn ids(&self) -> &dyn Ids {
+        self.inner.ids.as_ref()
+    }
+
     /// The executors.
     pub fn registry(&self) -> &Registry {
         &self.inner.registry
