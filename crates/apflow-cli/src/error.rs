@@ -76,19 +76,18 @@ impl Exit {
             | Code::Config
             | Code::InvalidInputs
             | Code::HttpRequest
-            | Code::InvalidSchedule
             | Code::NoSchedule
             | Code::OverlapUnavailable
-            | Code::NoCallbacks => Self::Usage,
+            | Code::NoCallbacks
+            | Code::NoGenerator
+            | Code::NoLlmKey => Self::Usage,
             Code::NotFound => Self::NotFound,
             Code::IllegalTransition
             | Code::Unfinished
             | Code::Fixed
             | Code::AlreadyRunning
             | Code::CannotDelete
-            | Code::KeyReused
-            | Code::Unfinished
-            | Code::Fixed => Self::Conflict,
+            | Code::KeyReused => Self::Conflict,
             Code::Internal | Code::EgressRefused | Code::CommandRefused => Self::Failed,
             Code::DatabaseLocked
             | Code::DatabaseFull

@@ -150,6 +150,10 @@ codes! {
     WebhookRefused = "0043", -32004, 401, "the webhook proves nothing";
     /// The caller sends more than its share.
     RateLimited = "0045", -32603, 429, "the caller sends more than its share";
+    /// Nothing here makes up tasks.
+    NoGenerator = "0048", -32602, 400, "nothing here makes up tasks";
+    /// There is no key for the language model.
+    NoLlmKey = "0049", -32602, 400, "there is no key for the language model";
 }
 
 #[cfg(test)]

@@ -27,6 +27,14 @@ pub trait Executor: Send + Sync {
         inputs: Map<String, Value>,
         context: &Context,
     ) -> Result<Value, ExecuteError>;
+
+    /// What it might answer, for a run that is a demonstration; nothing may be done for it.
+    ///
+    /// A number `_demo_sleep` in it is taken out, and so many seconds pass first.
+    fn demo(&self, inputs: &Map<String, Value>) -> Option<Value> {
+        let _ = inputs;
+        None
+    }
 }
 
 /// What an executor says of itself.

@@ -19,6 +19,7 @@ pub mod derive;
 pub mod engine;
 pub mod executor;
 pub mod firing;
+pub mod generate;
 pub mod graph;
 pub mod hook;
 pub mod id;

@@ -32,7 +32,13 @@ fn after(seconds: u64, then: Script) -> Script {
 }
 
 fn start(task: &str, reexecute: bool) -> Start {
-    Start { task: TaskId::from(task), scope: StartScope::Auto, reexecute, callback: None }
+    Start {
+        task: TaskId::from(task),
+        scope: StartScope::Auto,
+        reexecute,
+        callback: None,
+        demo: false,
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -115,7 +115,14 @@ impl Forest {
     pub fn new() -> Self {
         let (trees, tasks) = (Vec::new(), Vec::new());
         Self {
-            submission: Submission { trees, tasks, start: true, idempotency: None, callback: None },
+            submission: Submission {
+                trees,
+                tasks,
+                start: true,
+                idempotency: None,
+                callback: None,
+                demo: false,
+            },
         }
     }
 

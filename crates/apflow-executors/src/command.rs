@@ -1,7 +1,7 @@
 //! `command_executor`: runs an allowed program, without a shell.
 
 mod env;
-mod group;
+pub(crate) mod group;
 mod words;
 
 use std::{
@@ -127,7 +127,7 @@ impl Default for Limits {
 
 impl Limits {
     #[cfg(target_os = "linux")]
-    fn impose(self, on: Pid) {
+    pub(crate) fn impose(self, on: Pid) {
         use rustix::process::{Resource, Rlimit, prlimit};
 
         let wanted = [
@@ -150,7 +150,7 @@ impl Limits {
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn impose(self, _: Pid) {}
+    pub(crate) fn impose(self, _: Pid) {}
 }
 
 /// Runs programs the operator has allowed, each in a process group of its own.
@@ -177,13 +177,7 @@ impl CommandExecutor {
             programs.insert(found.to_string_lossy().into_owned(), found.clone());
             programs.insert(entry.clone(), found);
         }
-        let mut path = OsString::new();
-        for dir in &config.path {
-            if !path.is_empty() {
-                path.push(":");
-            }
-            path.push(dir);
-        }
+        let path = search_path(&config.path);
         Self { manifest: manifest(config), config: config.clone(), programs, path }
     }
 
@@ -392,10 +386,31 @@ impl Executor for CommandExecutor {
             result,
         })
     }
+
+    fn demo(&self, _: &Map<String, Value>) -> Option<Value> {
+        Some(json!({
+            "success": true,
+            "return_code": 0,
+            "stdout": "Hello, World!\nDemo execution result",
+            "stderr": "",
+        }))
+    }
+}
+
+/// The directories as one `PATH`.
+pub(crate) fn search_path(dirs: &[PathBuf]) -> OsString {
+    let mut path = OsString::new();
+    for dir in dirs {
+        if !path.is_empty() {
+            path.push(":");
+        }
+        path.push(dir);
+    }
+    path
 }
 
 /// The file an entry of the allow-list means, if it is there and may be executed.
-fn locate(entry: &str, path: &[PathBuf]) -> Option<PathBuf> {
+pub(crate) fn locate(entry: &str, path: &[PathBuf]) -> Option<PathBuf> {
     let asked = Path::new(entry);
     if asked.is_absolute() {
         return executable(asked).then(|| asked.to_owned());

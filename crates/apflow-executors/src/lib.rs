@@ -10,6 +10,8 @@
 //! | [`rest`] | `rest` | calls an HTTP address that the [`guard`] lets through |
 //! | [`system_info`] | `system-info` | says what the machine has |
 //!
+//! [`hooks`] makes hooks of what people write into the configuration.
+//!
 //! With `rest` comes the [`courier`] too, which carries callbacks past the same guard.
 //!
 //! Nothing here reads the environment: what the operator allows arrives as a value.
@@ -22,6 +24,7 @@ pub mod command;
 pub mod courier;
 #[cfg(feature = "rest")]
 pub mod guard;
+pub mod hooks;
 #[cfg(feature = "report")]
 pub mod report;
 #[cfg(feature = "rest")]

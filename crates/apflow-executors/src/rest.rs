@@ -113,6 +113,19 @@ impl Executor for RestExecutor {
             }
         }
     }
+
+    fn demo(&self, inputs: &Map<String, Value>) -> Option<Value> {
+        let method = inputs.get("method").and_then(Value::as_str).unwrap_or("GET");
+        Some(json!({
+            "success": true,
+            "status_code": 200,
+            // Not that of the task, which may hold a key.
+            "url": "https://demo.example/",
+            "headers": {"content-type": "application/json"},
+            "method": method.to_ascii_uppercase(),
+            "json": {"message": "Demo execution result"},
+        }))
+    }
 }
 
 /// The result, without anything the request proved itself with.

@@ -516,3 +516,14 @@ async fn an_exit_code_the_task_expects_is_a_success_and_no_other_is() {
         failed_as(run(&shell(), exits(0, wrong)).await, FailureKind::InvalidInput);
     }
 }
+
+#[test]
+fn a_demonstration_of_a_command_has_the_shape_clients_know() {
+    let executor = CommandExecutor::new(&CommandConfig::default());
+    let shown = executor.demo(&inputs(json!({"command": "rm -rf /"})));
+    let expected = json!({
+        "success": true, "return_code": 0, "stdout": "Hello, World!\nDemo execution result",
+        "stderr": "",
+    });
+    assert_eq!(shown, Some(expected));
+}

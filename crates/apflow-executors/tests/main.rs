@@ -24,6 +24,8 @@ mod command;
 mod courier;
 #[cfg(feature = "rest")]
 mod guard;
+#[cfg(all(feature = "command", feature = "rest"))]
+mod hooks;
 #[cfg(feature = "report")]
 mod report;
 #[cfg(feature = "rest")]

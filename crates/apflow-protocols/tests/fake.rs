@@ -231,8 +231,14 @@ impl Backend for Fake {
         if wish.start {
             for root in &roots {
                 let scope = apflow_core::store::StartScope::Auto;
-                self.start(Start { task: root.clone(), scope, reexecute: false, callback: None })
-                    .await?;
+                self.start(Start {
+                    task: root.clone(),
+                    scope,
+                    reexecute: false,
+                    callback: None,
+                    demo: false,
+                })
+                .await?;
             }
         }
         let trees = roots.iter().map(|root| TreeId::new(root.as_str())).collect();

@@ -33,6 +33,7 @@ mod read;
 mod row;
 mod rows;
 mod rows_callbacks;
+mod rows_demo;
 mod schedule;
 mod schedule_rows;
 mod steps;

@@ -16,6 +16,7 @@ macro_rules! list {
             (3, "schedules", file!("0003_schedules")),
             (4, "callbacks", file!("0004_callbacks")),
             (5, "access", file!("0005_access")),
+            (6, "demo", file!("0006_demo")),
         ];
         LIST
     }};

@@ -11,6 +11,7 @@ use crate::{
     derive_rows::DeriveRows,
     row::{ForestRow, HotRow, ScheduleRow, TreeRow},
     rows_callbacks::CallbackRows,
+    rows_demo::DemoRows,
     schedule_rows::ScheduleRows,
 };
 
@@ -36,6 +37,7 @@ pub(crate) struct ClaimedRow {
     pub(crate) tree_id: String,
     pub(crate) deadline: Option<i64>,
     pub(crate) run: i64,
+    pub(crate) demo: bool,
     /// As it was written, or what is wrong with the text.
     pub(crate) definition: Result<Arc<Definition>, String>,
 }
@@ -223,7 +225,9 @@ pub(crate) struct Values {
 
 /// One open transaction. Everything is a set; the order of calls is the steps' business.
 #[async_trait]
-pub(crate) trait Rows: AccessRows + CallbackRows + DeriveRows + ScheduleRows + Send {
+pub(crate) trait Rows:
+    AccessRows + CallbackRows + DemoRows + DeriveRows + ScheduleRows + Send
+{
     /// Reads what settling `settling` and claiming up to `ready` tasks needs, and locks it.
     async fn open(&mut self, settling: &[i64], ready: u32) -> Result<Opening, StoreError>;
 

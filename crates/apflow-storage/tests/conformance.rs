@@ -36,7 +36,7 @@ async fn in_a_database_of_its_own(options: OpenOptions) -> Arc<dyn Store> {
 /// The reference model keeps the rules about callbacks and listeners too.
 mod reference {
     use apflow_core::testing::MemoryStore;
-    use apflow_storage::conformance::{Bed, callbacks, journal};
+    use apflow_storage::conformance::{Bed, callbacks, demo, journal};
 
     use super::*;
 
@@ -54,6 +54,9 @@ mod reference {
     }
 
     rules! {
+        demo::a_demonstration_stays_one_after_a_crash,
+        demo::the_run_after_a_demonstration_is_real,
+        demo::what_is_only_stored_is_no_demonstration,
         callbacks::a_callback_begins_with_its_run,
         callbacks::a_callback_of_a_second_run_tells_nothing_of_the_first,
         callbacks::a_callback_is_held_by_one,

@@ -227,7 +227,13 @@ impl Side {
             Step::Duplicate(task) => answer(store.insert(forest(id(*task).as_str())).await),
             Step::Start(task, reexecute) => {
                 let scope = StartScope::Auto;
-                let start = Start { task: id(*task), scope, reexecute: *reexecute, callback: None };
+                let start = Start {
+                    task: id(*task),
+                    scope,
+                    reexecute: *reexecute,
+                    callback: None,
+                    demo: false,
+                };
                 answer(store.start(start).await)
             }
             Step::Claim(limit) => self.settle(&[], *limit).await,
@@ -293,7 +299,8 @@ impl Side {
                     Ok(new) => {
                         let scope = StartScope::Auto;
                         let task = new.roots[0].clone();
-                        let start = Start { task, scope, reexecute: false, callback: None };
+                        let start =
+                            Start { task, scope, reexecute: false, callback: None, demo: false };
                         answer(store.start(start).await)
                     }
                     Err(_) => String::new(),
@@ -306,6 +313,7 @@ impl Side {
                     scope: StartScope::Auto,
                     reexecute: key % 2 == 0,
                     callback: None,
+                    demo: false,
                 };
                 let promise = Idempotency {
                     owner: String::new(),

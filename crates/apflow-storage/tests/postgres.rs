@@ -40,6 +40,7 @@ fn submission(tree: &str, tasks: &[(&str, &[usize])]) -> Submission {
         start: true,
         idempotency: None,
         callback: None,
+        demo: false,
     }
 }
 

@@ -42,6 +42,7 @@ fn submission(n: usize) -> Submission {
         start: true,
         idempotency: None,
         callback: None,
+        demo: false,
     }
 }
 

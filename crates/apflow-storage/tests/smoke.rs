@@ -32,6 +32,7 @@ pub(crate) async fn diamond(store: &dyn Store) {
         start: true,
         idempotency: None,
         callback: None,
+        demo: false,
     };
     store.insert(submission).await.expect("stored");
     let claim = Claim { worker: NodeId::new("w"), limit: 10, lease: Duration::from_secs(10) };

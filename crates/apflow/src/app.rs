@@ -7,7 +7,7 @@ use apflow_core::{
     engine::{
         Deliveries, Drained, Engine, EngineConfig, Scheduler, SchedulerConfig, SubmitError, Worker,
     },
-    hook::Hook,
+    hook::{self, Hook},
     observe::Observer,
     registry::Registry,
     store::{AccessStore, Inserted, Store, StoreError},
@@ -15,7 +15,10 @@ use apflow_core::{
     task::{Record, RunSummary, TreeOptions},
     webhook::{WebhookConfig, WebhookVerify, Webhooks},
 };
-use apflow_executors::ExecutorsConfig;
+use apflow_executors::{
+    ExecutorsConfig,
+    hooks::{self, HookSpec, On},
+};
 use apflow_storage::{Durability, OpenOptions};
 
 use crate::system::{SystemClock, SystemIds};
@@ -37,6 +40,7 @@ pub struct AppBuilder {
     limits: Limits,
     gateway: GatewayConfig,
     hooks: Vec<Arc<dyn Hook>>,
+    specs: Vec<HookSpec>,
     observer: Option<Arc<dyn Observer>>,
     webhooks: WebhookConfig,
     webhook_verify: Option<Arc<dyn WebhookVerify>>,
@@ -111,6 +115,18 @@ impl AppBuilder {
         self
     }
 
+    /// Something that looks at what one executor does.
+    pub fn executor_hook(mut self, executor: impl Into<String>, hook: Arc<dyn Hook>) -> Self {
+        self.hooks.push(hook::around_executor(executor, hook));
+        self
+    }
+
+    /// Programs and addresses that are asked around tasks and trees, after the hooks in Rust.
+    pub fn hooks(mut self, hooks: Vec<HookSpec>) -> Self {
+        self.specs.extend(hooks);
+        self
+    }
+
     /// Something that counts.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = Some(observer);
@@ -143,17 +159,27 @@ impl AppBuilder {
         apflow_executors::register_all(&mut registry, &self.executors);
         registry.extend(self.registry);
         registry.allow_only(&self.families, &self.ids);
+        let refused = |why| StoreError::Rejected(vec![why]);
+        let mut hooks = self.hooks;
+        let mut webhook_verify = self.webhook_verify;
+        for spec in &self.specs {
+            if spec.on == On::WebhookVerify {
+                webhook_verify = Some(hooks::build_verify(spec, &self.executors).map_err(refused)?);
+            } else {
+                hooks.push(hooks::build(spec, &self.executors).map_err(refused)?);
+            }
+        }
         let access: Arc<dyn AccessStore> = store.clone();
         let mut webhooks = Webhooks::new(self.webhooks, Arc::clone(&access))
             .map_err(|why| StoreError::Rejected(vec![why]))?;
-        if let Some(hook) = self.webhook_verify {
+        if let Some(hook) = webhook_verify {
             webhooks = webhooks.verify(hook);
         }
         let mut builder = Engine::builder(store, Arc::new(SystemIds))
             .registry(registry)
             .config(self.engine)
             .limits(self.limits);
-        for hook in self.hooks {
+        for hook in hooks {
             builder = builder.hook(hook);
         }
         if let Some(observer) = self.observer {
@@ -267,6 +293,7 @@ impl App {
             limits: Limits::default(),
             gateway: GatewayConfig::default(),
             hooks: Vec::new(),
+            specs: Vec::new(),
             observer: None,
             webhooks: WebhookConfig::default(),
             webhook_verify: None,
@@ -318,6 +345,7 @@ impl App {
             idempotency: None,
             user_id: None,
             callback: None,
+            demo: false,
         };
         Ok(self.engine.submit(order).await?)
     }

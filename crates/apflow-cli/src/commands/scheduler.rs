@@ -218,8 +218,13 @@ async fn trigger(database: &Database, args: TriggerArgs) -> Result<Exit, CliErro
     let mut interrupts = Interrupts::listen()?;
     let mut app = config::app(database, &args.allow)?.open().await?;
     let task = TaskId::new(args.id);
-    let wish =
-        Start { task: task.clone(), scope: StartScope::Afresh, reexecute: true, callback: None };
+    let wish = Start {
+        task: task.clone(),
+        scope: StartScope::Afresh,
+        reexecute: true,
+        callback: None,
+        demo: false,
+    };
     let started = app.engine().start(wish).await.map_err(|error| match error {
         StoreError::NoSuchTask(_) => {
             CliError::new(Code::NotFound, format!("Task {task} not found"))

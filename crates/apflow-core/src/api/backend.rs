@@ -9,13 +9,14 @@ use crate::{
     courier::NotCallable,
     derive::{Derive, Derived},
     engine::{Engine, SubmitError},
+    generate,
     id::{TaskId, TreeId},
     registry::Registry,
     store::{
         Cancel, CancelAnswer, Idempotency, Inserted, NewCallback, Patch, ScheduleStore, Start,
         Started, StoreError, TreeStore,
     },
-    submit::{Order, Reading, read_tasks},
+    submit::{self, Order, Reading, read_tasks},
     task::{RunSummary, TreeOptions},
 };
 
@@ -58,6 +59,12 @@ pub trait Backend: Send + Sync {
     /// Deletes a task and its descendants; returns how many went.
     async fn delete(&self, task: &TaskId) -> Result<u32, StoreError>;
 
+    /// Checks tasks as if they were to be stored, and gives them new ids and this owner.
+    fn check(&self, tasks: Value, user_id: Option<String>) -> Result<Value, ApiError> {
+        let _ = (tasks, user_id);
+        Err(ApiError::new(Code::NoGenerator, "no tasks can be made up here"))
+    }
+
     /// Judges where a caller wants to be told of a run.
     fn callback(&self, wish: &CallbackWish) -> Result<NewCallback, ApiError> {
         let _ = wish;
@@ -91,14 +98,22 @@ impl Backend for Engine {
     }
 
     async fn submit(&self, wish: Submit) -> Result<(Inserted, Vec<String>), ApiError> {
-        let Submit { tasks, options, start, idempotency, user_id, callback } = wish;
+        let Submit { tasks, options, start, idempotency, user_id, callback, demo } = wish;
         let (tasks, warnings) = read_tasks(&tasks, &Reading::Lenient)?;
-        let order = Order { tasks, options, start, idempotency, user_id, callback };
+        let order = Order { tasks, options, start, idempotency, user_id, callback, demo };
         let inserted = Self::submit(self, order).await.map_err(|error| match error {
             SubmitError::Problems(problems) => ApiError::from(problems),
             SubmitError::Store(error) => ApiError::from(error),
         })?;
         Ok((inserted, warnings))
+    }
+
+    fn check(&self, tasks: Value, user_id: Option<String>) -> Result<Value, ApiError> {
+        let tasks = generate::renamed(tasks, user_id.as_deref(), self.ids());
+        let (specs, _) = read_tasks(&tasks, &Reading::Lenient)?;
+        let order = Order { tasks: specs, user_id, ..Order::default() };
+        submit::compile(order, self.ids(), self.limits())?;
+        Ok(tasks)
     }
 
     async fn start(&self, start: Start) -> Result<Started, StoreError> {
@@ -160,4 +175,6 @@ pub struct Submit {
     pub user_id: Option<String>,
     /// Who wants to be told of the run.
     pub callback: Option<NewCallback>,
+    /// The run is a demonstration: executors are not called.
+    pub demo: bool,
 }

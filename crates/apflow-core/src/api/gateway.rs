@@ -2,8 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{ApiError, Backend, Call, Feed, Reply, feed::FeedLimits, ops};
-use crate::{code::Code, id::TaskId, task::Record, time::Clock, webhook::Webhooks};
+use super::{ApiError, Backend, Call, Feed, Reply, feed::FeedLimits, keys::LlmKeys, ops};
+use crate::{
+    code::Code, generate::Generator, id::TaskId, task::Record, time::Clock, webhook::Webhooks,
+};
 
 /// Who asks.
 ///
@@ -90,6 +92,8 @@ pub struct Gateway {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) config: GatewayConfig,
     pub(super) webhooks: Arc<Webhooks>,
+    pub(super) generator: Option<Arc<dyn Generator>>,
+    pub(super) keys: Arc<LlmKeys>,
     feed: Option<Feed>,
 }
 
@@ -97,12 +101,26 @@ impl Gateway {
     /// A gateway to this engine.
     pub fn new(backend: Arc<dyn Backend>, clock: Arc<dyn Clock>, config: GatewayConfig) -> Self {
         let feed = backend.feed(config.feed);
-        Self { backend, clock, config, webhooks: Arc::default(), feed }
+        Self {
+            backend,
+            clock,
+            config,
+            webhooks: Arc::default(),
+            generator: None,
+            keys: Arc::default(),
+            feed,
+        }
     }
 
     /// Lets this doorkeeper say which inbound webhooks may trigger tasks.
     pub fn with_webhooks(mut self, webhooks: Arc<Webhooks>) -> Self {
         self.webhooks = webhooks;
+        self
+    }
+
+    /// Lets this one make up tasks.
+    pub fn with_generator(mut self, generator: Arc<dyn Generator>) -> Self {
+        self.generator = Some(generator);
         self
     }
 
@@ -125,6 +143,8 @@ impl Gateway {
         match call {
             Call::Create(create) => ops::author::create(self, caller, create).await,
             Call::Derive(derive) => ops::derive::derive(self, caller, *derive).await,
+            Call::Generate(wish) => ops::generate::generate(self, caller, *wish).await,
+            Call::LlmKey(wish) => ops::generate::key(self, caller, *wish),
             Call::Update(update) => ops::author::update(self, caller, update).await,
             Call::Delete(task) => ops::author::delete(self, caller, task).await,
             Call::Get(task) => ops::read::get(self, caller, &task).await,

@@ -16,6 +16,7 @@ pub mod event;
 pub mod feed;
 mod follow;
 mod gateway;
+mod keys;
 pub mod operation;
 mod ops;
 mod params;

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+mod generated;
 mod triggered;
 
 use super::wire;
@@ -13,6 +14,7 @@ use crate::{
     time::Timestamp,
 };
 
+pub use generated::{Generated, LlmKeyAnswer};
 pub use triggered::{Reason, Triggered};
 
 /// The answer to a call.
@@ -69,6 +71,10 @@ pub enum Reply {
         /// Whose.
         user_id: Option<String>,
     },
+    /// Tasks that were made up.
+    Generated(Box<Generated>),
+    /// What is known of keys.
+    LlmKey(Box<LlmKeyAnswer>),
     /// What came of a webhook.
     Triggered(Box<Triggered>),
     /// Schedules as a calendar.
@@ -236,6 +242,8 @@ impl Reply {
                 }
                 object
             }
+            Self::Generated(generated) => generated.json(),
+            Self::LlmKey(answer) => answer.json(),
             Self::Triggered(triggered) => triggered.json(),
             Self::Calendar { content, tasks } => {
                 json!({ "ical_content": content, "task_count": tasks })

@@ -357,6 +357,7 @@ fn build(
         idempotency: wish.idempotency.clone(),
         user_id: owner,
         callback: None,
+        demo: false,
     };
     let mut submission = compile(order, ids, &wish.limits)?;
     for (task, link) in submission.tasks.iter_mut().zip(&links) {

@@ -18,11 +18,15 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{EngineConfig, Inner, output, retry};
+use super::{
+    EngineConfig, Inner, demo,
+    hooks::{self, Around},
+    output, retry,
+};
 use crate::{
     dataflow,
     executor::{Context, ExecuteError, Executor, Progress},
-    hook::{Attempted, Verdict},
+    hook::{Attempted, Hook, Verdict},
     id::TaskId,
     observe::Seen,
     registry::NoExecutor,
@@ -84,36 +88,70 @@ impl Attempt<'_> {
         let definition = &self.claimed.definition;
         let manifests = |id: &str| registry.manifest(id).cloned();
         let mut inputs = dataflow::resolve(definition, &self.claimed.needs, &manifests);
-        let hooks = &self.engine.hooks;
-        let mut verdict = Verdict::Run;
-        for hook in hooks {
-            verdict = hook.before_task(self.attempted(), &mut inputs).await;
-            if verdict != Verdict::Run {
-                break;
-            }
-        }
-        if let Some(why) = self.spoilt_by_a_hook(&inputs) {
+        let hooks = self.engine.hooks.now();
+        let verdict = hooks::before(&hooks, Around::Task, self.attempted(), &mut inputs).await;
+        if let Some(why) = self.spoilt_by_a_hook(&hooks, &inputs) {
             return (self.refused(FailureKind::Hook, why, Value::Null), None);
         }
-        let differ = inputs != definition.inputs;
-        let ended = match verdict {
-            Verdict::Refuse(why) => self.refused(FailureKind::Hook, why, Value::Null),
-            Verdict::Answer(result) => self.judge(Ok(result)),
-            Verdict::Run if differ || !hooks.is_empty() => self.execute(inputs.clone()).await,
-            Verdict::Run => self.execute(std::mem::take(&mut inputs)).await,
+        let (ended, differ) = match self.said(verdict) {
+            Some(ended) => (ended, inputs != definition.inputs),
+            None => self.around_executor(&hooks, &mut inputs).await,
         };
-        for hook in hooks {
-            let call = AssertUnwindSafe(hook.after_task(self.attempted(), &inputs, &ended));
-            if call.catch_unwind().await.is_err() {
-                tracing::error!(task = %self.claimed.id, "a hook panicked after the task");
-            }
-        }
+        hooks::after(&hooks, Around::Task, self.attempted(), &inputs, &ended).await;
         (ended, differ.then_some(inputs))
     }
 
+    /// The outcome, and whether the inputs differ from the caller's; if not, they may be gone.
+    async fn around_executor(
+        &self,
+        hooks: &[Arc<dyn Hook>],
+        inputs: &mut Map<String, Value>,
+    ) -> (Ended, bool) {
+        let definition = &self.claimed.definition;
+        let differ = |inputs: &Map<String, Value>| *inputs != definition.inputs;
+        let found = self.engine.registry.find(definition.executor(), self.claimed.id.as_str());
+        let executor = match found {
+            Ok(executor) => executor,
+            Err(none) => return (self.without_executor(&none, inputs), differ(inputs)),
+        };
+        if self.claimed.demo {
+            return (self.demonstrate(executor.as_ref(), inputs).await, differ(inputs));
+        }
+        let around = Around::Executor(&executor.manifest().id);
+        let verdict = hooks::before(hooks, around, self.attempted(), inputs).await;
+        if let Some(why) = self.spoilt_by_a_hook(hooks, inputs) {
+            inputs.clone_from(&definition.inputs);
+            return (self.refused(FailureKind::Hook, why, Value::Null), false);
+        }
+        let differ = differ(inputs);
+        let ended = match self.said(verdict) {
+            Some(ended) => ended,
+            None => {
+                let keep = differ || !hooks.is_empty();
+                let own = if keep { inputs.clone() } else { std::mem::take(inputs) };
+                self.execute(executor.as_ref(), own).await
+            }
+        };
+        hooks::after(hooks, around, self.attempted(), inputs, &ended).await;
+        (ended, differ)
+    }
+
+    /// What a hook wants instead of the executor, if it wants something.
+    fn said(&self, verdict: Verdict) -> Option<Ended> {
+        match verdict {
+            Verdict::Run => None,
+            Verdict::Refuse(why) => Some(self.refused(FailureKind::Hook, why, Value::Null)),
+            Verdict::Answer(result) => Some(self.judge(Ok(result))),
+        }
+    }
+
     /// Why the inputs can no longer be stored, if a hook made them so.
-    fn spoilt_by_a_hook(&self, inputs: &Map<String, Value>) -> Option<String> {
-        if self.engine.hooks.is_empty() {
+    fn spoilt_by_a_hook(
+        &self,
+        hooks: &[Arc<dyn Hook>],
+        inputs: &Map<String, Value>,
+    ) -> Option<String> {
+        if hooks.is_empty() {
             return None;
         }
         let EngineConfig { max_result_depth, max_result_bytes, .. } = self.engine.config;
@@ -130,17 +168,30 @@ impl Attempt<'_> {
             task: &self.claimed.id,
             tree: &self.claimed.tree_id,
             attempt: self.claimed.attempt,
+            demo: self.claimed.demo,
             definition: &self.claimed.definition,
         }
     }
 
-    async fn execute(&self, inputs: Map<String, Value>) -> Ended {
+    /// What the executor might have answered; nothing is done.
+    async fn demonstrate(&self, executor: &dyn Executor, inputs: &Map<String, Value>) -> Ended {
+        let answer = std::panic::catch_unwind(AssertUnwindSafe(|| executor.demo(inputs)));
+        let scale = self.engine.config.sleep_scale;
+        let (result, pause) = demo::result(answer.unwrap_or_default(), scale);
+        let limit = self.limit().filter(|limit| limit.left < pause);
+        let pause = limit.map_or(pause, |limit| limit.left);
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = sleep(pause) => {}
+        }
+        match limit {
+            Some(limit) => self.out_of_time(limit),
+            None => self.judge(Ok(result)),
+        }
+    }
+
+    async fn execute(&self, executor: &dyn Executor, inputs: Map<String, Value>) -> Ended {
         let definition = &self.claimed.definition;
-        let found = self.engine.registry.find(definition.executor(), self.claimed.id.as_str());
-        let executor = match found {
-            Ok(executor) => executor,
-            Err(none) => return self.without_executor(&none, &inputs),
-        };
         let manifest = executor.manifest();
         if let Some(why) = &manifest.unavailable {
             let why = format!("Executor '{}' cannot run here: {why}", manifest.id);
@@ -164,7 +215,7 @@ impl Attempt<'_> {
             Some(gate) => gate.acquire().await.ok(),
             None => None,
         };
-        self.call(executor.as_ref(), inputs).await
+        self.call(executor, inputs).await
     }
 
     async fn call(&self, executor: &dyn Executor, inputs: Map<String, Value>) -> Ended {

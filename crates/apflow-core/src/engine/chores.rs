@@ -5,7 +5,11 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::broadcast::error::RecvError, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{Inner, turn, watch};
+use super::{
+    Inner,
+    hooks::{self, Tree},
+    turn, watch,
+};
 use crate::{
     store::{EventKind, Signal, StoreError},
     task::Outcome,
@@ -53,6 +57,10 @@ pub(super) async fn forget_keys(engine: Arc<Inner>, stop: CancellationToken) {
 
 /// Calls the tree hooks for every run that begins or ends, until told to stop; then for the rest.
 pub(super) async fn tell_hooks(engine: Arc<Inner>, stop: CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => return,
+        () = engine.hooks.any() => {}
+    }
     let mut signals = engine.store.signals();
     let mut cursor = None;
     loop {
@@ -96,18 +104,16 @@ async fn tell_news(engine: &Inner, cursor: &mut Option<i64>) -> Result<(), Store
         after = last.seq;
         *cursor = Some(after);
         for event in &events {
-            for hook in &engine.hooks {
-                match event.kind {
-                    EventKind::RunStarted => hook.tree_started(&event.tree).await,
-                    EventKind::RunFinished => {
-                        let word = event.detail.get("outcome").and_then(serde_json::Value::as_str);
-                        if let Some(outcome) = word.and_then(Outcome::parse) {
-                            hook.tree_finished(&event.tree, outcome).await;
-                        }
-                    }
-                    _ => {}
+            let what = match event.kind {
+                EventKind::RunStarted => Tree::Started,
+                EventKind::RunFinished => {
+                    let word = event.detail.get("outcome").and_then(serde_json::Value::as_str);
+                    let Some(outcome) = word.and_then(Outcome::parse) else { continue };
+                    Tree::Finished(outcome)
                 }
-            }
+                _ => continue,
+            };
+            hooks::tell(&engine.hooks.now(), &event.tree, what).await;
         }
     }
 }

@@ -4,7 +4,9 @@ mod attempt;
 mod callbacks;
 mod chores;
 mod config;
+mod demo;
 mod held;
+mod hooks;
 mod output;
 mod retry;
 mod scheduler;
@@ -32,8 +34,8 @@ pub use worker::{Drained, Worker};
 use crate::{
     code::Code,
     courier::{Courier, NotCallable, Target},
-    derive::{Derive, Derived},
-    hook::Hook,
+    derive::{Derive, Derived, Mode},
+    hook::{self, Hook},
     id::{Ids, NodeId, TaskId, TreeId},
     observe::{Observer, Seen},
     problem::Problems,
@@ -70,7 +72,7 @@ struct Inner {
     schemas: Schemas,
     config: EngineConfig,
     limits: Limits,
-    hooks: Vec<Arc<dyn Hook>>,
+    hooks: hooks::Hooks,
     observers: Vec<Arc<dyn Observer>>,
     running: AtomicUsize,
     courier: Option<Arc<dyn Courier>>,
@@ -124,9 +126,14 @@ impl EngineBuilder {
     }
 
     /// Adds code that runs around tasks and trees.
-    pub fn hook(mut self, hook: Arc<dyn Hook>) -> Self {
-        self.inner.hooks.push(hook);
+    pub fn hook(self, hook: Arc<dyn Hook>) -> Self {
+        self.inner.hooks.add(hook);
         self
+    }
+
+    /// Adds code that runs around one executor only; of the hook nothing else is called.
+    pub fn executor_hook(self, executor: impl Into<String>, hook: Arc<dyn Hook>) -> Self {
+        self.hook(hook::around_executor(executor, hook))
     }
 
     /// Adds something that watches.
@@ -177,7 +184,7 @@ impl Engine {
             gates: HashMap::new(),
             config: EngineConfig::default(),
             limits: Limits::default(),
-            hooks: Vec::new(),
+            hooks: hooks::Hooks::default(),
             observers: Vec::new(),
             running: AtomicUsize::new(0),
             courier: None,
@@ -195,7 +202,22 @@ impl Engine {
         if calls {
             self.inner.called.notify_one();
         }
+        if !inserted.replayed {
+            self.tell_created(&inserted.trees).await;
+        }
         Ok(inserted)
+    }
+
+    /// Adds code that runs around tasks and trees, from the next attempt on.
+    pub fn add_hook(&self, hook: Arc<dyn Hook>) {
+        self.inner.hooks.add(hook);
+    }
+
+    async fn tell_created(&self, trees: &[TreeId]) {
+        let hooks = self.inner.hooks.now();
+        for tree in trees {
+            hooks::tell(&hooks, tree, hooks::Tree::Created).await;
+        }
     }
 
     /// Begins a run of what is stored.
@@ -261,7 +283,12 @@ impl Engine {
     /// What is made may be as large as what is submitted, whatever the wish says of it.
     pub async fn derive(&self, wish: Derive) -> Result<Derived, StoreError> {
         let wish = Derive { limits: self.inner.limits, ..wish };
-        self.inner.store.derive(wish, Arc::clone(&self.inner.ids)).await
+        let stores = !wish.preview && wish.mode != Mode::Archive;
+        let derived = self.inner.store.derive(wish, Arc::clone(&self.inner.ids)).await?;
+        if stores && !derived.inserted.replayed {
+            self.tell_created(&derived.inserted.trees).await;
+        }
+        Ok(derived)
     }
 
     /// Cancels tasks with what hangs under them and what requires them.
@@ -306,6 +333,11 @@ impl Engine {
     /// The store, for those who outlive a borrow.
     pub(crate) fn store_handle(&self) -> Arc<dyn Store> {
         Arc::clone(&self.inner.store)
+    }
+
+    /// Who makes up new ids.
+    pub(crate) fn ids(&self) -> &dyn Ids {
+        self.inner.ids.as_ref()
     }
 
     /// The executors.

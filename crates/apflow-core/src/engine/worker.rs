@@ -223,17 +223,14 @@ impl Loop {
             grace = order(&mut self.orders) => self.drain_within(grace),
         }
         let hooks_end = CancellationToken::new();
-        let hooks = (!self.engine.hooks.is_empty())
-            .then(|| tokio::spawn(chores::tell_hooks(Arc::clone(&self.engine), hooks_end.clone())));
+        let hooks = tokio::spawn(chores::tell_hooks(Arc::clone(&self.engine), hooks_end.clone()));
         let chore = chores::forget_keys(Arc::clone(&self.engine), hooks_end.clone());
         // What it has not forgotten when the worker ends, the next one does.
         drop(tokio::spawn(chore));
         self.work().await;
         hooks_end.cancel();
-        if let Some(hooks) = hooks {
-            // A hook that hangs must not keep the process alive.
-            let _ = timeout(LAST_WORDS, hooks).await;
-        }
+        // A hook that hangs must not keep the process alive.
+        let _ = timeout(LAST_WORDS, hooks).await;
         self.engine.running.fetch_sub(self.attempts.len(), Ordering::Relaxed);
         self.drained.left += self.attempts.len() + self.outcomes.len() + self.sent.len();
         self.drained

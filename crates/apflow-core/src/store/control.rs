@@ -23,6 +23,8 @@ pub struct Start {
     pub reexecute: bool,
     /// Who wants to be told of the run.
     pub callback: Option<NewCallback>,
+    /// The run is a demonstration: executors are not called.
+    pub demo: bool,
 }
 
 /// How much of a tree to run.

@@ -21,6 +21,8 @@ pub struct Submission {
     pub idempotency: Option<Idempotency>,
     /// Who wants to be told of the run that begins.
     pub callback: Option<NewCallback>,
+    /// The run that begins is a demonstration: executors are not called.
+    pub demo: bool,
 }
 
 /// A tree to store.

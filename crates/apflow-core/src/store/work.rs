@@ -42,6 +42,8 @@ pub struct Claimed {
     pub run: u32,
     /// Which attempt this is, counted from 1.
     pub attempt: u32,
+    /// The run is a demonstration.
+    pub demo: bool,
     /// What the author said.
     pub definition: Arc<Definition>,
     /// Results of what it needs, in the order of its dependencies.

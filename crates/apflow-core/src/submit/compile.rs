@@ -72,8 +72,8 @@ pub fn compile(order: Order, ids: &dyn Ids, limits: &Limits) -> Result<Submissio
             }
         })
         .collect();
-    let Order { start, idempotency, callback, .. } = order;
-    Ok(Submission { trees, tasks, start, idempotency, callback })
+    let Order { start, idempotency, callback, demo, .. } = order;
+    Ok(Submission { trees, tasks, start, idempotency, callback, demo })
 }
 
 fn check_order(order: &Order, problems: &mut Vec<Problem>) {

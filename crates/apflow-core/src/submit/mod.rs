@@ -123,6 +123,8 @@ pub struct Order {
     pub user_id: Option<String>,
     /// Who wants to be told of the run that begins.
     pub callback: Option<NewCallback>,
+    /// The run that begins is a demonstration: executors are not called.
+    pub demo: bool,
 }
 
 /// How large a request may be.

@@ -15,7 +15,7 @@ use tokio::{
 const LINGER: Duration = Duration::from_millis(500);
 
 /// How a program came to its end.
-pub(super) enum End {
+pub(crate) enum End {
     /// By itself.
     Exited(ExitStatus),
     /// Its time was over.
@@ -25,15 +25,15 @@ pub(super) enum End {
 }
 
 /// The first bytes of a stream; the rest is read and forgotten, so that the writer is not held up.
-pub(super) struct Captured {
+pub(crate) struct Captured {
     kept: Vec<u8>,
     limit: usize,
     /// Something was left out.
-    pub(super) truncated: bool,
+    pub(crate) truncated: bool,
 }
 
 impl Captured {
-    pub(super) fn up_to(limit: usize) -> Self {
+    pub(crate) fn up_to(limit: usize) -> Self {
         Self { kept: Vec::new(), limit, truncated: false }
     }
 
@@ -44,19 +44,19 @@ impl Captured {
     }
 
     /// What was kept as text that any database can hold, trimmed.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.kept).trim().replace('\0', "\u{fffd}")
     }
 }
 
 /// What is to be known about the run of one program.
-pub(super) struct Run<'a> {
-    pub(super) input: Option<&'a str>,
-    pub(super) time: Duration,
+pub(crate) struct Run<'a> {
+    pub(crate) input: Option<&'a str>,
+    pub(crate) time: Duration,
     /// Between the request to end and the kill.
-    pub(super) grace: Duration,
+    pub(crate) grace: Duration,
     /// Says when the task is cancelled.
-    pub(super) context: &'a Context,
+    pub(crate) context: &'a Context,
 }
 
 /// Kills the group when it is dropped, whatever happens to the future that holds it.
@@ -98,7 +98,7 @@ impl Drop for Group {
 /// Runs `command` in a group of its own until it ends, its time is over or the task is cancelled.
 ///
 /// When this returns, or when its future is dropped, nothing of the group is left running.
-pub(super) async fn run(
+pub(crate) async fn run(
     mut command: Command,
     run: Run<'_>,
     started: impl FnOnce(Pid),

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use apflow_core::secret::Secret;
 use apflow_core::webhook::Network;
 use axum::http::{Extensions, HeaderMap};
 
@@ -10,12 +11,14 @@ use axum::http::{Extensions, HeaderMap};
 pub(super) struct Peer(pub(super) SocketAddr);
 
 /// Where a request came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Client {
     /// The address, as far as those we trust say it.
     pub(super) ip: Option<IpAddr>,
     /// It came from this machine, and nobody passed it on.
     pub(super) local: bool,
+    /// The key of a language model it brought; for this request only.
+    pub(super) llm_key: Option<Secret>,
 }
 
 /// Headers by which somebody says that he passes a request on.
@@ -27,8 +30,10 @@ const MOST_HOPS: usize = 32;
 /// Where a request came from: the other end of the connection, or, if that is a proxy we trust, the
 /// last address in `X-Forwarded-For` that is none.
 pub(super) fn client(proxies: &[Network], extensions: &Extensions, headers: &HeaderMap) -> Client {
+    let llm_key = headers.get("x-llm-api-key").and_then(|key| key.to_str().ok()).map(str::trim);
+    let llm_key = llm_key.filter(|key| !key.is_empty()).map(Secret::new);
     let Some(Peer(peer)) = extensions.get::<Peer>().copied() else {
-        return Client { ip: None, local: false };
+        return Client { ip: None, local: false, llm_key };
     };
     let trusted = |ip: IpAddr| proxies.iter().any(|proxy| proxy.contains(ip));
     let peer = peer.ip().to_canonical();
@@ -50,7 +55,7 @@ pub(super) fn client(proxies: &[Network], extensions: &Extensions, headers: &Hea
             }
         }
     }
-    Client { ip: Some(ip), local: direct && peer.is_loopback() }
+    Client { ip: Some(ip), local: direct && peer.is_loopback(), llm_key }
 }
 
 #[cfg(test)]
@@ -66,7 +71,7 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, value.parse().expect("a value"));
         }
-        let Client { ip, local } = client(&proxies, &extensions, &map);
+        let Client { ip, local, .. } = client(&proxies, &extensions, &map);
         (ip.expect("known").to_string(), local)
     }
 

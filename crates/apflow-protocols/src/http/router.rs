@@ -250,7 +250,9 @@ impl Asker<'_> {
             _ => Ok(()),
         };
         let outcome = match outcome {
-            Ok(()) => carry_out(self.app, &self.caller, Some(self.client), call, deadline).await,
+            Ok(()) => {
+                carry_out(self.app, &self.caller, Some(self.client.clone()), call, deadline).await
+            }
             Err(error) => Err(error),
         };
         if outcome.as_ref().is_err_and(|error| error.code == Code::Overloaded) {
@@ -279,8 +281,12 @@ pub(super) async fn carry_out(
     mut call: Call,
     deadline: Instant,
 ) -> Result<Reply, ApiError> {
-    if let (Call::WebhookTrigger(trigger), Some(client)) = (&mut call, client) {
-        (trigger.client_ip, trigger.local) = (client.ip, client.local);
+    match (&mut call, client) {
+        (Call::WebhookTrigger(trigger), Some(client)) => {
+            (trigger.client_ip, trigger.local) = (client.ip, client.local);
+        }
+        (Call::Generate(wish), Some(client)) => wish.key = client.llm_key,
+        _ => {}
     }
     let waits = awaits(&call);
     // The gateway ends that wait itself and can say which run goes on; this is only the outer bound.

@@ -90,6 +90,7 @@ pub async fn a_callback_of_a_second_run_tells_nothing_of_the_first(bed: &Bed) {
         scope: StartScope::Auto,
         reexecute: true,
         callback: Some(wish("c")),
+        demo: false,
     };
     let started = bed.store.start(start.clone()).await.expect("it runs again");
     let held = claim(bed).await;
@@ -102,6 +103,7 @@ pub async fn a_callback_of_a_second_run_tells_nothing_of_the_first(bed: &Bed) {
         scope: StartScope::Auto,
         reexecute: false,
         callback: Some(wish("d")),
+        demo: false,
     };
     assert_eq!(bed.store.start(idle).await.expect("nothing to do").tasks, 0);
     assert_eq!(bed.store.callbacks_of(&"tree-a".into()).await.expect("read").len(), 1);

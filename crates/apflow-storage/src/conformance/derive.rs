@@ -580,8 +580,13 @@ pub async fn a_link_and_a_new_run_of_its_original_do_not_meet(bed: &Bed) {
     bed.submit("root; a ^root").await;
     bed.run_all(&[]).await;
     for round in 0..10 {
-        let start =
-            Start { task: "root".into(), scope: StartScope::Auto, reexecute: true, callback: None };
+        let start = Start {
+            task: "root".into(),
+            scope: StartScope::Auto,
+            reexecute: true,
+            callback: None,
+            demo: false,
+        };
         let prefix = format!("r{round}");
         let (linked, started) =
             tokio::join!(make(bed, &prefix, wish(Mode::Link, "root")), bed.store.start(start),);

@@ -17,7 +17,13 @@ fn promise(key: &str, digest: &str) -> Idempotency {
 }
 
 fn start(task: &str) -> Start {
-    Start { task: task.into(), scope: StartScope::Auto, reexecute: true, callback: None }
+    Start {
+        task: task.into(),
+        scope: StartScope::Auto,
+        reexecute: true,
+        callback: None,
+        demo: false,
+    }
 }
 
 async fn once(bed: &Bed, task: &str, key: Idempotency) -> Result<Started, StoreError> {

@@ -27,6 +27,7 @@ pub mod access;
 pub mod callbacks;
 pub mod cancel;
 pub mod claim;
+pub mod demo;
 pub mod derive;
 pub mod failure;
 pub mod joins;
@@ -210,6 +211,9 @@ macro_rules! store_conformance {
                 journal::a_listener_is_told_what_came_of_a_task,
                 journal::a_run_happens_after_the_position_it_was_given,
 
+                demo::a_demonstration_stays_one_after_a_crash,
+                demo::the_run_after_a_demonstration_is_real,
+                demo::what_is_only_stored_is_no_demonstration,
                 callbacks::a_callback_begins_with_its_run,
                 callbacks::a_callback_of_a_second_run_tells_nothing_of_the_first,
                 callbacks::a_callback_is_held_by_one,
@@ -329,6 +333,7 @@ pub fn rules_that_are_missing(listed: &[&str]) -> Vec<&'static str> {
         include_str!("callbacks.rs"),
         include_str!("cancel.rs"),
         include_str!("claim.rs"),
+        include_str!("demo.rs"),
         include_str!("derive.rs"),
         include_str!("failure.rs"),
         include_str!("journal.rs"),

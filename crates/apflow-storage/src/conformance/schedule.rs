@@ -376,6 +376,7 @@ pub async fn a_run_begun_by_hand_counts_as_a_run_of_the_schedule(bed: &Bed) {
         scope: StartScope::Afresh,
         reexecute: false,
         callback: None,
+        demo: false,
     };
     let started = bed.store.start(by_hand.clone()).await.expect("it starts");
     assert_eq!(started.tasks, 2);

@@ -238,6 +238,7 @@ pub async fn of_many_starts_one_begins_the_run(bed: &Bed) {
             scope: StartScope::Auto,
             reexecute: false,
             callback: None,
+            demo: false,
         };
         async move { store.start(start).await }
     });

@@ -78,6 +78,7 @@ pub(super) fn claimed(row: &PgRow) -> Decoded<ClaimedRow> {
         deadline: row.try_get(3)?,
         definition: crate::rows::definition(&row.try_get::<String, _>(4)?),
         run: row.try_get(5)?,
+        demo: row.try_get(6)?,
     })
 }
 

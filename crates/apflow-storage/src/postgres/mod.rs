@@ -6,6 +6,7 @@ mod access;
 mod callbacks;
 mod connect;
 mod decode;
+mod demo;
 mod derive;
 mod encode;
 mod reads;

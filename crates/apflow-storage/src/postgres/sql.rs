@@ -92,6 +92,7 @@ statements! {
     LINKED_TASKS = "linked_tasks";
     UNFINISHED_ORIGINALS = "unfinished_originals";
     RUNNING_READERS = "running_readers";
+    MARK_DEMO = "mark_demo";
     IS_REFERENCED = "is_referenced";
     DELETE_REFERENCES = "delete_references";
     FORGET_KEYS = "forget_keys";

@@ -64,6 +64,8 @@ struct HotForest {
 struct HotTree {
     row: TreeRow,
     id: Arc<str>,
+    /// Which of its runs was a demonstration, if one was.
+    demo_run: Option<i64>,
 }
 
 /// What has to be read from the file before what is here is whole.
@@ -93,7 +95,7 @@ pub(super) struct Hot {
 /// The rows of a submission as they were read.
 pub(super) struct ReadForest {
     pub(super) forests: Vec<ForestRow>,
-    pub(super) trees: Vec<(TreeRow, String)>,
+    pub(super) trees: Vec<(TreeRow, String, Option<i64>)>,
     pub(super) tasks: Vec<HotTask>,
 }
 
@@ -152,8 +154,8 @@ impl Hot {
             let (trees, tasks) = (Vec::new(), Vec::new());
             self.forests.insert(row.seq, HotForest { row, trees, tasks });
         }
-        for (row, id) in read.trees {
-            self.add_tree(row, id.into());
+        for (row, id, demo_run) in read.trees {
+            self.add_tree(row, id.into(), demo_run);
         }
         for task in read.tasks {
             self.add_task(task);
@@ -168,11 +170,20 @@ impl Hot {
         }
     }
 
-    fn add_tree(&mut self, row: TreeRow, id: Arc<str>) {
+    fn add_tree(&mut self, row: TreeRow, id: Arc<str>, demo_run: Option<i64>) {
         let Some(forest) = self.forests.get_mut(&row.forest) else { return };
         forest.trees.push(row.seq);
         self.deadlines.extend(row.deadline.map(|at| (at, row.seq)));
-        self.trees.insert(row.seq, HotTree { row, id });
+        self.trees.insert(row.seq, HotTree { row, id, demo_run });
+    }
+
+    /// The runs these trees have begun are demonstrations.
+    pub(super) fn mark_demo(&mut self, trees: &[i64]) {
+        for seq in trees {
+            if let Some(tree) = self.trees.get_mut(seq) {
+                tree.demo_run = Some(tree.row.run);
+            }
+        }
     }
 
     fn add_task(&mut self, task: HotTask) {
@@ -252,6 +263,7 @@ impl Hot {
                 tree_id: tree.id.as_ref().to_owned(),
                 deadline: tree.row.deadline,
                 run: tree.row.run,
+                demo: tree.demo_run == Some(tree.row.run),
                 definition: task.definition.clone(),
             });
             for (need, kind) in &task.needs {
@@ -380,7 +392,7 @@ impl Hot {
                 started_at: row.started_at,
                 finished_at: None,
             };
-            self.add_tree(tree, row.id.as_str().into());
+            self.add_tree(tree, row.id.as_str().into(), None);
         }
         for row in insert.tasks.iter().filter(|row| moving.contains(&row.forest)) {
             self.add_task(HotTask {

@@ -3,6 +3,7 @@
 mod access;
 mod callbacks;
 mod decode;
+mod demo;
 mod derive;
 mod encode;
 mod hot;

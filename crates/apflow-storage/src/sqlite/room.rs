@@ -31,6 +31,7 @@ fn large(id: &str) -> Submission {
         start: true,
         idempotency: None,
         callback: None,
+        demo: false,
     }
 }
 

@@ -187,15 +187,16 @@ impl SqliteRows<'_> {
         let rows = self.fetch("reading trees", bind(sql::LOAD_FOREST_TREES)).await?;
         let trees = decode::all(&rows, decode::tree)?;
         let rows = self.fetch("reading tree ids", bind(sql::TREE_IDS)).await?;
-        let ids: HashMap<i64, String> =
-            decode::all(&rows, |row| Ok((row.try_get(0)?, row.try_get(1)?)))?.into_iter().collect();
+        let read = |row: &SqliteRow| Ok((row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?)));
+        let mut ids: HashMap<i64, (String, Option<i64>)> =
+            decode::all(&rows, read)?.into_iter().collect();
         let rows = self.fetch("reading tasks", bind(sql::LOAD_HOT)).await?;
         let tasks = decode::all(&rows, hot_task)?;
         let trees = trees
             .into_iter()
             .map(|row| {
-                let id = ids.get(&row.seq).cloned().unwrap_or_default();
-                (row, id)
+                let (id, demo_run) = ids.remove(&row.seq).unwrap_or_default();
+                (row, id, demo_run)
             })
             .collect();
         self.hot.unread = Unread::Some(HashSet::new());
@@ -645,5 +646,6 @@ fn claimed(row: &SqliteRow) -> Result<ClaimedRow, sqlx::Error> {
         deadline: row.try_get(3)?,
         definition: crate::rows::definition(&row.try_get::<String, _>(4)?),
         run: row.try_get(5)?,
+        demo: row.try_get(6)?,
     })
 }

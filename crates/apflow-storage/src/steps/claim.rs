@@ -81,6 +81,7 @@ fn describe(
         lease,
         run: u32::try_from(row.run).unwrap_or(u32::MAX),
         attempt,
+        demo: row.demo,
         definition,
         needs: needs.get(&row.seq).cloned().unwrap_or_default(),
         tree_deadline: row.deadline.map(Timestamp),

@@ -79,6 +79,9 @@ pub(crate) async fn start<R: Rows + ?Sized>(
     };
     let now = work.now;
     let effects = work.finish_with(rows).await?;
+    if start.demo && !begun.trees.is_empty() {
+        rows.mark_demo(&begun.trees).await?;
+    }
     if let Some(promise) = promise {
         let row = NewKeyRow {
             owner: promise.owner.clone(),

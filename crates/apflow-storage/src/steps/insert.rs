@@ -36,6 +36,7 @@ pub(crate) async fn insert<R: Rows + ?Sized>(
 
     let mut insert = Insert { now, ..Insert::default() };
     let mut callbacks: Vec<NewCallbackRow> = Vec::new();
+    let mut demos: Vec<i64> = Vec::new();
     let mut work = Working::new(now);
     let mut answers = Vec::with_capacity(submissions.len());
     let mut keys: Vec<(String, String, String, String)> = Vec::new();
@@ -66,6 +67,9 @@ pub(crate) async fn insert<R: Rows + ?Sized>(
         taken_tasks.extend(tasks.map(str::to_owned));
         taken_trees.extend(trees.map(str::to_owned));
         let inserted = add(&mut insert, &mut work, submission, &places);
+        if submission.start && submission.demo {
+            demos.extend(submission.trees.iter().map(|tree| places[tree.root]));
+        }
         if let Some(wish) = submission.callback.as_ref().filter(|_| submission.start) {
             // Nothing ever happened in a new tree.
             let of_tree = |tree: &NewTree| NewCallbackRow::of(wish, places[tree.root], 0);
@@ -86,6 +90,9 @@ pub(crate) async fn insert<R: Rows + ?Sized>(
     }
     if !insert.tasks.is_empty() {
         rows.insert(&insert).await?;
+    }
+    if !demos.is_empty() {
+        rows.mark_demo(&demos).await?;
     }
     if !callbacks.is_empty() {
         rows.add_callbacks(&callbacks, now).await?;

@@ -131,6 +131,7 @@ impl PlannedTree {
             }),
             user_id: None,
             callback: None,
+            demo: false,
         }
     }
 }

@@ -142,6 +142,8 @@ impl Trial {
                 start: false,
                 idempotency: None,
                 user_id: None,
+                callback: None,
+                demo: false,
             };
             let engine = app.engine().clone();
             storing.spawn(async move { engine.submit(order).await.map(drop) });

@@ -1,6 +1,6 @@
 //! Which operation a call is, and so what sort of thing it does.
 
-use super::Call;
+use super::{Call, LlmKeyWish};
 use crate::api::{Action, Operation};
 
 impl Call {
@@ -16,6 +16,12 @@ impl Call {
             Self::Count(_) => "tasks.count",
             Self::Execute(_) => "tasks.execute",
             Self::Cancel(_) => "tasks.cancel",
+            Self::Generate(_) => "tasks.generate",
+            Self::LlmKey(key) => match key.wish {
+                LlmKeyWish::Get => "config.llm_key.get",
+                LlmKeyWish::Set(_) => "config.llm_key.set",
+                LlmKeyWish::Delete => "config.llm_key.delete",
+            },
             Self::Update(_) => "tasks.update",
             Self::Delete(_) => "tasks.delete",
             Self::RunningList(_) => "tasks.running.list",

@@ -7,6 +7,7 @@ mod action;
 mod author;
 mod callback;
 mod derive;
+mod generate;
 mod monitor;
 mod query;
 mod run;
@@ -19,6 +20,7 @@ pub use self::{
     author::{Create, Update},
     callback::CallbackWish,
     derive::CloneTasks,
+    generate::{Generate, LlmKey, LlmKeyWish},
     monitor::RunningList,
     query::{Children, Count, List},
     run::{Cancel, Execute, ExecuteWhat},
@@ -33,7 +35,7 @@ use self::{
     query::{children, count, list},
     run::{cancel, execute},
 };
-pub(super) use self::{query::status_word, run::MAX_REASON};
+pub(super) use self::{generate::MAX_REQUIREMENT, query::status_word, run::MAX_REASON};
 use super::{ApiError, params::Params};
 use crate::{code::Code, id::TaskId, webhook::Trigger};
 
@@ -58,6 +60,10 @@ pub enum Call {
     Cancel(Cancel),
     /// Make new tasks from stored ones, or archive them.
     Derive(Box<CloneTasks>),
+    /// Make up tasks from a requirement in plain words.
+    Generate(Box<Generate>),
+    /// Look after the key of a language model.
+    LlmKey(Box<LlmKey>),
     /// Change a task.
     Update(Update),
     /// Delete a task and everything below it.
@@ -119,6 +125,10 @@ impl Call {
             "tasks.running.cancel" => cancel("tasks.running.cancel", params),
             "tasks.clone" => clone(params),
             "tasks.copy" => copy(params),
+            "tasks.generate" => generate::generate(params),
+            "config.llm_key.get" => generate::key("config.llm_key.get", params),
+            "config.llm_key.set" => generate::key("config.llm_key.set", params),
+            "config.llm_key.delete" => generate::key("config.llm_key.delete", params),
             "tasks.update" => update(params),
             "tasks.delete" => {
                 one_task("tasks.delete", params, (ID, "Task ID is required"), Self::Delete)
@@ -241,12 +251,11 @@ mod tests {
     }
 
     #[test]
-    fn an_execution_waits_unless_told_otherwise_and_refuses_what_it_cannot_do() {
+    fn an_execution_waits_unless_told_otherwise_and_may_be_a_demonstration() {
         let call = read("tasks.execute", json!({"task_id": "a", "webhook_config": {}}));
         assert!(matches!(call, Call::Execute(Execute { wait: true, reexecute: false, .. })));
-        let params = json!({"task_id": "a", "use_demo": true});
-        let error = Call::read("tasks.execute", params).expect_err("not supported");
-        assert!(error.detail.contains("does not support"), "{error}");
+        let call = read("tasks.execute", json!({"task_id": "a", "use_demo": true}));
+        assert!(matches!(call, Call::Execute(Execute { demo: true, .. })));
         let params = json!({"task_id": "a", "webhook_config": {"url": "https://a.example"}});
         let Call::Execute(execute) = read("tasks.execute", params) else { panic!("an execute") };
         assert!(!execute.wait && execute.callback.is_some());

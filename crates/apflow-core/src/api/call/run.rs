@@ -9,7 +9,6 @@ use super::{
 };
 use crate::{
     api::{ApiError, params::Params},
-    code::Code,
     id::TaskId,
 };
 
@@ -29,6 +28,8 @@ pub struct Execute {
     pub streaming: bool,
     /// Where to tell of the run.
     pub callback: Option<CallbackWish>,
+    /// Call no executor; every result is a demonstration.
+    pub demo: bool,
 }
 
 /// A stored task, or new ones.
@@ -59,9 +60,7 @@ pub struct Cancel {
 pub(super) fn execute(params: Value) -> Result<Read, ApiError> {
     let mut params = Params::new("tasks.execute", params)?;
     let streaming = params.flag("use_streaming", false)?;
-    if params.flag("use_demo", false)? {
-        return Err(unsupported("use_demo"));
-    }
+    let demo = params.flag("use_demo", false)?;
     let callback = match params.object("webhook_config")? {
         // An empty one means none, as it did in Python.
         Some(config) if !config.is_empty() => Some(callback::read(config)?),
@@ -80,15 +79,8 @@ pub(super) fn execute(params: Value) -> Result<Read, ApiError> {
             return Err(ApiError::missing("task_id", "a task id, or `tasks`", missing));
         }
     };
-    let execute = Execute { what, wait, reexecute, streaming, callback };
+    let execute = Execute { what, wait, reexecute, streaming, callback, demo };
     Ok(Read { call: Call::Execute(execute), warnings: params.warnings() })
-}
-
-/// A wish that would change what the caller sees cannot be ignored with a warning.
-pub(super) fn unsupported(name: &str) -> ApiError {
-    let detail = format!("this server does not support `{name}`; nothing was run");
-    ApiError::refused(Code::InvalidParams, name, detail)
-        .hint("send `wait: false` and ask with tasks.get")
 }
 
 pub(super) fn cancel(method: &'static str, params: Value) -> Result<Read, ApiError> {

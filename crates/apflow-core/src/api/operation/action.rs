@@ -37,6 +37,11 @@ pub(super) static OPERATIONS: &[Operation] = &[
                     false,
                     or_null(flag("Answer with the events of the run.", false)),
                 ),
+                (
+                    "use_demo",
+                    false,
+                    or_null(flag("Call no executor and show what might be.", false)),
+                ),
                 ("webhook_config", false, or_null(callback())),
                 ("options", false, or_null(options())),
                 (

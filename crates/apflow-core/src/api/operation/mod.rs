@@ -4,6 +4,7 @@
 
 mod action;
 mod crud;
+mod generate;
 mod monitoring;
 mod query;
 pub mod route;
@@ -131,12 +132,14 @@ const DESTROYS: Annotations = Annotations { destructive: true, ..REPLACES };
 /// The shelves in the order v1 lists them, each in the order of v1.
 static SHELVES: &[&[Operation]] = &[
     action::OPERATIONS,
+    generate::TASKS,
     crud::OPERATIONS,
     query::OPERATIONS,
     monitoring::OPERATIONS,
     scheduling::OPERATIONS,
     webhook::OPERATIONS,
     system::OPERATIONS,
+    generate::KEYS,
 ];
 
 /// Every operation; those of v1 first and in its order.
@@ -220,7 +223,8 @@ mod tests {
             for name in schema["properties"].as_object().expect("an object").keys() {
                 // `updates` stands in place of the flat fields, `tasks` of `task_id`.
                 let mut params = json!({
-                    "task_id": "a", "name": "n",
+                    "task_id": "a", "name": "n", "requirement": "r", "provider": "p",
+                    "api_key": "k",
                     "from": "2026-11-20T00:00:00Z", "to": "2026-11-21T00:00:00Z",
                 });
                 if ["tasks.create", "tasks.execute"].contains(&operation.id) {
@@ -250,7 +254,7 @@ mod tests {
             document["categories"],
             json!(["agent_action", "crud", "query", "monitoring", "scheduling"])
         );
-        assert_eq!(document["total"], 22);
+        assert_eq!(document["total"], 23);
         let first = &document["methods"]["agent_action"][0];
         assert_eq!(first["method"], "tasks.execute");
         for key in ["name", "description", "category", "tags", "input_schema", "examples"] {

@@ -20,7 +20,7 @@ pub(crate) async fn create(
     caller: &Caller,
     create: Create,
 ) -> Result<Reply, ApiError> {
-    let (inserted, warnings) = submit(gateway, caller, create, false, None, None).await?;
+    let (inserted, warnings) = submit(gateway, caller, create).await?;
     let mut tasks = Vec::new();
     for root in &inserted.roots {
         tasks.extend(gateway.backend.trees().subtree(root).await?);
@@ -28,27 +28,49 @@ pub(crate) async fn create(
     Ok(Reply::Created { tasks, warnings })
 }
 
-/// Stores new tasks, and starts them in the same transaction if `start`.
+/// Stores new tasks.
 pub(super) async fn submit(
     gateway: &Gateway,
     caller: &Caller,
     create: Create,
-    start: bool,
-    callback: Option<NewCallback>,
-    callback_url: Option<&str>,
 ) -> Result<(Inserted, Vec<String>), ApiError> {
     let Create { tasks, options, idempotency_key } = create;
     owned_by(caller, &tasks)?;
     let idempotency = idempotency_key.map(|key| {
-        let mut request = json!({ "tasks": tasks, "options": options, "start": start });
+        let request = json!({ "tasks": tasks, "options": options, "start": false });
+        promise(caller, key, &request)
+    });
+    let user_id = caller.user_id.clone();
+    let (start, callback, demo) = (false, None, false);
+    let wish = Submit { tasks, options, start, idempotency, user_id, callback, demo };
+    gateway.backend.submit(wish).await
+}
+
+/// Stores new tasks and begins to run them in the same transaction.
+pub(super) async fn run(
+    gateway: &Gateway,
+    caller: &Caller,
+    create: Create,
+    callback: Option<NewCallback>,
+    callback_url: Option<&str>,
+    demo: bool,
+) -> Result<(Inserted, Vec<String>), ApiError> {
+    let Create { tasks, options, idempotency_key } = create;
+    owned_by(caller, &tasks)?;
+    let idempotency = idempotency_key.map(|key| {
+        let mut request = json!({ "tasks": tasks, "options": options, "start": true });
         // Its headers may be secrets, and its id is made up each time.
         if let Some(url) = callback_url {
             request["callback"] = json!(url);
         }
+        if demo {
+            request["demo"] = json!(true);
+        }
         promise(caller, key, &request)
     });
     let user_id = caller.user_id.clone();
-    gateway.backend.submit(Submit { tasks, options, start, idempotency, user_id, callback }).await
+    let wish = Submit { tasks, options, start: true, idempotency, user_id, callback, demo };
+    gateway.backend.submit(wish).await
 }
 
 /// A caller's key for a request that says `body`.

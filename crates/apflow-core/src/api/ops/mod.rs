@@ -3,6 +3,7 @@
 pub(super) mod author;
 pub(super) mod derive;
 pub(super) mod events;
+pub(super) mod generate;
 pub(super) mod monitor;
 pub(super) mod read;
 pub(super) mod run;

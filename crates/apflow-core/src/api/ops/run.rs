@@ -29,12 +29,14 @@ pub(crate) async fn execute(
     };
     let begun = match execute.what {
         ExecuteWhat::Stored { task, idempotency_key } => {
-            let wish = Wish { reexecute: execute.reexecute, idempotency_key };
+            let (reexecute, demo) = (execute.reexecute, execute.demo);
+            let wish = Wish { reexecute, demo, idempotency_key };
             stored(gateway, caller, task, wish, callback, shown.as_deref()).await
         }
         ExecuteWhat::New(create) => {
             let (inserted, warnings) =
-                author::submit(gateway, caller, create, true, callback, shown.as_deref()).await?;
+                author::run(gateway, caller, create, callback, shown.as_deref(), execute.demo)
+                    .await?;
             let Some(root) = inserted.roots.first().cloned() else {
                 return Err(ApiError::new(Code::Internal, "nothing was stored"));
             };
@@ -68,6 +70,7 @@ pub(crate) async fn execute(
 /// How a stored task is to be run.
 struct Wish {
     reexecute: bool,
+    demo: bool,
     idempotency_key: Option<String>,
 }
 
@@ -92,14 +95,17 @@ async fn stored(
     callback: Option<NewCallback>,
     callback_url: Option<&str>,
 ) -> Result<Executed, NotBegun> {
-    let Wish { reexecute, idempotency_key } = wish;
+    let Wish { reexecute, demo, idempotency_key } = wish;
     let record = gateway.existing(caller, &task).await?;
-    let start = Start { task: task.clone(), scope: StartScope::Auto, reexecute, callback };
+    let start = Start { task: task.clone(), scope: StartScope::Auto, reexecute, callback, demo };
     let started = match idempotency_key {
         None => gateway.backend.start(start).await,
         Some(key) => {
             // Whether somebody waits for it makes it no other request.
             let mut body = json!({ "execute": task, "reexecute": reexecute });
+            if demo {
+                body["demo"] = json!(true);
+            }
             if let Some(url) = callback_url {
                 body["callback"] = json!(url);
             }

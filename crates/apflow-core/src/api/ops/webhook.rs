@@ -21,8 +21,13 @@ pub(crate) async fn trigger(
         return Ok(refused(task, Reason::NotFound));
     }
     // What completed runs again: each trigger stands for something new outside.
-    let start =
-        Start { task: task.clone(), scope: StartScope::Auto, reexecute: true, callback: None };
+    let start = Start {
+        task: task.clone(),
+        scope: StartScope::Auto,
+        reexecute: true,
+        callback: None,
+        demo: false,
+    };
     let started = match gateway.backend.start(start).await {
         Ok(started) => started,
         Err(StoreError::AlreadyRunning { .. } | StoreError::Refused { .. }) => {

@@ -79,6 +79,7 @@ pub(super) fn begin(rows: &mut Rows, start: &Start) -> Result<Started, StoreErro
     let started = trees.iter().map(|tree| rows.trees[*tree].record.id.clone()).collect();
     for tree in trees {
         rows.begin_run(tree);
+        rows.trees[tree].demo = start.demo;
         rows.add_callback(start.callback.as_ref(), tree, after);
     }
     for node in resets {

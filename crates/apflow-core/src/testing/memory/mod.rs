@@ -243,7 +243,7 @@ fn summary(rows: &Rows, tree: usize) -> RunSummary {
 }
 
 fn insert(rows: &mut Rows, submission: Submission) -> Result<Inserted, StoreError> {
-    let Submission { trees, tasks, start, idempotency, callback } = submission;
+    let Submission { trees, tasks, start, idempotency, callback, demo } = submission;
     if let Some(Answer::Stored(inserted)) = rows.replay(idempotency.as_ref())? {
         return Ok(Inserted { replayed: true, ..inserted });
     }
@@ -261,6 +261,7 @@ fn insert(rows: &mut Rows, submission: Submission) -> Result<Inserted, StoreErro
         rows.trees.push(TreeRow {
             record: TreeRecord { seq: rows::seq(first_tree + index), id, root, user_id, options },
             run: 0,
+            demo: false,
             open: false,
             outcome: None,
             started_at: None,
@@ -286,6 +287,7 @@ fn insert(rows: &mut Rows, submission: Submission) -> Result<Inserted, StoreErro
         let position = rows.position();
         for tree in first_tree..rows.trees.len() {
             rows.begin_run(tree);
+            rows.trees[tree].demo = demo;
             rows.add_callback(callback.as_ref(), tree, position);
         }
         for (index, waiting_for) in counts.into_iter().enumerate() {
@@ -399,6 +401,7 @@ fn claimed_row(rows: &Rows, at: usize) -> Option<Claimed> {
         lease: row.task.token,
         run: tree.run,
         attempt: row.task.attempts,
+        demo: tree.demo,
         definition: Arc::clone(&row.definition),
         needs: row.definition.dependencies.iter().filter_map(|entry| need(&entry.id)).collect(),
         tree_deadline: tree.deadline,

@@ -41,6 +41,8 @@ pub(super) struct TaskRow {
 pub(super) struct TreeRow {
     pub(super) record: TreeRecord,
     pub(super) run: u32,
+    /// This run is a demonstration.
+    pub(super) demo: bool,
     pub(super) open: bool,
     pub(super) outcome: Option<Outcome>,
     pub(super) started_at: Option<Timestamp>,
@@ -365,6 +367,7 @@ impl Rows {
         let row = &mut self.trees[tree];
         row.run += 1;
         row.open = true;
+        row.demo = false;
         row.outcome = None;
         row.started_at = Some(now);
         row.finished_at = None;

@@ -190,6 +190,7 @@ fn fire_one(rows: &mut Rows, at: usize, fired: &mut Fired) {
             scope: StartScope::Afresh,
             reexecute: true,
             callback: None,
+            demo: false,
         };
         // Nothing of the submission moves.
         let begun = control::begin(rows, &start);
