@@ -234,6 +234,7 @@ async fn growth(report: &mut Report, dir: &Path, size: Size) -> Result<()> {
         idempotency: None,
         user_id: None,
         callback: None,
+        demo: false,
     };
     app.engine().submit(order).await?;
     tokio::time::sleep(Duration::from_millis(500)).await;
