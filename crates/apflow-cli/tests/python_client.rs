@@ -411,13 +411,14 @@ fn what_it_never_sends_to_any_server_leaves_the_server_alone() {
     server.stop().exits(0);
 }
 
-/// The guide's commands of one section, as they stand there.
-fn of_the_guide(heading: &str) -> String {
+/// What one section of the guide has in this language, as it stands there.
+fn of_the_guide(heading: &str, language: &str) -> String {
     let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guides/from-python.md");
     let guide = fs::read_to_string(guide).expect("the guide");
     let (_, section) = guide.split_once(&format!("\n## {heading}\n")).expect("the section");
     let section = section.split("\n## ").next().unwrap_or_default();
-    let blocks = section.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let fence = format!("```{language}\n");
+    let blocks = section.split(&fence).skip(1).filter_map(|rest| rest.split("```").next());
     let commands: String = blocks.collect();
     assert_ne!(commands, "", "{heading}");
     commands
@@ -441,13 +442,18 @@ fn the_commands_of_the_guide_move_the_tasks_and_point_the_client_here() {
     client.env = vec![("APFLOW_BASE_URL", "http://127.0.0.1:1".to_owned())];
     let venv = python().parent().and_then(Path::parent).expect("an environment").to_owned();
     std::os::unix::fs::symlink(venv, place.path(".venv")).expect("a link");
-    let old = tree("top", "low").to_string();
-    client.fed(&["tasks", "create", "--stdin"], &old).exits(0);
+    let mut old = tree("top", "low");
+    for task in old.as_array_mut().expect("a list") {
+        task["user_id"] = json!("u1");
+    }
+    old[1]["schedule_type"] = json!("daily");
+    old[1]["schedule_expression"] = json!("03:00");
+    client.fed(&["tasks", "create", "--stdin"], &old.to_string()).exits(0);
     client.run(&["tasks", "update", "low", "--result", "{\"cores\": 4}"]).exits(0);
-    follow(&place, &client, &of_the_guide("Take the tasks along")).exits(0);
+    follow(&place, &client, &of_the_guide("Take the tasks along", "sh")).exits(0);
     let server = serve(&place);
     client.env.clear();
-    let point = of_the_guide("Point the Python client here");
+    let point = of_the_guide("Point the Python client here", "sh");
     let point = point.replace("127.0.0.1:8000", &server.address);
     let said = follow(&place, &client, &point).exits(0);
     assert!(said.out.contains("\"pending\": 2"), "{}", said.out);
@@ -455,10 +461,46 @@ fn the_commands_of_the_guide_move_the_tasks_and_point_the_client_here() {
     let mut found = ids(&list);
     found.sort_unstable();
     assert_eq!(found, ["low", "top"]);
-    assert!(truth(&place, &server, "tasks.get", &json!({"task_id": "low"}))["result"].is_null());
+    let low = truth(&place, &server, "tasks.get", &json!({"task_id": "low"}));
+    assert_eq!((&low["user_id"], &low["parent_id"]), (&json!("u1"), &json!("top")));
+    assert_eq!(low["schedule_expression"], "03:00");
+    assert!(low["result"].is_null(), "what had happened stays behind");
     let ran = truth(&place, &server, "tasks.execute", &json!({"task_id": "top"}));
     assert_eq!(ran["outcome"], "completed");
     server.stop().exits(0);
+}
+
+#[test]
+fn the_script_of_the_guide_takes_the_tasks_of_the_second_version_along() {
+    let place = Place::new();
+    let make = r#"
+import sqlite3
+rows = [
+    ("top", None, "completed", 1, "[]", "{}", None, '{"method": "aggregate_results_executor"}', None, 0),
+    ("low", "top", "failed", 0, None, '{"resource": "cpu"}', '{"executor_id": "system_info_executor"}',
+     None, "daily", 1),
+]
+database = sqlite3.connect("apflow.db")
+database.execute("""CREATE TABLE apflow_tasks (id TEXT, parent_id TEXT, status TEXT, priority INTEGER,
+    dependencies JSON, inputs JSON, params JSON, schemas JSON, schedule_type TEXT,
+    schedule_enabled BOOLEAN, name TEXT DEFAULT 'n', schedule_expression TEXT DEFAULT '03:00',
+    created_at TEXT DEFAULT CURRENT_TIMESTAMP)""")
+columns = "id, parent_id, status, priority, dependencies, inputs, params, schemas, schedule_type, schedule_enabled"
+database.executemany(f"INSERT INTO apflow_tasks ({columns}) VALUES (?,?,?,?,?,?,?,?,?,?)", rows)
+database.commit()
+"#;
+    let guide = of_the_guide("From v2", "python");
+    let run = |script: &str| {
+        let mut command = Command::new(python());
+        let output = command.args(["-c", script]).current_dir(place.path("")).output();
+        Said::of(&output.expect("python starts")).exits(0).out
+    };
+    run(make);
+    place.fed(&["tasks", "create", "-f", "-"], &run(&guide)).exits(0);
+    let low = place.apflow(&["tasks", "get", "low", "-o", "json"]).exits(0).json();
+    assert_eq!((&low["parent_id"], &low["status"]), (&json!("top"), &json!("pending")));
+    assert_eq!((&low["priority"], &low["inputs"]["resource"]), (&json!(0), &json!("cpu")));
+    assert_eq!((&low["schedule_enabled"], &low["schedule_type"]), (&json!(true), &json!("daily")));
 }
 
 #[test]
