@@ -351,6 +351,24 @@ impl TreeStore for Fake {
         Ok(found)
     }
 
+    async fn ids_like(
+        &self,
+        beginning: &str,
+        user_id: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<TaskId>, StoreError> {
+        let records = self.lock();
+        let mut ids: Vec<TaskId> = records
+            .iter()
+            .filter(|it| it.id.as_str().starts_with(beginning))
+            .filter(|it| user_id.is_none() || it.definition.user_id.as_deref() == user_id)
+            .map(|it| it.id.clone())
+            .collect();
+        ids.sort();
+        ids.truncate(limit as usize);
+        Ok(ids)
+    }
+
     async fn count(&self, filter: &TaskFilter) -> Result<Counts, StoreError> {
         let mut counts = Counts::default();
         for record in self.lock().iter().filter(|record| passes(filter, record)) {

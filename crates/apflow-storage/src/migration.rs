@@ -5,11 +5,14 @@ use apflow_core::store::StoreError;
 /// The migrations of one database: version, name, statements.
 macro_rules! list {
     ($database:literal) => {{
-        const LIST: &[(i64, &str, &str)] = &[(
-            1,
-            "tasks",
-            include_str!(concat!("../../migrations/", $database, "/0001_tasks.sql")),
-        )];
+        const LIST: &[(i64, &str, &str)] = &[
+            (1, "tasks", include_str!(concat!("../../migrations/", $database, "/0001_tasks.sql"))),
+            (
+                7,
+                "id_order",
+                include_str!(concat!("../../migrations/", $database, "/0007_id_order.sql")),
+            ),
+        ];
         LIST
     }};
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use apflow_core::{
-    id::{TaskId, TreeId},
+    id::{TaskId, TreeId, after_all_like},
     store::{
         Cancel, CancelAnswer, Claim, ControlStore, Counts, EventKind, Inserted, JournalStore,
         NeedKind, Page, Patch, Refusal, Renewal, Settled, Settlement, Signal, Start, Started,
@@ -149,6 +149,17 @@ impl<R: Reads> TreeStore for Database<R> {
             }
             _ => records(self.reads.list(filter, page).await?),
         }
+    }
+
+    async fn ids_like(
+        &self,
+        beginning: &str,
+        user_id: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<TaskId>, StoreError> {
+        let Some(below) = after_all_like(beginning) else { return Ok(Vec::new()) };
+        let found = self.reads.ids_in_range(beginning, &below, user_id, limit).await?;
+        Ok(found.into_iter().map(TaskId::new).collect())
     }
 
     async fn count(&self, filter: &TaskFilter) -> Result<Counts, StoreError> {

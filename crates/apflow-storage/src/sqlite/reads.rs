@@ -119,6 +119,22 @@ impl Reads for SqliteReads {
         self.records(statement).await
     }
 
+    async fn ids_in_range(
+        &self,
+        from: &str,
+        below: &str,
+        user_id: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<String>, StoreError> {
+        let statement = sqlx::query(sql::IDS_IN_RANGE)
+            .bind(from.to_owned())
+            .bind(below.to_owned())
+            .bind(user_id.map(str::to_owned))
+            .bind(i64::from(limit));
+        let rows = self.fetch("looking for ids", statement).await?;
+        decode::all(&rows, |row| row.try_get(0))
+    }
+
     async fn count(&self, filter: &TaskFilter) -> Result<Vec<(String, i64)>, StoreError> {
         let rows = self.fetch("counting tasks", filtered(sql::COUNT_TASKS, filter)?).await?;
         decode::all(&rows, |row| Ok((row.try_get(0)?, row.try_get(1)?)))

@@ -55,6 +55,13 @@ pub(super) static OPERATIONS: &[Operation] = &[
                 ("status", false, status()),
                 ("user_id", false, text("Only this owner's.")),
                 ("root_only", false, flag("Only tasks without a parent.", true)),
+                (
+                    "id_prefix",
+                    false,
+                    text(
+                        "Only tasks whose ids begin like this, in the order of their ids; of the first 1000.",
+                    ),
+                ),
                 ("limit", false, limit(Page::default().limit)),
                 ("offset", false, number("Skip so many.")),
                 ("page", false, flag("Answer with {tasks, total, limit, offset}.", false)),
