@@ -2,10 +2,28 @@
 
 #![expect(clippy::doc_markdown, reason = "clap shows the comments word for word")]
 
+mod connection;
+mod flow;
+mod format;
+mod look;
+mod shell;
+mod tasks;
+
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::{
+    connection::Connection,
+    flow::Flow,
+    format::{Format, Output, TimeFormat},
+    look::{Executors, ExecutorsCommand, Monitor, MonitorCommand, Why},
+    shell::{Completions, Daemon, DaemonCommand, Man, Reserved, Shell, StartDaemon},
+    tasks::{
+        Cancel, Children, CloneArgs, Count, Create, Delete, Execute, List, OldFormat, Tasks,
+        TasksCommand, Update, Watch,
+    },
+};
 use crate::show;
 
 /// What `apflow help exit-codes` says.
@@ -44,6 +62,22 @@ pub(crate) struct Args {
     /// Log to standard error; more often, more of it. APFLOW_LOG chooses exactly.
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
+
+    /// When to colour. NO_COLOR and CLICOLOR_FORCE are heard, too.
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t)]
+    pub(crate) color: Color,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal
+    #[default]
+    Auto,
+    /// Also in files and pipes
+    Always,
+    /// Nowhere
+    Never,
 }
 
 #[derive(Debug, Subcommand)]
@@ -56,6 +90,14 @@ pub(crate) enum Command {
     Resume(Resume),
     /// Create, read, run and change tasks.
     Tasks(Tasks),
+    /// Say why a task is where it is, and what to type to move it.
+    Why(Why),
+    /// Say what executors there are.
+    Executors(Executors),
+    /// Look at what goes on.
+    Monitor(Monitor),
+    /// Keep `apflow serve` in the background.
+    Daemon(Daemon),
     /// Tell everything that is wrong with a workflow file.
     Validate(Validate),
     /// Draw a workflow file.
@@ -69,10 +111,28 @@ pub(crate) enum Command {
     /// Explain an error code, or `exit-codes`.
     #[command(visible_alias = "help")]
     Explain(Explain),
+    /// Print what a shell needs to complete commands.
+    Completions(Completions),
+    /// Print the manual page, or write those of all commands.
+    Man(Man),
+    /// Print the version.
+    Version,
+    /// Print the reference of all commands as Markdown.
+    #[command(hide = true)]
+    Reference,
+    /// Not there yet: a process that only works.
+    #[command(hide = true)]
+    Worker(Reserved),
+    /// Not there yet: tools for agents over MCP.
+    #[command(hide = true)]
+    Mcp(Reserved),
+    /// Not there yet: task trees from a sentence.
+    #[command(hide = true)]
+    Generate(Reserved),
 }
 
 /// Where tasks are stored.
-#[derive(Debug, Clone, ClapArgs)]
+#[derive(Debug, Clone, Default, ClapArgs)]
 pub(crate) struct DatabaseArgs {
     /// The database: sqlite:FILE or postgres://… [default: APFLOW_DATABASE_URL, DATABASE_URL, or
     /// .apflow/apflow.db here]
@@ -130,20 +190,6 @@ impl Grants {
     }
 }
 
-/// How data is written to standard output.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
-    /// For people.
-    #[default]
-    Table,
-    /// For programs.
-    Json,
-    /// For both.
-    Yaml,
-    /// Ids alone, one a line.
-    Id,
-}
-
 /// How the result of a run is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RunOutput {
@@ -156,10 +202,26 @@ pub(crate) enum RunOutput {
     Yaml,
 }
 
+/// Ways to run that are not a workflow file.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunCommand {
+    /// Run tasks as the Python command line did: an executor with inputs, or tasks as JSON.
+    Flow(Box<Flow>),
+}
+
 #[derive(Debug, ClapArgs)]
+#[command(args_conflicts_with_subcommands = true)]
+#[expect(
+    clippy::struct_excessive_bools,
+    clippy::struct_field_names,
+    reason = "each is a flag, named as it is typed"
+)]
 pub(crate) struct Run {
+    #[command(subcommand)]
+    pub(crate) command: Option<RunCommand>,
     /// A workflow file in YAML or JSON; `-` reads standard input.
-    pub(crate) file: String,
+    #[arg(required = true)]
+    pub(crate) file: Option<String>,
     /// An input of the workflow; a value that is JSON is taken as JSON. May be repeated.
     #[arg(short, long = "input", value_name = "KEY=VALUE")]
     pub(crate) input: Vec<String>,
@@ -170,8 +232,14 @@ pub(crate) struct Run {
     #[arg(long = "run", value_name = "NAME")]
     pub(crate) name: Option<String>,
     /// Store and start it, and leave it to `apflow serve` or `apflow resume`.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "follow")]
     pub(crate) detach: bool,
+    /// Show how it moves and wait for its end, which is the default.
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Only check it and show what would be stored.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Stop waiting after this many seconds; the run can go on with `apflow resume`.
     #[arg(long, value_name = "SECONDS")]
     pub(crate) timeout: Option<f64>,
@@ -184,11 +252,11 @@ pub(crate) struct Run {
     /// Show no progress.
     #[arg(short, long)]
     pub(crate) quiet: bool,
-    #[command(flatten)]
-    pub(crate) database: DatabaseArgs,
     /// When a write counts as done.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) durability: Durability,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
     #[command(flatten)]
     pub(crate) allow: Grants,
 }
@@ -234,124 +302,6 @@ pub(crate) struct Resume {
     /// When a write counts as done.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) durability: Durability,
-    #[command(flatten)]
-    pub(crate) allow: Grants,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Tasks {
-    #[command(subcommand)]
-    pub(crate) command: TasksCommand,
-    /// Reserved: ask a server instead of the database.
-    #[arg(long, global = true, value_name = "URL", hide = true)]
-    pub(crate) server: Option<String>,
-    /// The database [default: APFLOW_DATABASE_URL, DATABASE_URL, or .apflow/apflow.db here]
-    #[arg(long, global = true, value_name = "URL")]
-    pub(crate) db: Option<String>,
-    /// How to write the answer.
-    #[arg(short, long, global = true, value_enum, default_value_t)]
-    pub(crate) output: Output,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum TasksCommand {
-    /// Store tasks without running them.
-    Create {
-        /// A JSON file with one task or an array of them; `-` reads standard input.
-        #[arg(short, long, default_value = "-")]
-        file: String,
-    },
-    /// Show one task.
-    Get {
-        /// The task.
-        id: String,
-    },
-    /// Show tasks, newest first.
-    List {
-        /// Only this owner's.
-        #[arg(short, long)]
-        user_id: Option<String>,
-        /// Only those that stand here: pending, in_progress, completed, failed, cancelled.
-        #[arg(short, long)]
-        status: Option<String>,
-        /// Also tasks that hang under others.
-        #[arg(short, long)]
-        all_tasks: bool,
-        /// At most so many.
-        #[arg(short, long, default_value_t = 100)]
-        limit: u32,
-        /// After so many.
-        #[arg(long, default_value_t = 0)]
-        offset: u32,
-    },
-    /// Show a task with everything under it.
-    Tree {
-        /// The task.
-        id: String,
-    },
-    /// Show what hangs directly under a task.
-    Children {
-        /// The task.
-        id: String,
-    },
-    /// Count tasks by status.
-    Count {
-        /// Only this owner's.
-        #[arg(short, long)]
-        user_id: Option<String>,
-        /// Only tasks without a parent.
-        #[arg(short, long)]
-        root_only: bool,
-    },
-    /// Say how tasks stand.
-    Status {
-        /// The tasks.
-        #[arg(required = true)]
-        ids: Vec<String>,
-    },
-    /// Run stored tasks: a root with all it was stored with, another with what it depends on.
-    Execute(Execute),
-    /// Cancel tasks with what hangs under them and what requires them.
-    Cancel {
-        /// The tasks.
-        #[arg(required = true)]
-        ids: Vec<String>,
-        /// The reason to store.
-        #[arg(short, long)]
-        message: Option<String>,
-    },
-    /// Change a task.
-    Update {
-        /// The task.
-        id: String,
-        /// A field and its new value, which is taken as JSON if it is; may be repeated.
-        #[arg(long = "set", value_name = "FIELD=VALUE", required = true)]
-        set: Vec<String>,
-    },
-    /// Delete a pending task with everything under it.
-    Delete {
-        /// The task.
-        id: String,
-    },
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Execute {
-    /// The tasks.
-    #[arg(required = true)]
-    pub(crate) ids: Vec<String>,
-    /// Run again although everything completed.
-    #[arg(long)]
-    pub(crate) reexecute: bool,
-    /// Only start it, and leave it to `apflow serve` or `apflow resume`.
-    #[arg(long)]
-    pub(crate) detach: bool,
-    /// Stop waiting after this many seconds.
-    #[arg(long, value_name = "SECONDS")]
-    pub(crate) timeout: Option<f64>,
-    /// Show no progress.
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
     #[command(flatten)]
     pub(crate) allow: Grants,
 }

@@ -25,7 +25,7 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
-fn switched_on(name: &str) -> bool {
+pub(crate) fn switched_on(name: &str) -> bool {
     variable(name).is_some_and(|value| {
         ["1", "true", "yes", "on"].contains(&value.trim().to_ascii_lowercase().as_str())
     })

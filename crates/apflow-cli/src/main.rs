@@ -3,9 +3,11 @@
 mod args;
 mod commands;
 mod config;
+mod door;
 mod error;
 mod follow;
 mod show;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -18,6 +20,8 @@ use crate::{
 
 fn main() -> ExitCode {
     on_panic();
+    // The help is coloured before the arguments are read.
+    colour_as_typed();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => return refused(&suggesting(error)),
@@ -71,12 +75,25 @@ fn dispatch(args: Args) -> Result<Exit, CliError> {
         Command::Serve(args) => wait_for(commands::serve::serve(args)),
         Command::Resume(args) => wait_for(commands::resume::resume(args)),
         Command::Tasks(args) => wait_for(commands::tasks::tasks(args)),
+        Command::Why(args) => wait_for(commands::why::why(args)),
+        Command::Executors(args) => wait_for(commands::look::executors(args)),
+        Command::Monitor(args) => wait_for(commands::look::monitor(args)),
+        Command::Daemon(args) => commands::daemon::daemon(args),
         Command::Info(args) => commands::info::info(&args),
         Command::Db(args) => wait_for(commands::db::db(args)),
+        Command::Completions(args) => commands::shell::completions(&args),
+        Command::Man(args) => commands::shell::man(&args),
+        Command::Version => commands::shell::version(),
+        Command::Reference => commands::shell::reference(),
+        Command::Worker(_) => Err(commands::shell::reserved("worker")),
+        Command::Mcp(_) => Err(commands::shell::reserved("mcp")),
+        Command::Generate(_) => Err(commands::shell::reserved("generate")),
     }
 }
 
-fn wait_for(work: impl Future<Output = Result<Exit, CliError>>) -> Result<Exit, CliError> {
+pub(crate) fn wait_for(
+    work: impl Future<Output = Result<Exit, CliError>>,
+) -> Result<Exit, CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -85,6 +102,24 @@ fn wait_for(work: impl Future<Output = Result<Exit, CliError>>) -> Result<Exit, 
     // Whatever still runs was handed back or cancelled already; nobody waits for its last breath.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     done
+}
+
+/// Colours as `--color` says, which clap tells too late for its own help.
+fn colour_as_typed() {
+    let mut words = std::env::args().skip(1);
+    let mut when = None;
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--" => break,
+            "--color" => when = words.next(),
+            _ => when = word.strip_prefix("--color=").map(str::to_owned).or(when),
+        }
+    }
+    match when.as_deref() {
+        Some("always") => anstream::ColorChoice::Always.write_global(),
+        Some("never") => anstream::ColorChoice::Never.write_global(),
+        _ => {}
+    }
 }
 
 /// Logging costs a millisecond at start, so it is set up only where somebody reads it.

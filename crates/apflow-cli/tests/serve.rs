@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 
 use crate::{Place, Running};
 
-struct Server {
-    running: Running,
-    address: String,
+pub(crate) struct Server {
+    pub(crate) running: Running,
+    pub(crate) address: String,
 }
 
 impl Server {
-    fn start(place: &Place, args: &[&str]) -> Self {
+    pub(crate) fn start(place: &Place, args: &[&str]) -> Self {
         let mut running = place.start(&[&["serve", "--port", "0"][..], args].concat());
         let err = running.child.as_mut().and_then(|child| child.stderr.take()).expect("a pipe");
         let mut lines = BufReader::new(err);

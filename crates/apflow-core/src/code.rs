@@ -130,6 +130,10 @@ codes! {
     InvalidInputs = "0033", -32602, 400, "the inputs do not fit what the executor declares";
     /// The HTTP request is not one apflow answers.
     HttpRequest = "0034", -32600, 400, "the HTTP request is not one apflow answers";
+    /// The server that was named does not answer, or not like apflow.
+    ServerUnreachable = "0050", -32603, 503, "the server does not answer";
+    /// The beginning of an id fits several tasks.
+    AmbiguousId = "0051", -32602, 400, "the beginning of an id fits several tasks";
 }
 
 #[cfg(test)]

@@ -1,14 +1,19 @@
 //! One file, one command.
 
+pub(crate) mod daemon;
 pub(crate) mod db;
 pub(crate) mod ended;
 pub(crate) mod explain;
 pub(crate) mod file;
+pub(crate) mod flow;
 pub(crate) mod graph;
 pub(crate) mod info;
+pub(crate) mod look;
 pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod serve;
+pub(crate) mod shell;
 pub(crate) mod tasks;
 pub(crate) mod validate;
+pub(crate) mod why;

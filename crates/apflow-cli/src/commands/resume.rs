@@ -1,11 +1,12 @@
 //! `apflow resume`: takes up what a crash or `--detach` left, and waits until nothing moves any more.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
 use apflow::core::{
+    api::wire,
     code::Code,
     engine::Engine,
     id::{TaskId, TreeId},
@@ -15,12 +16,13 @@ use apflow::core::{
 use tokio::time::Instant;
 
 use super::{
-    ended::{self, Telling},
+    ended::{self, Ended, Telling},
     run::{leave, seconds},
 };
 use crate::{
     args::Resume,
     config::{self, Database},
+    door::{Door, elsewhere},
     error::{CliError, Exit},
     follow::{Follow, Gauge, Interrupts, OnInterrupt},
     show::{self, tree::Board},
@@ -33,11 +35,12 @@ pub(crate) async fn resume(args: Resume) -> Result<Exit, CliError> {
     let database = Database::find(&args.database);
     database.prepare()?;
     let gauge = Arc::new(Gauge::default());
-    let mut app = config::app(&database, &args.allow)?
+    let opened = config::app(&database, &args.allow)?
         .durability(args.durability.into())
         .observer(Arc::clone(&gauge) as Arc<_>)
         .open()
-        .await?;
+        .await;
+    let mut app = opened.map_err(|error| elsewhere(error.into()))?;
     let live = live(app.engine()).await?;
     let of_run = |tree: &&Tree| args.run.as_deref().is_none_or(|run| tree.is_of(run));
     let followed: Vec<&Tree> = live.iter().filter(of_run).collect();
@@ -58,10 +61,18 @@ pub(crate) async fn resume(args: Resume) -> Result<Exit, CliError> {
         print: None,
         quiet: args.quiet,
         took: began.elapsed(),
-        database: &database,
         grants: &args.allow,
     };
-    let told = ended::tell(app.engine(), &mut follow, waited, &telling).await;
+    let records = follow.records().await?;
+    let ended = Ended {
+        submissions: submissions(&records),
+        tasks: records.iter().map(wire::task).collect(),
+        board: follow.board(),
+        waited,
+        outcome: follow.outcome(),
+    };
+    let door = Door::through(app.gateway().clone(), &database);
+    let told = ended::tell(&door, &ended, &telling).await;
     leave(app, waited, &mut interrupts).await;
     told
 }
@@ -96,6 +107,12 @@ impl Tree {
 fn belongs(task: &TaskId, run: &str) -> bool {
     let rest = task.as_str().strip_prefix(run);
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// What was stored together, by task.
+pub(crate) fn submissions(records: &[Record]) -> HashMap<String, String> {
+    let of = |record: &Record| (record.id.to_string(), record.task.forest.to_string());
+    records.iter().map(of).collect()
 }
 
 /// The run a task is of: what stands before the first `/` of its id.

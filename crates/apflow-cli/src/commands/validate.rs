@@ -15,7 +15,7 @@ pub(crate) fn validate(args: &Validate) -> Result<Exit, CliError> {
     }
     let inputs = file::inputs(None, &args.input)?;
     let registry = config::registry(&Grants::default())?;
-    let order = source.order(inputs, "run", &registry)?;
+    let order = source.order(inputs, "run", &super::run::known(&registry))?;
     let submission = source.compile(order)?;
     let needs: usize = submission.tasks.iter().map(|task| task.needs.len()).sum();
     show::data(&format!(
