@@ -263,11 +263,14 @@ pub(crate) struct Run {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Serve {
+    /// As the Python command line wrote it; it means nothing.
+    #[arg(hide = true, value_parser = ["start"])]
+    pub(crate) start: Option<String>,
     /// The address to listen on.
     #[arg(long, env = "APFLOW_API_HOST", hide_env_values = true, default_value = "127.0.0.1")]
     pub(crate) host: String,
     /// The port to listen on; 0 takes any.
-    #[arg(long, env = "APFLOW_API_PORT", hide_env_values = true, default_value_t = 8000)]
+    #[arg(short, long, env = "APFLOW_API_PORT", hide_env_values = true, default_value_t = 8000)]
     pub(crate) port: u16,
     /// Listen beyond this machine although nobody has to prove who they are.
     #[arg(long)]

@@ -129,6 +129,7 @@ fn passes(filter: &TaskFilter, record: &Record) -> bool {
         && (filter.statuses.is_empty() || filter.statuses.contains(&status))
         && (!filter.root_only || record.parent_id.is_none())
         && (filter.parent_id.is_none() || filter.parent_id == record.parent_id)
+        && (filter.ids.is_empty() || filter.ids.contains(&record.id))
 }
 
 fn nameless(index: usize) -> ApiError {

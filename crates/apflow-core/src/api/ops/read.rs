@@ -73,7 +73,7 @@ async fn in_order_of_ids(
     if some.is_empty() {
         return Ok(Vec::new());
     }
-    let filter = TaskFilter { ids: some, ..TaskFilter::default() };
+    let filter = TaskFilter { ids: some, user_id: filter.user_id.clone(), ..TaskFilter::default() };
     let mut found = trees.list(&filter, Page { limit: page.limit, offset: 0 }).await?;
     found.sort_by(|left, right| left.id.cmp(&right.id));
     Ok(found)
