@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 mod features;
 mod postgres;
+mod python;
 mod reference;
 mod rust_source;
 mod test;

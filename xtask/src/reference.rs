@@ -1,5 +1,7 @@
 //! The pages of `docs/` that are made from the program, and how each is made.
 
+mod operations;
+
 use std::{fmt::Write as _, path::Path};
 
 use apflow_core::{
@@ -22,6 +24,7 @@ const PAGES: &[(&str, Source)] = &[
     ("docs/STATES.md", Source::Made(states)),
     ("docs/reference/errors.md", Source::Made(errors)),
     ("docs/reference/cli.md", Source::Printed(&["reference"])),
+    ("docs/reference/operations.md", Source::Made(operations::page)),
 ];
 
 /// Writes every page anew.

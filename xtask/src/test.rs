@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use crate::{postgres, workspace};
+use crate::{postgres, python, workspace};
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,6 +38,9 @@ pub(crate) fn run(words: &[String]) -> Result<(), String> {
 
     let mut command = test_command(&root, &wish);
     server.export(&mut command);
+    if let Err(why) = python::export(&root, &mut command) {
+        println!("xtask: no Python, the tests that need it will fail: {why}");
+    }
     let ran = run_and_count(&mut command);
     let stopped = server.stop();
     let (succeeded, tally) = ran?;

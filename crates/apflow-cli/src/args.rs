@@ -24,7 +24,7 @@ pub(crate) use self::{
         TasksCommand, Update, Watch,
     },
 };
-use crate::show;
+use crate::{commands::scheduler::Scheduler, show};
 
 /// What `apflow help exit-codes` says.
 pub(crate) const EXIT_CODES: &str = "\
@@ -98,6 +98,8 @@ pub(crate) enum Command {
     Monitor(Monitor),
     /// Keep `apflow serve` in the background.
     Daemon(Daemon),
+    /// Run tasks by the clock.
+    Scheduler(Scheduler),
     /// Tell everything that is wrong with a workflow file.
     Validate(Validate),
     /// Draw a workflow file.
@@ -106,6 +108,8 @@ pub(crate) enum Command {
     Info(Info),
     /// Look after the database.
     Db(Db),
+    /// Make, list and take back what callers prove themselves with.
+    Token(crate::commands::token::Token),
     /// Print a JSON Schema.
     Schema(Schema),
     /// Explain an error code, or `exit-codes`.
@@ -272,7 +276,8 @@ pub(crate) struct Serve {
     /// The port to listen on; 0 takes any.
     #[arg(short, long, env = "APFLOW_API_PORT", hide_env_values = true, default_value_t = 8000)]
     pub(crate) port: u16,
-    /// Listen beyond this machine although nobody has to prove who they are.
+    /// Listen beyond this machine although nobody has to prove who they are; not needed with a JWT key
+    /// or an API token.
     #[arg(long)]
     pub(crate) insecure: bool,
     /// How long running tasks and requests may go on after SIGTERM, in seconds.

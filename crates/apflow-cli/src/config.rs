@@ -8,6 +8,7 @@ use std::{
 
 use apflow::{
     App, AppBuilder,
+    callbacks::{CallbackConfig, SigningKey},
     core::{code::Code, engine::EngineConfig, registry::Registry},
     executors::{ExecutorsConfig, guard::HostRule},
     storage,
@@ -25,13 +26,18 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
+/// Whether a variable is set and says nothing, which for a secret is a mistake.
+pub(crate) fn is_blank(name: &str) -> bool {
+    std::env::var(name).is_ok_and(|value| value.trim().is_empty())
+}
+
 pub(crate) fn switched_on(name: &str) -> bool {
     variable(name).is_some_and(|value| {
         ["1", "true", "yes", "on"].contains(&value.trim().to_ascii_lowercase().as_str())
     })
 }
 
-fn listed(name: &str) -> Vec<String> {
+pub(crate) fn listed(name: &str) -> Vec<String> {
     let list = variable(name).unwrap_or_default();
     list.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }
@@ -110,15 +116,36 @@ fn choose(
 
 /// An application over this database with everything the operator allows.
 pub(crate) fn app(database: &Database, allow: &Grants) -> Result<AppBuilder, CliError> {
+    Ok(App::builder()
+        .database(&database.address)
+        .callbacks(callbacks(&executors(allow)?))
+        .executors(executors(allow)?)
+        .allow_only(listed("APFLOW_EXTENSIONS"), allowed_ids(allow))
+        .engine(engine(allow)?))
+}
+
+/// How its worker works.
+pub(crate) fn engine(allow: &Grants) -> Result<EngineConfig, CliError> {
     let mut engine = EngineConfig::default();
     if let Some(slots) = slots(allow)? {
         engine.slots = slots;
     }
-    Ok(App::builder()
-        .database(&database.address)
-        .executors(executors(allow)?)
-        .allow_only(listed("APFLOW_EXTENSIONS"), allowed_ids(allow))
-        .engine(engine))
+    Ok(engine)
+}
+
+/// Callbacks go where tasks may call, and are signed if there is a secret for webhooks.
+fn callbacks(executors: &ExecutorsConfig) -> CallbackConfig {
+    let mut config = CallbackConfig::default();
+    config.to.allow_hosts.clone_from(&executors.rest.allow_hosts);
+    if let Some(secret) = variable("APFLOW_WEBHOOK_SECRET") {
+        match SigningKey::new(&secret) {
+            Ok(key) => config.to.key = Some(key),
+            Err(why) => show::warn(&format!(
+                "callbacks are not signed: APFLOW_WEBHOOK_SECRET cannot be used, for {why}"
+            )),
+        }
+    }
+    config
 }
 
 /// The executors of that application, without a database.

@@ -59,6 +59,7 @@ impl Exit {
     pub(crate) const fn of(code: Code) -> Self {
         match code {
             Code::InvalidTask
+            | Code::InvalidSchedule
             | Code::Cycle
             | Code::UnknownReference
             | Code::InvalidParent
@@ -75,9 +76,14 @@ impl Exit {
             | Code::Config
             | Code::InvalidInputs
             | Code::AmbiguousId
-            | Code::HttpRequest => Self::Usage,
+            | Code::HttpRequest
+            | Code::NoSchedule
+            | Code::OverlapUnavailable
+            | Code::NoCallbacks => Self::Usage,
             Code::NotFound => Self::NotFound,
             Code::IllegalTransition
+            | Code::Unfinished
+            | Code::Fixed
             | Code::AlreadyRunning
             | Code::CannotDelete
             | Code::KeyReused => Self::Conflict,
@@ -89,9 +95,11 @@ impl Exit {
             | Code::DatabaseUnavailable
             | Code::ServerUnreachable
             | Code::Overloaded
+            | Code::RateLimited
+            | Code::TooManyStreams
             | Code::Draining => Self::Unreachable,
             Code::Timeout => Self::Timeout,
-            Code::Unauthorized => Self::Auth,
+            Code::Unauthorized | Code::Forbidden | Code::WebhookRefused => Self::Auth,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The `apflow` binary: it reads arguments and the environment, calls the library, and shows what came of it.
 
+mod access;
 mod args;
 mod commands;
 mod config;
@@ -88,6 +89,8 @@ fn dispatch(args: Args) -> Result<Exit, CliError> {
         Command::Worker(_) => Err(commands::shell::reserved("worker")),
         Command::Mcp(_) => Err(commands::shell::reserved("mcp")),
         Command::Generate(_) => Err(commands::shell::reserved("generate")),
+        Command::Token(args) => wait_for(commands::token::token(args)),
+        Command::Scheduler(args) => wait_for(commands::scheduler::scheduler(args)),
     }
 }
 

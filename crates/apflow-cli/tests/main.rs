@@ -10,8 +10,10 @@ mod help;
 mod output;
 mod remote;
 mod run;
+mod scheduled;
 mod serve;
 mod tasks;
+mod token;
 mod twin;
 
 use std::{

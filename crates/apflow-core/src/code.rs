@@ -130,6 +130,26 @@ codes! {
     InvalidInputs = "0033", -32602, 400, "the inputs do not fit what the executor declares";
     /// The HTTP request is not one apflow answers.
     HttpRequest = "0034", -32600, 400, "the HTTP request is not one apflow answers";
+    /// Something that is not completed was to be linked or archived.
+    Unfinished = "0035", -32006, 409, "only what is completed can be linked or archived";
+    /// A link or an archived task was to be changed or run.
+    Fixed = "0036", -32006, 409, "a link or an archived task does not change";
+    /// The schedule cannot be followed.
+    InvalidSchedule = "0037", -32005, 400, "the schedule cannot be followed";
+    /// The task has no schedule.
+    NoSchedule = "0038", -32602, 400, "the task has no schedule";
+    /// Runs of one task cannot overlap.
+    OverlapUnavailable = "0039", -32005, 400, "runs of one task cannot overlap";
+    /// There are as many event streams as the server keeps.
+    TooManyStreams = "0040", -32603, 429, "there are as many event streams as the server keeps";
+    /// This process sends no callbacks.
+    NoCallbacks = "0041", -32602, 400, "this process sends no callbacks";
+    /// The credential does not allow this.
+    Forbidden = "0042", -32004, 403, "the credential does not allow this";
+    /// The webhook proves nothing.
+    WebhookRefused = "0043", -32004, 401, "the webhook proves nothing";
+    /// The caller sends more than its share.
+    RateLimited = "0045", -32603, 429, "the caller sends more than its share";
     /// The server that was named does not answer, or not like apflow.
     ServerUnreachable = "0050", -32603, 503, "the server does not answer";
     /// The beginning of an id fits several tasks.

@@ -4,15 +4,21 @@
 //!
 //! * [`task`] is what a task is; [`transition`] is the only place that moves it.
 //! * [`graph`] turns what authors write into an order; [`submit`] refuses what has none.
+//! * [`schedule`] says when a task runs by itself.
+//! * [`derive`] makes new tasks from stored ones.
 //! * [`store`] is what a database must do; [`engine`] is the worker and the handle people hold.
+//! * [`webhook`] says who may trigger a task from outside.
 //! * [`api`] is the catalogue of operations and the one gateway every protocol goes through.
 
 pub mod api;
 pub mod build;
 pub mod code;
+pub mod courier;
 pub mod dataflow;
+pub mod derive;
 pub mod engine;
 pub mod executor;
+pub mod firing;
 pub mod graph;
 pub mod hook;
 pub mod id;
@@ -20,7 +26,9 @@ pub mod observe;
 pub mod plan;
 pub mod problem;
 pub mod registry;
+pub mod schedule;
 pub mod schema;
+pub mod secret;
 pub mod store;
 pub mod submit;
 pub mod task;
@@ -28,4 +36,5 @@ pub mod task;
 pub mod testing;
 pub mod time;
 pub mod transition;
+pub mod webhook;
 pub mod workflow;

@@ -22,6 +22,8 @@ pub struct Node {
     pub parent: Option<usize>,
     /// All needs, or any one.
     pub join: Join,
+    /// A link or an archived task: no run takes it along.
+    pub fixed: bool,
 }
 
 /// One need: `to` waits for `from`.
@@ -65,7 +67,8 @@ pub struct StillRunning {
 /// Without a `target` it is the whole submission: what failed, was blocked, skipped or never ran, and
 /// everything that waits for one of those, even if it completed before. With a target it is the same
 /// within the target and what it depends on; structure alone brings nothing in. What was cancelled
-/// never runs again. If nothing is left to do, `reexecute` runs what completed.
+/// never runs again, and what is fixed stays as it is. If nothing is left to do, `reexecute` runs what
+/// completed.
 pub fn start(
     nodes: &[Node],
     edges: &[Edge],
@@ -79,7 +82,9 @@ pub fn start(
         None => vec![true; nodes.len()],
         Some(target) => closure(nodes, edges, target),
     };
-    let may_run = |node: usize| wanted[node] && nodes[node].state != StateName::Cancelled;
+    let may_run = |node: usize| {
+        wanted[node] && nodes[node].state != StateName::Cancelled && !nodes[node].fixed
+    };
     let mut runs: Vec<bool> = (0..nodes.len())
         .map(|node| may_run(node) && nodes[node].state != StateName::Completed)
         .collect();
@@ -101,6 +106,39 @@ pub fn start(
         }
     }
     Ok(begin(nodes, edges, &runs))
+}
+
+/// A run that begins as if there had been none before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Afresh {
+    /// What has to be reset before: what was cancelled, and what an earlier run left blocked and this
+    /// one leaves alone.
+    pub resets: Vec<usize>,
+    /// What it sets in motion.
+    pub begins: Vec<Begin>,
+}
+
+/// What a run sets in motion that begins afresh, whatever came of the runs before it: a schedule's.
+///
+/// Without a `target` it is the whole submission, with one the target and what it depends on. What
+/// was cancelled runs, too: a run that somebody stopped does not stop the ones after it.
+pub fn afresh(
+    nodes: &[Node],
+    edges: &[Edge],
+    target: Option<usize>,
+) -> Result<Afresh, StillRunning> {
+    if let Some(node) = nodes.iter().position(|node| node.state.is_live()) {
+        return Err(StillRunning { node });
+    }
+    let unlocked = |node: &Node| Node { state: StateName::Created, failed: 0, ..*node };
+    let fresh: Vec<Node> =
+        nodes.iter().map(|node| if node.fixed { *node } else { unlocked(node) }).collect();
+    let begins = start(&fresh, edges, target, false)?;
+    let cancelled = |begin: &&Begin| nodes[begin.node].state == StateName::Cancelled;
+    let mut resets: Vec<usize> = begins.iter().filter(cancelled).map(|begin| begin.node).collect();
+    resets.extend(leftovers(nodes, &begins));
+    resets.sort_unstable();
+    Ok(Afresh { resets, begins })
 }
 
 /// What an earlier run left blocked and this one leaves alone, in order of index.
@@ -398,7 +436,7 @@ mod tests {
     use StateName as S;
 
     fn node(state: S) -> Node {
-        Node { state, failed: 0, tree: 0, parent: None, join: Join::All }
+        Node { state, failed: 0, tree: 0, parent: None, join: Join::All, fixed: false }
     }
 
     fn nodes<const N: usize>(states: [S; N]) -> Vec<Node> {
@@ -448,6 +486,45 @@ mod tests {
         let edges = needs(&[(1, 0, Required)]);
         assert_eq!(start(&nodes, &edges, None, false), Ok(begins(&[])));
         assert_eq!(start(&nodes, &edges, None, true), Ok(begins(&[(0, 0, 0), (1, 1, 0)])));
+    }
+
+    #[test]
+    fn a_run_afresh_takes_all_of_it_whatever_it_was() {
+        let nodes = nodes([S::Completed, S::Failed, S::Cancelled, S::Skipped, S::Blocked]);
+        let edges = needs(&[(1, 0, Required), (2, 1, Optional), (4, 2, Structure)]);
+        let run = afresh(&nodes, &edges, None).expect("nothing moves");
+        assert_eq!(run.resets, [2]);
+        assert_eq!(run.begins, begins(&[(0, 0, 0), (1, 1, 0), (2, 1, 0), (3, 0, 0), (4, 1, 0)]));
+    }
+
+    #[test]
+    fn a_childs_run_afresh_takes_what_it_depends_on_and_nothing_else() {
+        // 2 requires 1, which was cancelled and requires 0; 3 hangs under 2, 4 was left blocked
+        let mut nodes = nodes([S::Completed, S::Cancelled, S::Completed, S::Failed, S::Blocked]);
+        nodes[3].parent = Some(2);
+        let edges = needs(&[(1, 0, Required), (2, 1, Required), (2, 3, Structure)]);
+        let run = afresh(&nodes, &edges, Some(2)).expect("nothing moves");
+        assert_eq!(run.resets, [1, 4]);
+        assert_eq!(run.begins, begins(&[(0, 0, 0), (1, 1, 0), (2, 1, 0)]));
+    }
+
+    #[test]
+    fn nothing_begins_afresh_while_something_moves() {
+        let nodes = nodes([S::Completed, S::Retrying]);
+        assert_eq!(afresh(&nodes, &[], None), Err(StillRunning { node: 1 }));
+    }
+
+    #[test]
+    fn what_is_fixed_is_never_run_again_and_counts_as_it_stands() {
+        // 0 is a link; 1 needs it and failed, 2 needs 1 and was archived.
+        let mut nodes = nodes([S::Completed, S::Failed, S::Completed]);
+        nodes[0].fixed = true;
+        nodes[2].fixed = true;
+        let edges = needs(&[(1, 0, Required), (2, 1, Required)]);
+        assert_eq!(start(&nodes, &edges, None, false), Ok(begins(&[(1, 0, 0)])));
+        nodes[1].state = S::Completed;
+        assert_eq!(start(&nodes, &edges, None, true), Ok(begins(&[(1, 0, 0)])));
+        assert_eq!(start(&nodes, &edges, Some(0), true), Ok(begins(&[])));
     }
 
     #[test]

@@ -3,6 +3,10 @@
 //! References to other documents are refused and patterns run in linear time, since both the schema
 //! and the value may come from a stranger.
 
+mod contract;
+
+pub use contract::{Contract, Fault};
+
 use std::{
     collections::HashMap,
     sync::{

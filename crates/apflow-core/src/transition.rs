@@ -143,6 +143,11 @@ impl Task {
         }
     }
 
+    /// A link: it is completed from the moment it is made, for its original was.
+    pub fn link(seq: Seq, tree: Seq, forest: Seq, now: Timestamp) -> Self {
+        Self { state: State::Completed, completed_at: Some(now), ..Self::new(seq, tree, forest) }
+    }
+
     /// Moves the task by `event` at the moment `now`, or leaves it as it was.
     pub fn on(&mut self, event: Event, now: Timestamp) -> Result<(), Refused> {
         let next = self.decide(event, now)?;

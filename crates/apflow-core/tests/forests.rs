@@ -174,7 +174,7 @@ fn submission(plans: &[Plan], on_failure: OnFailure) -> Submission {
             needs,
         });
     }
-    Submission { trees, tasks, start: true, idempotency: None }
+    Submission { trees, tasks, start: true, idempotency: None, callback: None }
 }
 
 /// How each task must end if nobody interferes and nothing is cancelled.

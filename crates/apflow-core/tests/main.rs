@@ -3,8 +3,11 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 #![expect(unreachable_pub, reason = "nobody depends on a test binary")]
 
+mod clone;
 mod forests;
 mod lease_model;
 mod runs;
+mod scheduler;
+mod schedules;
 mod stage;
 mod trouble;

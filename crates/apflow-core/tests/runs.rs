@@ -32,7 +32,7 @@ fn after(seconds: u64, then: Script) -> Script {
 }
 
 fn start(task: &str, reexecute: bool) -> Start {
-    Start { task: TaskId::from(task), scope: StartScope::Auto, reexecute }
+    Start { task: TaskId::from(task), scope: StartScope::Auto, reexecute, callback: None }
 }
 
 #[tokio::test(start_paused = true)]

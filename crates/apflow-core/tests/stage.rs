@@ -114,7 +114,9 @@ pub struct Forest {
 impl Forest {
     pub fn new() -> Self {
         let (trees, tasks) = (Vec::new(), Vec::new());
-        Self { submission: Submission { trees, tasks, start: true, idempotency: None } }
+        Self {
+            submission: Submission { trees, tasks, start: true, idempotency: None, callback: None },
+        }
     }
 
     /// A task that requires the others, at the root of a tree of its own.

@@ -10,12 +10,16 @@
 //! | [`rest`] | `rest` | calls an HTTP address that the [`guard`] lets through |
 //! | [`system_info`] | `system-info` | says what the machine has |
 //!
+//! With `rest` comes the [`courier`] too, which carries callbacks past the same guard.
+//!
 //! Nothing here reads the environment: what the operator allows arrives as a value.
 
 #[cfg(feature = "aggregate")]
 pub mod aggregate;
 #[cfg(feature = "command")]
 pub mod command;
+#[cfg(feature = "rest")]
+pub mod courier;
 #[cfg(feature = "rest")]
 pub mod guard;
 #[cfg(feature = "report")]

@@ -1,8 +1,8 @@
 //! `rest_executor`: calls an HTTP address that the guard lets through.
 
-mod client;
-mod request;
-mod secret;
+pub(crate) mod client;
+pub(crate) mod request;
+pub(crate) mod secret;
 
 use std::{sync::Arc, time::Duration};
 

@@ -21,6 +21,8 @@ mod all;
 #[cfg(feature = "command")]
 mod command;
 #[cfg(feature = "rest")]
+mod courier;
+#[cfg(feature = "rest")]
 mod guard;
 #[cfg(feature = "report")]
 mod report;

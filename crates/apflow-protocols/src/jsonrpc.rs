@@ -11,9 +11,11 @@ use crate::{adapter::ProtocolAdapter, json};
 /// The most requests of one batch.
 pub const MAX_BATCH: usize = 100;
 
-/// Which of the two endpoints it serves.
+/// Which of the endpoints it serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Surface {
+    /// `/`, where the name of the method says whose it is.
+    Root,
     /// `/tasks`.
     Tasks,
     /// `/system`.
@@ -22,22 +24,72 @@ pub enum Surface {
 
 impl Surface {
     fn serves(self, method: &str) -> bool {
-        let prefix = match self {
-            Self::Tasks => "tasks.",
-            Self::System => "system.",
-        };
-        method.starts_with(prefix)
+        let tasks = method.starts_with("tasks.");
+        match self {
+            Self::Root => true,
+            Self::Tasks => tasks,
+            Self::System => !tasks,
+        }
     }
 
     /// The text of the Python server for a method that does not exist.
     fn unknown(self, method: &str) -> ApiError {
         let kind = match self {
-            Self::Tasks => "task",
-            Self::System => "system",
+            Self::Root => "Unknown method",
+            Self::Tasks => "Unknown task method",
+            Self::System => "Unknown system method",
         };
         let method: String = method.chars().filter(|c| !c.is_control()).take(100).collect();
-        ApiError::new(Code::UnknownMethod, format!("Unknown {kind} method: {method}"))
+        ApiError::new(Code::UnknownMethod, format!("{kind}: {method}"))
             .hint("GET /tasks/methods lists what there is")
+    }
+}
+
+/// How errors are worded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Errors {
+    /// With the documented codes, and an object that says what to do.
+    #[default]
+    Documented,
+    /// As the first Python version did: one code for nearly everything, and a text.
+    V1,
+}
+
+impl Errors {
+    /// The HTTP status, the code and the message.
+    fn words(self, error: &ApiError) -> (u16, i64, &'static str) {
+        let code = error.code;
+        match (self, code) {
+            (Self::Documented, _) => (code.http(), code.rpc(), error.message()),
+            (Self::V1, Code::UnknownMethod) => (400, -32601, "Method not found"),
+            (Self::V1, Code::Unauthorized) => (401, -32001, "Unauthorized"),
+            // The first version knew no overload; a client has to be able to tell it from a fault.
+            (Self::V1, Code::Overloaded | Code::RateLimited | Code::Draining | Code::Timeout) => {
+                (code.http(), -32603, "Internal error")
+            }
+            (Self::V1, _) => (500, -32603, "Internal error"),
+        }
+    }
+
+    /// The HTTP status of an error that comes alone.
+    pub fn status(self, error: &ApiError) -> u16 {
+        self.words(error).0
+    }
+
+    /// The error envelope; the one place that shapes it.
+    pub fn body(self, id: &Value, error: &ApiError) -> Value {
+        let (_, code, message) = self.words(error);
+        let data = match self {
+            Self::Documented => error.data(),
+            Self::V1 => json!(error.detail),
+        };
+        let error = json!({ "code": code, "message": message, "data": data });
+        json!({ "jsonrpc": "2.0", "id": id, "error": error })
+    }
+
+    /// The answer that says why there is none.
+    pub fn refusal(self, id: &Value, error: &ApiError) -> Answer {
+        Answer { status: self.status(error), body: Some(self.body(id, error)) }
     }
 }
 
@@ -46,6 +98,8 @@ impl Surface {
 pub struct JsonRpc {
     /// The endpoint.
     pub surface: Surface,
+    /// How errors are worded.
+    pub errors: Errors,
 }
 
 /// What of a request its response needs.
@@ -76,16 +130,39 @@ pub enum Message {
 }
 
 impl Message {
-    /// Reads a body; one that cannot be read already is an answer.
-    pub fn read(bytes: &[u8]) -> Result<Self, Answer> {
-        let value = json::read(bytes).map_err(|error| refusal(&Value::Null, &error))?;
+    /// Reads a body.
+    pub fn read(bytes: &[u8]) -> Result<Self, ApiError> {
+        let value = json::read(bytes)?;
         let Value::Array(items) = value else { return Ok(Self::One(value)) };
         let wrong = match items.len() {
             0 => "a batch must have at least one request".to_owned(),
             1..=MAX_BATCH => return Ok(Self::Batch(items)),
             count => format!("a batch may have {MAX_BATCH} requests, and this one has {count}"),
         };
-        Err(refusal(&Value::Null, &ApiError::new(Code::InvalidRequest, wrong)))
+        Err(ApiError::new(Code::InvalidRequest, wrong))
+    }
+}
+
+impl JsonRpc {
+    fn invalid(self, id: &Value, detail: &str) -> Answer {
+        self.errors.refusal(id, &ApiError::new(Code::InvalidRequest, detail))
+    }
+
+    fn unless_notified(self, id: Option<&Value>, error: &ApiError) -> Answer {
+        id.map_or(SILENCE, |id| self.errors.refusal(id, error))
+    }
+
+    /// The id to answer with, if an answer is wanted.
+    ///
+    /// A request of version 2.0 without an id is a notification. One that names no version is an old
+    /// client's, and those are answered with `"id": null`, as the Python server did.
+    fn request_id(self, request: &mut Map<String, Value>) -> Result<Option<Value>, Answer> {
+        match request.remove("id") {
+            Some(id @ (Value::Null | Value::String(_) | Value::Number(_))) => Ok(Some(id)),
+            Some(_) => Err(self.invalid(&Value::Null, "`id` must be a text, a number or null")),
+            None if request.contains_key("jsonrpc") => Ok(None),
+            None => Ok(Some(Value::Null)),
+        }
     }
 }
 
@@ -97,15 +174,15 @@ impl ProtocolAdapter for JsonRpc {
 
     fn decode(&self, request: Value) -> Result<(Envelope, Call), Answer> {
         let Value::Object(mut request) = request else {
-            return Err(invalid(&Value::Null, "a request must be an object"));
+            return Err(self.invalid(&Value::Null, "a request must be an object"));
         };
-        let id = request_id(&mut request)?;
+        let id = self.request_id(&mut request)?;
         let echoed = id.clone().unwrap_or(Value::Null);
         if request.get("jsonrpc").is_some_and(|version| version != "2.0") {
-            return Err(invalid(&echoed, "`jsonrpc` must be \"2.0\""));
+            return Err(self.invalid(&echoed, "`jsonrpc` must be \"2.0\""));
         }
         let Some(Value::String(method)) = request.remove("method") else {
-            return Err(invalid(&echoed, "`method` is missing or is not a text"));
+            return Err(self.invalid(&echoed, "`method` is missing or is not a text"));
         };
         let params = request.remove("params").unwrap_or_default();
         let read = if self.surface.serves(&method) {
@@ -116,9 +193,9 @@ impl ProtocolAdapter for JsonRpc {
         match read {
             Ok(read) => Ok((Envelope { id, warnings: read.warnings }, read.call)),
             Err(error) if error.code == Code::UnknownMethod => {
-                Err(unless_notified(id.as_ref(), &self.surface.unknown(&method)))
+                Err(self.unless_notified(id.as_ref(), &self.surface.unknown(&method)))
             }
-            Err(error) => Err(unless_notified(id.as_ref(), &error)),
+            Err(error) => Err(self.unless_notified(id.as_ref(), &error)),
         }
     }
 
@@ -126,7 +203,7 @@ impl ProtocolAdapter for JsonRpc {
         let Envelope { id, mut warnings } = envelope;
         let reply = match answer {
             Ok(reply) => reply,
-            Err(error) => return unless_notified(id.as_ref(), &error),
+            Err(error) => return self.unless_notified(id.as_ref(), &error),
         };
         let Some(id) = id else { return SILENCE };
         warnings.extend_from_slice(reply.warnings());
@@ -142,49 +219,16 @@ impl ProtocolAdapter for JsonRpc {
 /// The answer to a notification.
 const SILENCE: Answer = Answer { status: 204, body: None };
 
-/// The id to answer with, if an answer is wanted.
-///
-/// A request of version 2.0 without an id is a notification. One that names no version is an old
-/// client's, and those are answered with `"id": null`, as the Python server did.
-fn request_id(request: &mut Map<String, Value>) -> Result<Option<Value>, Answer> {
-    match request.remove("id") {
-        Some(id @ (Value::Null | Value::String(_) | Value::Number(_))) => Ok(Some(id)),
-        Some(_) => Err(invalid(&Value::Null, "`id` must be a text, a number or null")),
-        None if request.contains_key("jsonrpc") => Ok(None),
-        None => Ok(Some(Value::Null)),
-    }
-}
-
-fn invalid(id: &Value, detail: &str) -> Answer {
-    refusal(id, &ApiError::new(Code::InvalidRequest, detail))
-}
-
-fn unless_notified(id: Option<&Value>, error: &ApiError) -> Answer {
-    id.map_or(SILENCE, |id| refusal(id, error))
-}
-
-/// The answer that says why there is none.
-pub fn refusal(id: &Value, error: &ApiError) -> Answer {
-    Answer { status: error.code.http(), body: Some(error_body(id, error)) }
-}
-
-/// The error envelope; the one place that shapes it.
-pub fn error_body(id: &Value, error: &ApiError) -> Value {
-    json!({
-        "jsonrpc": "2.0",
-        "id": id,
-        "error": { "code": error.code.rpc(), "message": error.message(), "data": error.data() },
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use apflow_core::api::operation::operations;
 
     use super::*;
 
-    const TASKS: JsonRpc = JsonRpc { surface: Surface::Tasks };
-    const SYSTEM: JsonRpc = JsonRpc { surface: Surface::System };
+    const TASKS: JsonRpc = JsonRpc { surface: Surface::Tasks, errors: Errors::Documented };
+    const SYSTEM: JsonRpc = JsonRpc { surface: Surface::System, errors: Errors::Documented };
+    const ROOT: JsonRpc = JsonRpc { surface: Surface::Root, errors: Errors::Documented };
+    const OLD: JsonRpc = JsonRpc { surface: Surface::Tasks, errors: Errors::V1 };
 
     fn error(adapter: JsonRpc, request: Value) -> (u16, Value) {
         let answer = adapter.decode(request).expect_err("a refusal");
@@ -203,6 +247,7 @@ mod tests {
                 let (envelope, call) = right.decode(request.clone()).expect(operation.id);
                 let read = Call::read(operation.id, params).expect(operation.id);
                 assert_eq!((call, envelope.warnings), (read.call, read.warnings));
+                assert!(ROOT.decode(request.clone()).is_ok(), "{} on `/`", operation.id);
                 assert_eq!(error(wrong, request).1["error"]["code"], -32601);
             }
         }
@@ -249,6 +294,27 @@ mod tests {
     }
 
     #[test]
+    fn the_old_wording_has_one_code_and_a_text() {
+        let (status, body) = error(OLD, json!({"id": 1, "method": "tasks.get"}));
+        assert_eq!(status, 500);
+        let text = "Task ID is required. Please provide 'task_id' or 'id' parameter.";
+        let want = json!({"code": -32603, "message": "Internal error", "data": text});
+        assert_eq!(body["error"], want);
+        let (status, body) = error(OLD, json!({"id": 1, "method": "tasks.nope"}));
+        let want = json!({"code": -32601, "message": "Method not found",
+            "data": "Unknown task method: tasks.nope"});
+        assert_eq!((status, &body["error"]), (400, &want));
+        for (code, status, rpc, message) in [
+            (Code::Unauthorized, 401, -32001, "Unauthorized"),
+            (Code::Overloaded, 503, -32603, "Internal error"),
+            (Code::NotFound, 500, -32603, "Internal error"),
+            (Code::NotJson, 500, -32603, "Internal error"),
+        ] {
+            assert_eq!(Errors::V1.words(&ApiError::new(code, "x")), (status, rpc, message));
+        }
+    }
+
+    #[test]
     fn what_is_no_request_is_refused() {
         for request in [
             json!(1),
@@ -278,10 +344,7 @@ mod tests {
     fn a_body_is_one_request_or_a_bounded_batch() {
         let code = |bytes: &[u8]| match Message::read(bytes) {
             Ok(_) => 0,
-            Err(answer) => answer.body.map_or(1, |body| {
-                assert_eq!(body["id"], Value::Null);
-                body["error"]["code"].as_i64().unwrap_or(2)
-            }),
+            Err(error) => error.code.rpc(),
         };
         assert_eq!(code(b"{"), -32700);
         assert_eq!(code(b"[]"), -32600);

@@ -9,18 +9,20 @@ use std::{
 use apflow_core::{
     api::{ApiError, Backend, Submit},
     code::Code,
+    derive::{self, Derive, Derived, Made, Source, Sources},
     executor::{Context, ExecuteError},
     id::{LeaseToken, Seq, TaskId, TreeId},
     problem::{Problem, Problems},
     registry::Registry,
     store::{
-        Cancel, CancelAnswer, Counts, Inserted, Page, Patch, Start, Started, StoreError,
-        Submission, TaskFilter, TreeStore,
+        Cancel, CancelAnswer, Counts, Idempotency, Inserted, Page, Patch, Start, Started,
+        StoreError, Submission, TaskFilter, TreeStore,
     },
     task::{
         Definition, Dependency, Failure, FailureKind, Outcome, Record, RunSummary, State, Status,
         Task, TreeOptions, TreeRecord,
     },
+    testing::SeededIds,
     time::{Clock, Timestamp},
 };
 use async_trait::async_trait;
@@ -38,13 +40,17 @@ impl Clock for Noon {
 #[derive(schemars::JsonSchema, serde::Serialize, serde::Deserialize)]
 struct Anything {}
 
-/// Tasks in memory. `fail…` fails, `hang…` never ends, `panic` panics when it is read, and `down` finds
-/// the database gone.
+/// Tasks in memory. `fail…` fails, `hang…` never ends, `panic` panics when it is read, `down` finds the
+/// database gone, and a few more ids bring about the error they are called by.
 pub(crate) struct Fake {
     records: Mutex<Vec<Record>>,
     /// What each idempotency key stood for.
     keys: Mutex<HashMap<(String, String), (String, Inserted)>>,
+    /// What each idempotency key started.
+    started: Mutex<HashMap<(String, String), (String, Started)>>,
     registry: Registry,
+    /// Nothing is on a schedule here.
+    schedules: apflow_core::testing::MemoryStore,
 }
 
 impl Default for Fake {
@@ -53,7 +59,13 @@ impl Default for Fake {
         registry.function("nothing", "Does nothing.", |_: Anything, _: Context| async {
             Ok::<_, ExecuteError>(Anything {})
         });
-        Self { records: Mutex::default(), keys: Mutex::default(), registry }
+        Self {
+            records: Mutex::default(),
+            keys: Mutex::default(),
+            started: Mutex::default(),
+            registry,
+            schedules: apflow_core::testing::MemoryStore::new(std::sync::Arc::new(Noon)),
+        }
     }
 }
 
@@ -90,6 +102,7 @@ fn record(seq: i64, task: &Value, root: Option<&TreeId>) -> Record {
         inputs: map("inputs"),
         params: map("params"),
         schemas: map("schemas"),
+        schedule: serde_json::from_value(task.clone()).unwrap_or_default(),
         ..Definition::default()
     };
     Record {
@@ -132,6 +145,19 @@ fn passes(filter: &TaskFilter, record: &Record) -> bool {
         && (filter.ids.is_empty() || filter.ids.contains(&record.id))
 }
 
+/// The error that is called so.
+fn broken(id: &str) -> Option<StoreError> {
+    let (what, hint) = ("CANARY".to_owned(), "stop it".to_owned());
+    match id {
+        "locked" => Some(StoreError::Locked { what, hint }),
+        "full" => Some(StoreError::Full { what }),
+        "damaged" => Some(StoreError::Damaged { what }),
+        "too-new" => Some(StoreError::TooNew { found: 9, known: 1 }),
+        "overloaded" => Some(StoreError::Overloaded { waiting: 7 }),
+        _ => None,
+    }
+}
+
 fn nameless(index: usize) -> ApiError {
     let detail = format!("Task at index {index} must have a 'name' field");
     ApiError::from(Problems(vec![Problem {
@@ -151,6 +177,10 @@ fn nameless(index: usize) -> ApiError {
 impl Backend for Fake {
     fn trees(&self) -> &dyn TreeStore {
         self
+    }
+
+    fn schedules(&self) -> &dyn apflow_core::store::ScheduleStore {
+        &self.schedules
     }
 
     fn registry(&self) -> &Registry {
@@ -202,7 +232,8 @@ impl Backend for Fake {
         if wish.start {
             for root in &roots {
                 let scope = apflow_core::store::StartScope::Auto;
-                self.start(Start { task: root.clone(), scope, reexecute: false }).await?;
+                self.start(Start { task: root.clone(), scope, reexecute: false, callback: None })
+                    .await?;
             }
         }
         let trees = roots.iter().map(|root| TreeId::new(root.as_str())).collect();
@@ -243,7 +274,59 @@ impl Backend for Fake {
                 State::Completed
             };
         }
-        Ok(Started { trees: vec![tree.clone()], tree, root, tasks })
+        Ok(Started { trees: vec![tree.clone()], tree, root, tasks, after: 0 })
+    }
+
+    async fn start_once(&self, start: Start, promise: Idempotency) -> Result<Started, StoreError> {
+        let name = (promise.owner, promise.key);
+        let known = self.started.lock().expect("no panic holds it").get(&name).cloned();
+        match known {
+            Some((digest, first)) if digest == promise.digest => Ok(first),
+            Some(_) => Err(StoreError::KeyReused { key: name.1 }),
+            None => {
+                let started = self.start(start).await?;
+                let mut keys = self.started.lock().expect("no panic holds it");
+                keys.insert(name, (promise.digest, started.clone()));
+                Ok(started)
+            }
+        }
+    }
+
+    async fn derive(&self, wish: Derive) -> Result<Derived, StoreError> {
+        let mut records = self.lock();
+        let index = |id: &TaskId| records.iter().position(|record| record.id == *id);
+        let source = |record: &Record| Source {
+            id: record.id.clone(),
+            tree: index(&TaskId::new(record.tree_id.as_str())).unwrap_or(usize::MAX),
+            parent: record.parent_id.as_ref().and_then(index),
+            definition: record.definition.clone(),
+            completed: record.task.state == State::Completed,
+        };
+        let tasks = records.iter().map(source).collect();
+        let sources = Sources { tasks, options: TreeOptions::default() };
+        let made = match derive::derive(&sources, &wish, &SeededIds::new("new"))? {
+            Made::New(made) => made,
+            Made::Archived(archived) => {
+                for (at, definition) in archived {
+                    records[at].definition = definition;
+                }
+                let (trees, roots) = (vec![TreeId::new("t")], vec![wish.task]);
+                let inserted = Inserted { trees, roots, replayed: false };
+                return Ok(Derived { inserted, preview: None });
+            }
+        };
+        let original = |id: &Option<TaskId>| Some(records[index(id.as_ref()?)?].clone());
+        let originals = made.links.iter().map(original).collect();
+        let new = derive::preview(&made, originals, Noon.now());
+        let roots = new.iter().filter(|record| record.parent_id.is_none());
+        let roots: Vec<TaskId> = roots.map(|record| record.id.clone()).collect();
+        let trees = roots.iter().map(|root| TreeId::new(root.as_str())).collect();
+        let inserted = Inserted { trees, roots, replayed: false };
+        if wish.preview {
+            return Ok(Derived { inserted, preview: Some(new) });
+        }
+        records.extend(new);
+        Ok(Derived { inserted, preview: None })
     }
 
     async fn wait(&self, tree: &TreeId) -> Result<RunSummary, StoreError> {
@@ -323,6 +406,9 @@ impl TreeStore for Fake {
         if id.as_str() == "down" {
             let what = "connecting to postgres://u:CANARY@db".to_owned();
             return Err(StoreError::Unavailable { what, source: None });
+        }
+        if let Some(error) = broken(id.as_str()) {
+            return Err(error);
         }
         if id.as_str() == "slow" {
             tokio::time::sleep(Duration::from_mins(1)).await;
@@ -419,6 +505,10 @@ impl TreeStore for Fake {
             started_at: None,
             finished_at: None,
         }))
+    }
+
+    async fn forget_keys(&self, _: Duration, _: u32) -> Result<u64, StoreError> {
+        Ok(0)
     }
 
     async fn prune(&self, _: Timestamp, _: u32) -> Result<u64, StoreError> {

@@ -3,6 +3,7 @@
 //! In an expected answer `"*"` stands for any value, and an object with the key `"..."` may have more
 //! keys than it names.
 
+use apflow_core::{api::Operation, schema::Contract};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -28,6 +29,16 @@ fn same_object(want: &Map<String, Value>, got: &Map<String, Value>) -> bool {
         && (open || got.len() == named().count())
 }
 
+/// A result fits the schema that the catalogue gives for it.
+fn as_the_catalogue_says(request: &Value, got: &Value, says: &str) {
+    let known = |name| Operation::find(name).filter(|operation| operation.id == name);
+    let method = request["method"].as_str().and_then(known);
+    let (Some(operation), Some(result)) = (method, got.get("result")) else { return };
+    let contract = Contract::new(operation.output_schema()).expect("a schema");
+    let faults = contract.faults(result);
+    assert!(faults.is_empty(), "{says}: {} answers {result:#}\n{faults:?}", operation.id);
+}
+
 async fn play(file: &str, text: &str) {
     let steps: Vec<Value> = serde_json::from_str(text).expect(file);
     assert!(!steps.is_empty(), "{file}");
@@ -48,6 +59,7 @@ async fn play(file: &str, text: &str) {
         } else {
             let (want, got) = (&step["response"], response.json());
             assert!(agrees(want, &got), "{file}: {says}\nwant {want:#}\ngot {got:#}");
+            as_the_catalogue_says(&step["request"], &got, says);
         }
     }
 }
@@ -75,4 +87,4 @@ macro_rules! golden {
     };
 }
 
-golden! { batch change create envelope errors execute idempotency read running system }
+golden! { batch change clone create envelope errors execute idempotency read running schedule system }

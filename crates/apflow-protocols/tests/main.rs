@@ -2,10 +2,23 @@
 
 #![expect(clippy::expect_used, reason = "a test whose setting fails has nothing to go on with")]
 
+mod admission;
 mod client;
+mod codes;
 mod drain;
+mod envelopes;
 mod fake;
+mod gate;
 mod golden;
 mod hardening;
+mod inner_ids;
+mod live;
+mod many;
 mod owners;
+mod real;
+mod rest;
+mod schemathesis;
 mod server;
+mod specification;
+mod streams;
+mod webhook;

@@ -20,7 +20,7 @@ async fn ask(
     method: &str,
     params: Value,
 ) -> Result<Value, ApiError> {
-    let caller = Caller { user_id: Some(who.to_owned()), admin: false };
+    let caller = Caller::user(who);
     gateway.call(&caller, read(method, params)).await.map(|reply| reply.json())
 }
 
@@ -35,6 +35,8 @@ async fn a_foreign_task_is_answered_like_a_missing_one_by_every_operation() {
         ("tasks.children", "parent_id"),
         ("tasks.execute", "task_id"),
         ("tasks.update", "task_id"),
+        ("tasks.clone", "task_id"),
+        ("tasks.copy", "task_id"),
         ("tasks.delete", "task_id"),
         ("tasks.cancel", "task_id"),
         ("tasks.running.status", "task_id"),
@@ -68,7 +70,7 @@ async fn lists_and_counts_hold_only_the_callers_own() {
     }
     let everybody = gateway.call(&Caller::local(), read("tasks.list", json!({}))).await;
     assert!(matches!(everybody, Ok(Reply::Tasks(tasks)) if tasks.len() == 2));
-    let admin = Caller { user_id: Some("u3".to_owned()), admin: true };
+    let admin = Caller { admin: true, ..Caller::user("u3") };
     let everybody = gateway.call(&admin, read("tasks.list", json!({}))).await;
     assert!(matches!(everybody, Ok(Reply::Tasks(tasks)) if tasks.len() == 2));
 }

@@ -16,7 +16,11 @@ pub(crate) struct Server {
 }
 
 pub(crate) fn gateway(execute_wait: Duration) -> Gateway {
-    let config = GatewayConfig { execute_wait, version: "0.0.0-test".to_owned() };
+    let config = GatewayConfig {
+        execute_wait,
+        version: "0.0.0-test".to_owned(),
+        ..GatewayConfig::default()
+    };
     Gateway::new(Arc::new(Fake::default()), Arc::new(Noon), config)
 }
 

@@ -4,25 +4,34 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use apflow_core::{
-    id::{Seq, TaskId},
+    derive::Derive,
+    id::{Ids, Seq, TaskId},
     store::{
-        Cancel, CancelAnswer, Claim, Inserted, Patch, Refusal, Renewal, Settled, Settlement,
-        Signal, Start, Started, StoreError, Submission,
+        CallbackClaim, CallbackReport, Callbacks, Cancel, CancelAnswer, Claim, Idempotency,
+        Inserted, Patch, Refusal, Renewal, Settled, Settlement, Signal, Start, Started, StoreError,
+        Submission,
     },
     time::Timestamp,
 };
 use async_trait::async_trait;
-use tokio::sync::{Notify, broadcast, oneshot};
+use tokio::sync::{Notify, broadcast, oneshot, watch};
 
 use crate::{
+    access::{self, AccessCame, AccessJob},
     error::is_out_of_reach,
     rows::Rows,
-    steps::{self, Effects},
+    schedule::{ScheduleCame, ScheduleJob},
+    steps::{self, Derivation, Effects},
 };
 
 /// How many tasks one transaction stores, and how many jobs it takes up, at the most.
 const MAX_TASKS: usize = 5_000;
 const MAX_JOBS: usize = 512;
+
+/// How many jobs of callers may wait unless it is said otherwise, and how many tasks in them. Beyond
+/// that callers are told to come later, since a longer queue would only make each of them wait longer.
+const MAX_WAITING: usize = 4_096;
+const MAX_WAITING_TASKS: usize = 200_000;
 
 /// Whether a worker is known to be dead.
 pub(crate) type IsDead = Arc<dyn Fn(&str) -> bool + Send + Sync>;
@@ -34,17 +43,47 @@ pub(crate) enum Job {
     Renew(Vec<Renewal>, Duration, Answer<Vec<Refusal>>),
     Lapse(u32, Answer<u32>),
     Recover(IsDead, Answer<u32>),
-    Start(Start, Answer<Started>),
+    Start(Start, Option<Idempotency>, Answer<Started>),
+    Derive(Box<Derive>, Arc<dyn Ids>, Answer<Derivation>),
     Cancel(Vec<Cancel>, Answer<Vec<CancelAnswer>>),
     Update(TaskId, Box<Patch>, Answer<()>),
     Delete(TaskId, Answer<u32>),
     Prune(Timestamp, u32, Answer<u64>),
+    Schedule(Box<ScheduleJob>),
+    Access(AccessJob, Answer<AccessCame>),
+    ForgetKeys(Duration, u32, Answer<u64>),
+    Callbacks(Vec<CallbackReport>, Option<CallbackClaim>, Answer<Callbacks>),
+    FreeCallbacks(IsDead, Answer<u32>),
 }
 
 /// Where an answer goes.
 pub(crate) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
 impl Job {
+    /// Whether it may be refused when too much waits.
+    ///
+    /// What a worker asks for is bounded by its slots and makes the work less; it always gets in.
+    fn may_be_refused(&self) -> bool {
+        match self {
+            Self::Insert(..)
+            | Self::Start(..)
+            | Self::Update(..)
+            | Self::Delete(..)
+            | Self::Derive(..)
+            | Self::Access(..) => true,
+            Self::Cancel(..)
+            | Self::Settle(..)
+            | Self::Renew(..)
+            | Self::Lapse(..)
+            | Self::Recover(..)
+            | Self::Schedule(..)
+            | Self::Prune(..)
+            | Self::ForgetKeys(..)
+            | Self::Callbacks(..)
+            | Self::FreeCallbacks(..) => false,
+        }
+    }
+
     fn tasks(&self) -> usize {
         match self {
             Self::Insert(submission, _) => submission.tasks.len(),
@@ -55,37 +94,76 @@ impl Job {
         }
     }
 
+    /// Whether it has a transaction to itself.
+    fn is_alone(&self) -> bool {
+        matches!(self, Self::Schedule(job) if job.is_alone())
+    }
+
     fn fail(self, error: StoreError) {
         // A caller that went away needs no answer.
         match self {
             Self::Insert(_, to) => drop(to.send(Err(error))),
             Self::Settle(_, _, to) => drop(to.send(Err(error))),
             Self::Renew(_, _, to) => drop(to.send(Err(error))),
-            Self::Lapse(_, to) | Self::Recover(_, to) | Self::Delete(_, to) => {
+            Self::Callbacks(_, _, to) => drop(to.send(Err(error))),
+            Self::Lapse(_, to)
+            | Self::Recover(_, to)
+            | Self::Delete(_, to)
+            | Self::FreeCallbacks(_, to) => {
                 drop(to.send(Err(error)));
             }
-            Self::Start(_, to) => drop(to.send(Err(error))),
+            Self::Start(_, _, to) => drop(to.send(Err(error))),
+            Self::Derive(_, _, to) => drop(to.send(Err(error))),
             Self::Cancel(_, to) => drop(to.send(Err(error))),
             Self::Update(_, _, to) => drop(to.send(Err(error))),
-            Self::Prune(_, _, to) => drop(to.send(Err(error))),
+            Self::Prune(_, _, to) | Self::ForgetKeys(_, _, to) => drop(to.send(Err(error))),
+            Self::Schedule(job) => job.fail(error),
+            Self::Access(_, to) => drop(to.send(Err(error))),
         }
     }
 }
 
 /// Jobs that wait for a transaction.
-#[derive(Default)]
 pub(crate) struct Queue {
     jobs: std::sync::Mutex<Waiting>,
     came: Notify,
+    /// So many may wait.
+    most: usize,
 }
 
 #[derive(Default)]
 struct Waiting {
     jobs: VecDeque<Job>,
+    /// How many tasks they are about.
+    tasks: usize,
     closed: bool,
 }
 
+impl Waiting {
+    /// Takes a job in, or says why not.
+    fn put(&mut self, job: Job, most: usize) -> Result<(), StoreError> {
+        if self.closed {
+            return Err(stopped());
+        }
+        let (waiting, tasks) = (self.jobs.len(), job.tasks());
+        // Whatever comes to an empty queue is taken, however large.
+        let full = waiting >= most || (waiting > 0 && self.tasks + tasks > MAX_WAITING_TASKS);
+        if full && job.may_be_refused() {
+            return Err(StoreError::Overloaded { waiting });
+        }
+        self.tasks += tasks;
+        self.jobs.push_back(job);
+        Ok(())
+    }
+}
+
 impl Queue {
+    /// A queue in which so many jobs may wait; 0 means the default.
+    pub(crate) fn new(most: usize) -> Self {
+        let most = if most == 0 { MAX_WAITING } else { most };
+        Self { jobs: std::sync::Mutex::default(), came: Notify::new(), most }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
         // A panic while it is held leaves a queue that is whole: each change is one call.
         self.jobs.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -94,16 +172,7 @@ impl Queue {
     /// Puts a job in and waits for its answer.
     pub(crate) async fn ask<T>(&self, job: impl FnOnce(Answer<T>) -> Job) -> Result<T, StoreError> {
         let (to, answer) = oneshot::channel();
-        let closed = {
-            let mut waiting = self.lock();
-            if !waiting.closed {
-                waiting.jobs.push_back(job(to));
-            }
-            waiting.closed
-        };
-        if closed {
-            return Err(stopped());
-        }
+        self.lock().put(job(to), self.most)?;
         self.came.notify_one();
         answer.await.unwrap_or_else(|_| Err(stopped()))
     }
@@ -123,6 +192,7 @@ impl Queue {
                 let mut waiting = self.lock();
                 if !waiting.jobs.is_empty() {
                     let batch = take_batch(&mut waiting.jobs);
+                    waiting.tasks -= batch.iter().map(Job::tasks).sum::<usize>();
                     if !waiting.jobs.is_empty() {
                         self.came.notify_one();
                     }
@@ -147,10 +217,14 @@ fn take_batch(jobs: &mut VecDeque<Job>) -> Vec<Job> {
     let mut tasks = 0;
     while let Some(job) = jobs.front() {
         tasks += job.tasks();
-        if !batch.is_empty() && (tasks > MAX_TASKS || batch.len() >= MAX_JOBS) {
+        let alone = job.is_alone();
+        if !batch.is_empty() && (tasks > MAX_TASKS || batch.len() >= MAX_JOBS || alone) {
             break;
         }
         batch.extend(jobs.pop_front());
+        if alone {
+            break;
+        }
     }
     batch
 }
@@ -169,12 +243,23 @@ pub(crate) struct Signals {
     pub(crate) all: broadcast::Sender<Signal>,
     /// Ends of runs.
     pub(crate) ends: broadcast::Sender<Signal>,
+    /// Counts changes after which a schedule may be due sooner.
+    pub(crate) schedules: watch::Sender<u64>,
 }
 
 impl Signals {
     /// Channels in which a slow listener may lag behind by so many signals.
     pub(crate) fn new(room: usize) -> Self {
-        Self { all: broadcast::channel(room).0, ends: broadcast::channel(room).0 }
+        Self {
+            all: broadcast::channel(room).0,
+            ends: broadcast::channel(room).0,
+            schedules: watch::Sender::new(0),
+        }
+    }
+
+    /// Lets schedulers look anew.
+    pub(crate) fn rescheduled(&self) {
+        self.schedules.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// Sends a signal where it belongs; nobody may be listening.
@@ -196,6 +281,7 @@ impl Drop for LastOrders {
     fn drop(&mut self) {
         let mut waiting = self.0.lock();
         waiting.closed = true;
+        waiting.tasks = 0;
         waiting.jobs.drain(..).for_each(|job| job.fail(stopped()));
     }
 }
@@ -308,9 +394,13 @@ pub(crate) enum Came {
     Renew(Vec<Refusal>),
     Number(u32),
     Start(Started),
+    Derive(Derivation),
     Cancel(Vec<CancelAnswer>),
     Done,
     Pruned(u64),
+    Schedule(ScheduleCame),
+    Access(AccessCame),
+    Callbacks(Callbacks),
 }
 
 impl Came {
@@ -320,13 +410,27 @@ impl Came {
             (Job::Insert(_, to), Self::Insert(came)) => drop(to.send(came)),
             (Job::Settle(_, _, to), Self::Settle(came)) => drop(to.send(Ok(came))),
             (Job::Renew(_, _, to), Self::Renew(came)) => drop(to.send(Ok(came))),
-            (Job::Lapse(_, to) | Job::Recover(_, to) | Job::Delete(_, to), Self::Number(came)) => {
-                drop(to.send(Ok(came)));
-            }
-            (Job::Start(_, to), Self::Start(came)) => drop(to.send(Ok(came))),
+            (Job::Callbacks(_, _, to), Self::Callbacks(came)) => drop(to.send(Ok(came))),
+            (
+                Job::Lapse(_, to)
+                | Job::Recover(_, to)
+                | Job::Delete(_, to)
+                | Job::FreeCallbacks(_, to),
+                Self::Number(came),
+            ) => drop(to.send(Ok(came))),
+            (Job::Start(_, _, to), Self::Start(came)) => drop(to.send(Ok(came))),
+            (Job::Derive(_, _, to), Self::Derive(came)) => drop(to.send(Ok(came))),
             (Job::Cancel(_, to), Self::Cancel(came)) => drop(to.send(Ok(came))),
             (Job::Update(_, _, to), Self::Done) => drop(to.send(Ok(()))),
-            (Job::Prune(_, _, to), Self::Pruned(came)) => drop(to.send(Ok(came))),
+            (Job::Prune(_, _, to) | Job::ForgetKeys(_, _, to), Self::Pruned(came)) => {
+                drop(to.send(Ok(came)));
+            }
+            (Job::Schedule(job), Self::Schedule(came)) => {
+                if let Some(job) = came.send(*job) {
+                    job.fail(stopped());
+                }
+            }
+            (Job::Access(_, to), Self::Access(came)) => drop(to.send(Ok(came))),
             (job, _) => job.fail(stopped()),
         }
     }
@@ -383,9 +487,13 @@ async fn carry_out(rows: &mut dyn Rows, jobs: &[Job]) -> Result<(Vec<Came>, Effe
                 let (count, more) = steps::recover(rows, is_dead.as_ref()).await?;
                 (Came::Number(count), more)
             }
-            Job::Start(start, _) => {
-                let (started, more) = steps::start(rows, start).await?;
+            Job::Start(start, promise, _) => {
+                let (started, more) = steps::start(rows, start, promise.as_ref()).await?;
                 (Came::Start(started), more)
+            }
+            Job::Derive(wish, ids, _) => {
+                let (derived, more) = steps::derive(rows, wish, ids.as_ref()).await?;
+                (Came::Derive(derived), more)
             }
             Job::Cancel(batch, _) => {
                 let (answers, more) = steps::cancel(rows, batch).await?;
@@ -395,8 +503,27 @@ async fn carry_out(rows: &mut dyn Rows, jobs: &[Job]) -> Result<(Vec<Came>, Effe
             Job::Delete(id, _) => {
                 (Came::Number(steps::delete(rows, id).await?), Effects::default())
             }
+            Job::Schedule(job) => {
+                let (came, more) = job.carry_out(rows).await?;
+                (Came::Schedule(came), more)
+            }
             Job::Prune(before, limit, _) => {
                 (Came::Pruned(steps::prune(rows, *before, *limit).await?), Effects::default())
+            }
+            Job::Access(job, _) => {
+                (Came::Access(access::carry_out(rows, job).await?), Effects::default())
+            }
+            Job::ForgetKeys(older_than, limit, _) => {
+                let gone = steps::forget_keys(rows, *older_than, *limit).await?;
+                (Came::Pruned(gone), Effects::default())
+            }
+            Job::Callbacks(reports, next, _) => {
+                let answer = steps::callbacks(rows, reports, next.as_ref()).await?;
+                (Came::Callbacks(answer), Effects::default())
+            }
+            Job::FreeCallbacks(is_dead, _) => {
+                let count = steps::free_callbacks(rows, is_dead.as_ref()).await?;
+                (Came::Number(count), Effects::default())
             }
         };
         effects.add(more);
@@ -424,6 +551,9 @@ pub(crate) fn tell(signals: &Signals, effects: Effects) {
     if !effects.finished.is_empty() {
         let _ = signals.send(Signal::Finished(shared(effects.finished)));
     }
+    if effects.scheduled {
+        signals.rescheduled();
+    }
 }
 
 #[cfg(test)]
@@ -440,9 +570,34 @@ mod tests {
         }
     }
 
+    /// What comes of a job that needs no more than to be put in.
+    async fn put(queue: &Queue, job: impl FnOnce(Answer<u32>) -> Job) -> Option<StoreError> {
+        let asked = queue.ask(job);
+        tokio::select! {
+            biased;
+            came = asked => came.err(),
+            () = tokio::task::yield_now() => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn o1_beyond_its_bound_a_caller_is_refused_and_a_worker_is_not() {
+        let queue = Queue::new(3);
+        let delete = |to| Job::Delete(TaskId::new("a"), to);
+        for _ in 0..3 {
+            assert!(put(&queue, delete).await.is_none(), "there is room");
+        }
+        let refused = put(&queue, delete).await.expect("the queue is full");
+        assert!(matches!(refused, StoreError::Overloaded { waiting: 3 }), "{refused:?}");
+        assert!(put(&queue, |to| Job::Lapse(1, to)).await.is_none(), "a worker's job gets in");
+        let batch = queue.take().await.expect("four jobs");
+        assert_eq!((batch.len(), queue.lock().tasks), (4, 0));
+        assert!(put(&queue, delete).await.is_none(), "there is room again");
+    }
+
     #[tokio::test]
     async fn when_a_transaction_panics_every_caller_hears_of_it() {
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(Queue::new(0));
         let signals = Signals::new(1);
         let limits = Limits { conflicts: 0 };
         tokio::spawn(run(Arc::clone(&queue), Breaks, signals, limits));

@@ -21,15 +21,20 @@
     )
 )]
 
+mod access;
 mod committer;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod derive_rows;
 mod error;
 mod migration;
 mod open;
 mod read;
 mod row;
 mod rows;
+mod rows_callbacks;
+mod schedule;
+mod schedule_rows;
 mod steps;
 mod store;
 

@@ -5,13 +5,18 @@ use apflow_core::store::StoreError;
 /// The migrations of one database: version, name, statements.
 macro_rules! list {
     ($database:literal) => {{
+        macro_rules! file {
+            ($name:literal) => {
+                include_str!(concat!("../../migrations/", $database, "/", $name, ".sql"))
+            };
+        }
         const LIST: &[(i64, &str, &str)] = &[
-            (1, "tasks", include_str!(concat!("../../migrations/", $database, "/0001_tasks.sql"))),
-            (
-                7,
-                "id_order",
-                include_str!(concat!("../../migrations/", $database, "/0007_id_order.sql")),
-            ),
+            (1, "tasks", file!("0001_tasks")),
+            (2, "references", file!("0002_references")),
+            (3, "schedules", file!("0003_schedules")),
+            (4, "callbacks", file!("0004_callbacks")),
+            (5, "access", file!("0005_access")),
+            (7, "id_order", file!("0007_id_order")),
         ];
         LIST
     }};

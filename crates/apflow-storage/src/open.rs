@@ -28,6 +28,8 @@ pub struct OpenOptions {
     pub readers: u32,
     /// How long to wait for a connection; zero means 10 s.
     pub patience: Duration,
+    /// Requests that may wait for the database before more are refused; 0 means 4,096.
+    pub queue: usize,
     /// A clock to use instead of the database's own, for tests.
     pub clock: Option<Arc<dyn Clock>>,
     /// Do not migrate, and refuse a database that would need it.

@@ -1,9 +1,16 @@
 //! What readers ask of a database: each method one statement, outside any writing transaction.
 
-use apflow_core::store::{Page, StoreError, TaskFilter};
+use apflow_core::{
+    store::{Page, ScheduleFilter, StoreError, TaskFilter},
+    task::{StateName, Status},
+};
 use async_trait::async_trait;
 
-use crate::row::{RecordRow, RunRow};
+use crate::{
+    access::AccessReads,
+    row::{RecordRow, RunRow},
+    schedule_rows::ScheduleReads,
+};
 
 /// One event with the ids it concerns.
 #[derive(Debug)]
@@ -17,9 +24,31 @@ pub(crate) struct EventRow {
     pub(crate) detail: Option<String>,
 }
 
+/// How one callback stands.
+#[derive(Debug)]
+pub(crate) struct CallbackRow {
+    pub(crate) id: String,
+    pub(crate) state: String,
+    pub(crate) position: i64,
+    pub(crate) attempts: i64,
+    pub(crate) delivered: i64,
+    pub(crate) given_up: i64,
+    pub(crate) note: Option<String>,
+}
+
+/// One event with what a listener wants to know.
+#[derive(Debug)]
+pub(crate) struct ToldRow {
+    pub(crate) event: EventRow,
+    pub(crate) root: String,
+    pub(crate) owner: Option<String>,
+    pub(crate) result: Option<String>,
+    pub(crate) too_large: bool,
+}
+
 /// What readers ask.
 #[async_trait]
-pub(crate) trait Reads: Send + Sync {
+pub(crate) trait Reads: AccessReads + ScheduleReads + Send + Sync {
     /// One task, its result whole.
     async fn record(&self, id: &str) -> Result<Option<RecordRow>, StoreError>;
 
@@ -69,8 +98,20 @@ pub(crate) trait Reads: Send + Sync {
         limit: u32,
     ) -> Result<Vec<EventRow>, StoreError>;
 
+    /// Events after a position with what a listener wants to know, of one tree or of all.
+    async fn told(
+        &self,
+        tree: Option<&str>,
+        after: i64,
+        limit: u32,
+        result_bytes: u32,
+    ) -> Result<Vec<ToldRow>, StoreError>;
+
     /// Rows that could not be read: table, key, what is wrong.
     async fn set_aside(&self) -> Result<Vec<(String, String, String)>, StoreError>;
+
+    /// How the callbacks of a tree stand.
+    async fn callbacks_of(&self, tree: &str) -> Result<Vec<CallbackRow>, StoreError>;
 
     /// A worker is about to claim for the first time: it lives as long as this process does.
     async fn alive(&self, _worker: &str) -> Result<(), StoreError> {
@@ -79,6 +120,9 @@ pub(crate) trait Reads: Send + Sync {
 
     /// Which workers are known to be dead; those of this process, `known`, are not.
     async fn dead(&self, known: &[String]) -> Result<crate::committer::IsDead, StoreError>;
+
+    /// Which of those who hold callbacks are known to be dead.
+    async fn dead_holders(&self, known: &[String]) -> Result<crate::committer::IsDead, StoreError>;
 }
 
 /// The states a filter lets through, as stored words.
@@ -91,4 +135,18 @@ pub(crate) fn states(filter: &TaskFilter) -> Option<Vec<&'static str>> {
             .map(apflow_core::task::StateName::as_str)
             .collect()
     })
+}
+
+/// The states that a filter on schedules lets through, as stored words. What is due is not in progress.
+pub(crate) fn status_states(filter: &ScheduleFilter) -> Option<Vec<&'static str>> {
+    let is_due = filter.due_before.is_some();
+    if filter.status.is_none() && !is_due {
+        return None;
+    }
+    let wanted = |status: &Status| {
+        filter.status.is_none_or(|only| only == *status)
+            && !(is_due && *status == Status::InProgress)
+    };
+    let statuses = Status::ALL.into_iter().filter(wanted);
+    Some(statuses.flat_map(Status::states).map(StateName::as_str).collect())
 }

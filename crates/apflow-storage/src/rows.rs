@@ -6,7 +6,13 @@ use std::sync::Arc;
 use apflow_core::{store::StoreError, task::Definition, time::Timestamp};
 use async_trait::async_trait;
 
-use crate::row::{ForestRow, HotRow, TreeRow};
+use crate::{
+    access::AccessRows,
+    derive_rows::DeriveRows,
+    row::{ForestRow, HotRow, ScheduleRow, TreeRow},
+    rows_callbacks::CallbackRows,
+    schedule_rows::ScheduleRows,
+};
 
 /// What the start of a transaction reads.
 #[derive(Debug, Default)]
@@ -57,6 +63,8 @@ pub(crate) struct ForestTask {
     pub(crate) parent: Option<i64>,
     /// `(task, kind)` in the author's order.
     pub(crate) needs: Vec<(i64, i64)>,
+    /// A link or an archived task.
+    pub(crate) fixed: bool,
 }
 
 /// One row of `af_work` as it is to be.
@@ -132,6 +140,8 @@ pub(crate) struct Insert {
     pub(crate) trees: Vec<NewTreeRow>,
     pub(crate) tasks: Vec<NewTaskRow>,
     pub(crate) keys: Vec<NewKeyRow>,
+    /// Written by the steps, not by [`Rows::insert`].
+    pub(crate) schedules: Vec<ScheduleRow>,
 }
 
 /// A row of `af_trees` to add.
@@ -213,7 +223,7 @@ pub(crate) struct Values {
 
 /// One open transaction. Everything is a set; the order of calls is the steps' business.
 #[async_trait]
-pub(crate) trait Rows: Send {
+pub(crate) trait Rows: AccessRows + CallbackRows + DeriveRows + ScheduleRows + Send {
     /// Reads what settling `settling` and claiming up to `ready` tasks needs, and locks it.
     async fn open(&mut self, settling: &[i64], ready: u32) -> Result<Opening, StoreError>;
 
@@ -229,6 +239,9 @@ pub(crate) trait Rows: Send {
         &mut self,
         forests: &[i64],
     ) -> Result<(Vec<ForestRow>, Vec<TreeRow>, Vec<ForestTask>), StoreError>;
+
+    /// The trees of whole submissions.
+    async fn trees(&mut self, forests: &[i64]) -> Result<Vec<TreeRow>, StoreError>;
 
     /// Writes what moved.
     async fn save(&mut self, save: &Save) -> Result<(), StoreError>;

@@ -3,11 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use apflow_core::{
-    id::{TaskId, TreeId, after_all_like},
+    derive::{self, Derive, Derived},
+    id::{Ids, TaskId, TreeId, after_all_like},
     store::{
-        Cancel, CancelAnswer, Claim, ControlStore, Counts, EventKind, Inserted, JournalStore,
-        NeedKind, Page, Patch, Refusal, Renewal, Settled, Settlement, Signal, Start, Started,
-        StoreError, Submission, TaskEvent, TaskFilter, TreeStore, Wake, WorkStore,
+        CallbackClaim, CallbackRecord, CallbackReport, CallbackState, CallbackStore, Callbacks,
+        Cancel, CancelAnswer, Claim, ControlStore, Counts, EventKind, Idempotency, Inserted,
+        JournalStore, NeedKind, NewTree, Page, Patch, Refusal, Renewal, Settled, Settlement,
+        Signal, Start, Started, StoreError, Submission, TaskEvent, TaskFilter, Told, TreeStore,
+        Wake, WorkStore,
     },
     task::{Record, RunSummary, StateName, Status},
     time::Timestamp,
@@ -17,8 +20,9 @@ use tokio::sync::broadcast;
 
 use crate::{
     committer::{Job, Queue, Signals},
-    read::{EventRow, Reads},
+    read::{CallbackRow, EventRow, Reads, ToldRow},
     row::{RecordRow, RunRow, record},
+    steps::{Derivation, Preview, archived},
 };
 
 /// At most so many failed and blocked tasks are named in a summary.
@@ -42,7 +46,7 @@ impl<R> Drop for Database<R> {
 }
 
 impl<R: Reads> Database<R> {
-    async fn ask<T>(
+    pub(crate) async fn ask<T>(
         &self,
         job: impl FnOnce(crate::committer::Answer<T>) -> Job,
     ) -> Result<T, StoreError> {
@@ -75,6 +79,40 @@ impl<R: Reads> Database<R> {
         Ok(())
     }
 
+    /// What readers would see if it were stored.
+    async fn preview(&self, made: Preview, now: Timestamp) -> Result<Derived, StoreError> {
+        match made {
+            Preview::New(new) => {
+                let mut originals = Vec::with_capacity(new.links.len());
+                for link in &new.links {
+                    originals.push(match link {
+                        Some(original) => self.record(original).await?,
+                        None => None,
+                    });
+                }
+                let trees = &new.submission.trees;
+                let root = |tree: &NewTree| new.submission.tasks[tree.root].id.clone();
+                let inserted = Inserted {
+                    trees: trees.iter().map(|tree| tree.id.clone()).collect(),
+                    roots: trees.iter().map(root).collect(),
+                    replayed: false,
+                };
+                let preview = Some(derive::preview(&new, originals, now));
+                Ok(Derived { inserted, preview })
+            }
+            Preview::Archived { tree, root, tasks } => {
+                let mut preview = Vec::with_capacity(tasks.len());
+                for (id, definition) in tasks {
+                    let record = self.record(&id).await?;
+                    preview.extend(record.map(|record| archived(record, definition)));
+                }
+                let (trees, roots) = (vec![TreeId::new(tree)], vec![root]);
+                let inserted = Inserted { trees, roots, replayed: false };
+                Ok(Derived { inserted, preview: Some(preview) })
+            }
+        }
+    }
+
     async fn summary(&self, row: Option<RunRow>) -> Result<Option<RunSummary>, StoreError> {
         let Some(row) = row else { return Ok(None) };
         // A run that went well has no troubled tasks, and most runs do.
@@ -100,7 +138,7 @@ impl<R: Reads> Database<R> {
 
 /// The records of a list. A row that cannot be read is left out and noted in the log; whoever asks for
 /// it by name is told what is wrong with it.
-fn records(rows: Vec<RecordRow>) -> Result<Vec<Record>, StoreError> {
+pub(crate) fn records(rows: Vec<RecordRow>) -> Result<Vec<Record>, StoreError> {
     rows.into_iter()
         .filter_map(|row| match record(row) {
             Err(error @ StoreError::Corrupt { .. }) => {
@@ -132,23 +170,24 @@ impl<R: Reads> TreeStore for Database<R> {
                 }
             }
         }
-        Ok(Some(record))
+        Ok(self.with_schedules(vec![record]).await?.pop())
     }
 
     async fn subtree(&self, root: &TaskId) -> Result<Vec<Record>, StoreError> {
         let found = records(self.reads.subtree(root.as_str()).await?)?;
-        Ok(parents_first(found, root))
+        Ok(parents_first(self.with_schedules(found).await?, root))
     }
 
     async fn list(&self, filter: &TaskFilter, page: Page) -> Result<Vec<Record>, StoreError> {
         let only_parent =
             TaskFilter { parent_id: filter.parent_id.clone(), ..TaskFilter::default() };
-        match &filter.parent_id {
+        let found = match &filter.parent_id {
             Some(parent) if *filter == only_parent => {
                 records(self.reads.children(parent.as_str(), page).await?)
             }
             _ => records(self.reads.list(filter, page).await?),
-        }
+        };
+        self.with_schedules(found?).await
     }
 
     async fn ids_like(
@@ -187,6 +226,10 @@ impl<R: Reads> TreeStore for Database<R> {
 
     async fn prune(&self, finished_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.ask(|to| Job::Prune(finished_before, limit, to)).await
+    }
+
+    async fn forget_keys(&self, older_than: Duration, limit: u32) -> Result<u64, StoreError> {
+        self.ask(|to| Job::ForgetKeys(older_than, limit, to)).await
     }
 }
 
@@ -249,7 +292,18 @@ impl<R: Reads> WorkStore for Database<R> {
 #[async_trait]
 impl<R: Reads> ControlStore for Database<R> {
     async fn start(&self, start: Start) -> Result<Started, StoreError> {
-        self.ask(|to| Job::Start(start, to)).await
+        self.ask(|to| Job::Start(start, None, to)).await
+    }
+
+    async fn start_once(&self, start: Start, promise: Idempotency) -> Result<Started, StoreError> {
+        self.ask(|to| Job::Start(start, Some(promise), to)).await
+    }
+
+    async fn derive(&self, wish: Derive, ids: Arc<dyn Ids>) -> Result<Derived, StoreError> {
+        match self.ask(|to| Job::Derive(Box::new(wish), ids, to)).await? {
+            Derivation::Done(derived) => Ok(derived),
+            Derivation::Preview { made, now } => self.preview(made, now).await,
+        }
     }
 
     async fn cancel(&self, batch: Vec<Cancel>) -> Result<Vec<CancelAnswer>, StoreError> {
@@ -277,9 +331,63 @@ impl<R: Reads> JournalStore for Database<R> {
         rows.into_iter().map(event).collect()
     }
 
+    async fn told(
+        &self,
+        tree: Option<&TreeId>,
+        after: i64,
+        limit: u32,
+        result_bytes: u32,
+    ) -> Result<Vec<Told>, StoreError> {
+        let tree = tree.map(TreeId::as_str);
+        let rows = self.reads.told(tree, after, limit, result_bytes).await?;
+        rows.into_iter().map(told).collect()
+    }
+
     async fn set_aside(&self) -> Result<Vec<(String, String, String)>, StoreError> {
         self.reads.set_aside().await
     }
+}
+
+#[async_trait]
+impl<R: Reads> CallbackStore for Database<R> {
+    async fn callbacks(
+        &self,
+        reports: Vec<CallbackReport>,
+        next: Option<CallbackClaim>,
+    ) -> Result<Callbacks, StoreError> {
+        if let Some(claim) = &next {
+            self.know(claim.holder.as_str()).await?;
+        }
+        self.ask(|to| Job::Callbacks(reports, next, to)).await
+    }
+
+    async fn free_callbacks(&self) -> Result<u32, StoreError> {
+        let known = self.workers().clone();
+        let is_dead = self.reads.dead_holders(&known).await?;
+        self.ask(|to| Job::FreeCallbacks(is_dead, to)).await
+    }
+
+    async fn callbacks_of(&self, tree: &TreeId) -> Result<Vec<CallbackRecord>, StoreError> {
+        let rows = self.reads.callbacks_of(tree.as_str()).await?;
+        rows.into_iter().map(callback).collect()
+    }
+}
+
+fn callback(row: CallbackRow) -> Result<CallbackRecord, StoreError> {
+    let Some(state) = CallbackState::parse(&row.state) else {
+        let what = format!("state is {}", row.state);
+        return Err(StoreError::Corrupt { table: "af_callbacks", row: row.id, what });
+    };
+    let count = |number: i64| u64::try_from(number).unwrap_or(0);
+    Ok(CallbackRecord {
+        id: row.id,
+        state,
+        position: row.position,
+        attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
+        delivered: count(row.delivered),
+        given_up: count(row.given_up),
+        note: row.note,
+    })
 }
 
 fn event(row: EventRow) -> Result<TaskEvent, StoreError> {
@@ -299,6 +407,25 @@ fn event(row: EventRow) -> Result<TaskEvent, StoreError> {
         task: row.task.map(TaskId::new),
         attempt: u32::try_from(row.attempt).unwrap_or(0),
         at: Timestamp(row.at),
+    })
+}
+
+fn told(row: ToldRow) -> Result<Told, StoreError> {
+    let seq = row.event.seq;
+    let result = match &row.result {
+        Some(text) => Some(serde_json::from_str(text).map_err(|error| StoreError::Corrupt {
+            table: "af_work",
+            row: format!("of event {seq}"),
+            what: format!("output: {error}"),
+        })?),
+        None => None,
+    };
+    Ok(Told {
+        event: event(row.event)?,
+        root: TaskId::new(row.root),
+        owner: row.owner,
+        result,
+        result_omitted: row.too_large,
     })
 }
 

@@ -3,12 +3,14 @@
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use apflow_core::{
+    derive::{Derive, Mode},
     id::TaskId,
     store::{
-        Cancel, Claim, Claimed, Ended, NeedKind, NewNeed, Page, Patch, Renewal, Settlement, Start,
-        StartScope, Store, StoreError, Submission, TaskFilter,
+        Cancel, Claim, Claimed, Ended, Idempotency, NeedKind, NewNeed, Page, Patch, Renewal,
+        Settlement, Start, StartScope, Store, StoreError, Submission, TaskFilter,
     },
     task::{Failure, FailureKind, Join, OnFailure, Priority, Record, Status, Wait, WaitFor},
+    testing::SeededIds,
 };
 use apflow_storage::{
     Durability, OpenOptions,
@@ -52,6 +54,8 @@ enum Step {
     Patch(usize),
     Rewire(usize, usize),
     Delete(usize),
+    Derive(usize, Mode, Vec<usize>, bool),
+    Once(usize, u8),
     Prune(u32),
     Recover,
 }
@@ -128,6 +132,14 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(task, status)| Step::Status(task, status)),
         1 => task.clone().prop_map(Step::Patch),
         1 => (task.clone(), task.clone()).prop_map(|(task, need)| Step::Rewire(task, need)),
+        4 => (
+            task.clone(),
+            prop::sample::select(vec![Mode::Copy, Mode::Link, Mode::Archive, Mode::Mixed]),
+            prop::collection::vec(task.clone(), 1..4),
+            prop::bool::weighted(0.8),
+        )
+            .prop_map(|(task, mode, links, recursive)| Step::Derive(task, mode, links, recursive)),
+        1 => (task.clone(), 0_u8..4).prop_map(|(task, key)| Step::Once(task, key)),
         2 => task.prop_map(Step::Delete),
         1 => (1_u32..20).prop_map(Step::Prune),
         1 => Just(Step::Recover),
@@ -178,6 +190,7 @@ fn waits(submission: &Submission, from: usize, to: usize) -> bool {
 /// One store with what its worker holds or held.
 struct Side {
     bed: Bed,
+    ids: Arc<SeededIds>,
     held: Vec<Claimed>,
     gone: Vec<Claimed>,
 }
@@ -214,7 +227,7 @@ impl Side {
             Step::Duplicate(task) => answer(store.insert(forest(id(*task).as_str())).await),
             Step::Start(task, reexecute) => {
                 let scope = StartScope::Auto;
-                let start = Start { task: id(*task), scope, reexecute: *reexecute };
+                let start = Start { task: id(*task), scope, reexecute: *reexecute, callback: None };
                 answer(store.start(start).await)
             }
             Step::Claim(limit) => self.settle(&[], *limit).await,
@@ -266,6 +279,44 @@ impl Side {
                 answer(store.update(&id(*task), patch).await)
             }
             Step::Delete(task) => answer(store.delete(&id(*task)).await),
+            Step::Derive(task, mode, links, recursive) => {
+                let wish = Derive {
+                    mode: *mode,
+                    recursive: *recursive,
+                    links: links.iter().map(|task| id(*task)).collect(),
+                    auto_include_deps: recursive.then_some(true),
+                    ..Derive::copy(id(*task))
+                };
+                let made = store.derive(wish, self.ids.clone()).await.map(|made| made.inserted);
+                // A copy is run like anything else; what cannot be is refused on both sides.
+                let started = match &made {
+                    Ok(made) => {
+                        let scope = StartScope::Auto;
+                        let task = made.roots[0].clone();
+                        answer(
+                            store
+                                .start(Start { task, scope, reexecute: false, callback: None })
+                                .await,
+                        )
+                    }
+                    Err(_) => String::new(),
+                };
+                format!("{} {started}", answer(made))
+            }
+            Step::Once(task, key) => {
+                let start = Start {
+                    task: id(*task),
+                    scope: StartScope::Auto,
+                    reexecute: key % 2 == 0,
+                    callback: None,
+                };
+                let promise = Idempotency {
+                    owner: String::new(),
+                    key: key.to_string(),
+                    digest: task.to_string(),
+                };
+                answer(store.start_once(start, promise).await)
+            }
             Step::Prune(limit) => {
                 let now = apflow_core::time::Clock::now(self.bed.clock.as_ref());
                 // What is gone in part is seen by nobody for long.
@@ -411,7 +462,8 @@ async fn in_a_file(options: OpenOptions) -> (Arc<dyn Store>, tempfile::TempDir) 
 }
 
 fn side(bed: Bed) -> Side {
-    Side { bed, held: Vec::new(), gone: Vec::new() }
+    let ids = Arc::new(SeededIds::new("d"));
+    Side { bed, ids, held: Vec::new(), gone: Vec::new() }
 }
 
 /// Two stores that have to agree, named by the functions that open them.

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use apflow_core::{
-    store::{Store, StoreError},
-    task::StateName,
+    store::{Fire, Store, StoreError},
+    task::{Schedule, StateName},
 };
 use apflow_storage::{
     OpenOptions,
@@ -186,4 +186,49 @@ async fn what_a_dead_process_held_is_taken_up_when_the_file_is_opened_again() {
     assert_eq!(bed.store.recover().await.expect("recovered"), 0);
     assert_eq!(bed.run_all(&[]).await, [["a"], ["root"]]);
     apflow_storage::conformance::audit(bed.store.as_ref()).await;
+}
+
+#[tokio::test]
+async fn a_schedule_that_was_stored_before_there_were_schedulers_is_taken_up() {
+    let (_dir, path) = place();
+    let schedule = |enabled| Schedule {
+        schedule_type: Some("interval".to_owned()),
+        schedule_expression: Some("10".to_owned()),
+        schedule_enabled: enabled,
+        ..Schedule::default()
+    };
+    let store = open(&path, OpenOptions::default()).await.expect("it opens");
+    for (id, enabled) in [("on", true), ("off", false)] {
+        let mut submission = forest(id);
+        submission.start = false;
+        submission.tasks[0].definition.schedule = schedule(enabled);
+        store.insert(submission).await.expect("stored");
+    }
+    store.insert(forest("plain")).await.expect("stored");
+    drop(store);
+    let mut connection = by_hand(&path).await;
+    for statement in [
+        "DROP TABLE af_schedules",
+        "DROP TABLE af_slots",
+        "DELETE FROM _sqlx_migrations WHERE version = 3",
+    ] {
+        connection.execute(statement).await.expect("as it was before");
+    }
+    connection.close().await.expect("closed");
+
+    let clock = Arc::new(HandClock::default());
+    let options = OpenOptions { clock: Some(clock.clone()), ..OpenOptions::default() };
+    let store = open(&path, options).await.expect("it opens");
+    let on = async || {
+        let record = store.record(&"on".into()).await.expect("an answer").expect("stored");
+        record.definition.schedule
+    };
+    assert_eq!((on().await.next_run_at, on().await.schedule_enabled), (None, true));
+    let wish = Fire { limit: 10, user_id: None };
+    let seen = store.fire(wish.clone()).await.expect("it looks");
+    assert_eq!((seen.looked_at, seen.runs.len()), (2, 0), "their first slots are found");
+    assert_eq!(seen.next, on().await.next_run_at);
+    clock.advance(std::time::Duration::from_secs(10));
+    let fired = store.fire(wish).await.expect("it looks");
+    assert_eq!(fired.runs.len(), 1, "only the one that is on");
 }

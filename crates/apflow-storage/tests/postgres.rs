@@ -39,6 +39,7 @@ fn submission(tree: &str, tasks: &[(&str, &[usize])]) -> Submission {
         tasks: tasks.iter().map(|(id, needs)| task(id, needs)).collect(),
         start: true,
         idempotency: None,
+        callback: None,
     }
 }
 

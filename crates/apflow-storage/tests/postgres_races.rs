@@ -41,6 +41,7 @@ fn submission(n: usize) -> Submission {
         tasks: needs.iter().enumerate().map(|(i, on)| task(&format!("t{n}-{i}"), on)).collect(),
         start: true,
         idempotency: None,
+        callback: None,
     }
 }
 

@@ -31,6 +31,7 @@ pub(crate) async fn diamond(store: &dyn Store) {
         tasks: vec![task("a", &[]), task("b", &[0]), task("c", &[0]), task("d", &[1, 2])],
         start: true,
         idempotency: None,
+        callback: None,
     };
     store.insert(submission).await.expect("stored");
     let claim = Claim { worker: NodeId::new("w"), limit: 10, lease: Duration::from_secs(10) };

@@ -4,18 +4,24 @@ use std::{sync::Arc, time::Duration};
 
 use apflow_core::{
     api::{Gateway, GatewayConfig},
-    engine::{Drained, Engine, EngineConfig, SubmitError, Worker},
+    engine::{
+        Deliveries, Drained, Engine, EngineConfig, Scheduler, SchedulerConfig, SubmitError, Worker,
+    },
     hook::Hook,
     observe::Observer,
     registry::Registry,
-    store::{Inserted, Store, StoreError},
+    store::{AccessStore, Inserted, Store, StoreError},
     submit::{Limits, Order, TaskSpec},
     task::{Record, RunSummary, TreeOptions},
+    webhook::{WebhookConfig, WebhookVerify, Webhooks},
 };
 use apflow_executors::ExecutorsConfig;
 use apflow_storage::{Durability, OpenOptions};
 
 use crate::system::{SystemClock, SystemIds};
+
+/// How long the last look of the scheduler may take when everything stops.
+const LAST_LOOK: Duration = Duration::from_secs(1);
 
 /// How an [`App`] is put together; every part has a default.
 #[must_use]
@@ -27,10 +33,15 @@ pub struct AppBuilder {
     ids: Vec<String>,
     registry: Registry,
     engine: EngineConfig,
+    scheduler: SchedulerConfig,
     limits: Limits,
     gateway: GatewayConfig,
     hooks: Vec<Arc<dyn Hook>>,
     observer: Option<Arc<dyn Observer>>,
+    webhooks: WebhookConfig,
+    webhook_verify: Option<Arc<dyn WebhookVerify>>,
+    #[cfg(feature = "rest")]
+    callbacks: Option<crate::callbacks::CallbackConfig>,
 }
 
 impl AppBuilder {
@@ -76,6 +87,12 @@ impl AppBuilder {
         self
     }
 
+    /// How the scheduler works.
+    pub fn scheduler(mut self, config: SchedulerConfig) -> Self {
+        self.scheduler = config;
+        self
+    }
+
     /// How much one submission may hold.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -100,6 +117,25 @@ impl AppBuilder {
         self
     }
 
+    /// How inbound webhooks are checked; without it only this machine may send them.
+    pub fn webhooks(mut self, config: WebhookConfig) -> Self {
+        self.webhooks = config;
+        self
+    }
+
+    /// Your own check of inbound webhooks.
+    pub fn webhook_verify(mut self, hook: Arc<dyn WebhookVerify>) -> Self {
+        self.webhook_verify = Some(hook);
+        self
+    }
+
+    /// Tells callers of their runs at the addresses they name; without it there are no callbacks.
+    #[cfg(feature = "rest")]
+    pub fn callbacks(mut self, config: crate::callbacks::CallbackConfig) -> Self {
+        self.callbacks = Some(config);
+        self
+    }
+
     /// Opens the database, brings it up to date and puts everything together; nothing runs yet.
     pub async fn open(self) -> Result<App, StoreError> {
         let store: Arc<dyn Store> = apflow_storage::open(&self.database, self.options).await?;
@@ -107,6 +143,12 @@ impl AppBuilder {
         apflow_executors::register_all(&mut registry, &self.executors);
         registry.extend(self.registry);
         registry.allow_only(&self.families, &self.ids);
+        let access: Arc<dyn AccessStore> = store.clone();
+        let mut webhooks = Webhooks::new(self.webhooks, Arc::clone(&access))
+            .map_err(|why| StoreError::Rejected(vec![why]))?;
+        if let Some(hook) = self.webhook_verify {
+            webhooks = webhooks.verify(hook);
+        }
         let mut builder = Engine::builder(store, Arc::new(SystemIds))
             .registry(registry)
             .config(self.engine)
@@ -117,9 +159,23 @@ impl AppBuilder {
         if let Some(observer) = self.observer {
             builder = builder.observer(observer);
         }
+        #[cfg(feature = "rest")]
+        if let Some(config) = self.callbacks {
+            builder = builder.courier(config.courier(), config.delivery);
+        }
         let engine = builder.build();
-        let gateway = Gateway::new(Arc::new(engine.clone()), Arc::new(SystemClock), self.gateway);
-        Ok(App { engine, gateway, worker: None })
+        let gateway = Gateway::new(Arc::new(engine.clone()), Arc::new(SystemClock), self.gateway)
+            .with_webhooks(Arc::new(webhooks));
+        let scheduling = self.scheduler;
+        Ok(App {
+            engine,
+            gateway,
+            access,
+            worker: None,
+            scheduler: None,
+            scheduling,
+            deliveries: None,
+        })
     }
 }
 
@@ -155,7 +211,11 @@ impl AppBuilder {
 pub struct App {
     engine: Engine,
     gateway: Gateway,
+    access: Arc<dyn AccessStore>,
     worker: Option<Worker>,
+    scheduler: Option<Scheduler>,
+    scheduling: SchedulerConfig,
+    deliveries: Option<Deliveries>,
 }
 
 /// What can go wrong between a flow and its results.
@@ -203,10 +263,15 @@ impl App {
             ids: Vec::new(),
             registry: Registry::new(),
             engine: EngineConfig::default(),
+            scheduler: SchedulerConfig::default(),
             limits: Limits::default(),
             gateway: GatewayConfig::default(),
             hooks: Vec::new(),
             observer: None,
+            webhooks: WebhookConfig::default(),
+            webhook_verify: None,
+            #[cfg(feature = "rest")]
+            callbacks: None,
         }
     }
 
@@ -220,11 +285,28 @@ impl App {
         &self.gateway
     }
 
-    /// Starts the worker; what a crash left behind is taken up first.
+    /// Who may call: the API tokens of the database.
+    pub fn access(&self) -> Arc<dyn AccessStore> {
+        Arc::clone(&self.access)
+    }
+
+    /// Starts the worker, and callbacks if they are switched on; what a crash left behind is taken up
+    /// first.
     pub fn work(&mut self) {
+        if self.deliveries.is_none() {
+            self.deliveries = self.engine.deliver();
+        }
         if self.worker.is_none() {
             self.worker = Some(self.engine.work());
         }
+    }
+
+    /// Starts the scheduler: tasks with a schedule begin when their time comes. A
+    /// [worker](Self::work), here or elsewhere, runs them. Several schedulers on one database share
+    /// the work; none fires twice.
+    pub fn schedule(&mut self) -> &Scheduler {
+        let (engine, config) = (&self.engine, &self.scheduling);
+        self.scheduler.get_or_insert_with(|| engine.schedule(config.clone()))
     }
 
     /// Stores tasks and begins a run of them.
@@ -235,6 +317,7 @@ impl App {
             start: true,
             idempotency: None,
             user_id: None,
+            callback: None,
         };
         Ok(self.engine.submit(order).await?)
     }
@@ -267,9 +350,19 @@ impl App {
 
     /// Takes nothing new, waits at most `grace` for what runs, and gives back the rest.
     pub async fn shutdown(mut self, grace: Duration) -> Drained {
-        match self.worker.take() {
+        let until = tokio::time::Instant::now() + grace;
+        if let Some(scheduler) = self.scheduler.take() {
+            // What it was about to fire is fired by the next one.
+            scheduler.stop(grace.min(LAST_LOOK)).await;
+        }
+        let drained = match self.worker.take() {
             Some(worker) => worker.drain(grace).await,
             None => Drained::default(),
+        };
+        // After the worker: somebody may want to be told of what it did last.
+        if let Some(deliveries) = self.deliveries.take() {
+            deliveries.drain(until.saturating_duration_since(tokio::time::Instant::now())).await;
         }
+        drained
     }
 }

@@ -15,6 +15,8 @@ pub use apflow_storage as storage;
 pub use async_trait::async_trait;
 
 mod app;
+#[cfg(feature = "rest")]
+pub mod callbacks;
 pub mod prelude;
 pub mod system;
 

@@ -18,6 +18,14 @@ impl Clock for SystemClock {
     }
 }
 
+/// Random bytes for a secret, from the operating system.
+pub fn random() -> std::io::Result<[u8; 32]> {
+    use rand::TryRngCore as _;
+    let mut bytes = [0; 32];
+    rand::rngs::OsRng.try_fill_bytes(&mut bytes).map_err(std::io::Error::other)?;
+    Ok(bytes)
+}
+
 /// UUID v7: unique, and sorted by the time they were made.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemIds;

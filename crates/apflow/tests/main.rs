@@ -1,5 +1,7 @@
 //! What the facade promises, tried from outside.
 #![expect(clippy::expect_used, reason = "a test that cannot go on says what it missed")]
 
+#[cfg(feature = "rest")]
+mod callbacks;
 mod readme;
 mod repeats;

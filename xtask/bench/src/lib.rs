@@ -2,5 +2,7 @@
 
 pub mod chaos;
 pub mod floor;
+pub mod http;
+pub mod load;
 pub mod report;
 pub mod shape;

@@ -8,5 +8,6 @@ mod full_disk;
 mod kills;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod schedules;
 mod stage;
 mod steps;

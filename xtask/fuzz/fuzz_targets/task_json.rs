@@ -24,7 +24,7 @@ fuzz_target!(|text: &[u8]| {
         Err(problems) => return assert!(!problems.0.is_empty()),
     };
     let options = TreeOptions::default();
-    let order = Order { tasks, options, start: true, idempotency: None, user_id: None };
+    let order = Order { tasks, options, start: true, idempotency: None, user_id: None, callback: None };
     match compile(order, &Counted(0.into()), &Limits::default()) {
         Ok(submission) => assert!(TaskGraph::of(&submission).order().is_ok()),
         Err(problems) => assert!(!problems.0.is_empty()),

@@ -35,12 +35,17 @@ done
 pub(crate) fn make_sure_of_programs() -> Result<Found, String> {
     let missing = missing();
     if !missing.is_empty() {
-        let command = installer(&missing, on_path("apt-get"), is_root(), sudo_works())?;
-        println!("xtask: installing {} from the distribution", missing.join(" and "));
-        workspace::run(Command::new(&command[0]).args(&command[1..]).stdin(Stdio::null()))
-            .map_err(|_| cannot_have(&missing, "apt-get could not install it"))?;
+        install(&missing)?;
     }
     find().ok_or_else(|| cannot_have(&["postgresql"], "it is not where it is looked for"))
+}
+
+/// Installs packages of the distribution, or says what is missing and why it stays so.
+pub(crate) fn install(missing: &[&str]) -> Result<(), String> {
+    let command = installer(missing, on_path("apt-get"), is_root(), sudo_works())?;
+    println!("xtask: installing {} from the distribution", missing.join(" and "));
+    workspace::run(Command::new(&command[0]).args(&command[1..]).stdin(Stdio::null()))
+        .map_err(|_| cannot_have(missing, "apt-get could not install it"))
 }
 
 fn missing() -> Vec<&'static str> {

@@ -7,6 +7,6 @@ mod keeper;
 mod server;
 
 pub(crate) use find::find;
-pub(crate) use install::make_sure_of_programs;
+pub(crate) use install::{install, make_sure_of_programs};
 pub(crate) use keeper::{KEEPER, keep};
 pub(crate) use server::Server;

@@ -3,6 +3,7 @@
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
 use super::{Connection, Format, Grants};
+use crate::commands::{scheduled::ScheduledCommand, webhook_url::WebhookUrl};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Tasks {
@@ -43,6 +44,13 @@ pub(crate) enum TasksCommand {
     Clone(CloneArgs),
     /// Show how a tree moves until it has ended; interrupting stops only the showing.
     Watch(Watch),
+    /// Say how a system outside triggers a task.
+    WebhookUrl(WebhookUrl),
+    /// Look after the schedules of tasks.
+    Scheduled {
+        #[command(subcommand)]
+        command: ScheduledCommand,
+    },
 }
 
 /// Tasks that are named one by one.

@@ -1,6 +1,9 @@
 //! `apflow serve`: the HTTP server with a worker inside, until a signal.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use apflow::{
     core::code::Code,
@@ -11,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::run::seconds;
 use crate::{
+    access,
     args::Serve,
     config::{self, Database},
     error::{CliError, Exit},
@@ -21,18 +25,25 @@ use crate::{
 pub(crate) async fn serve(args: Serve) -> Result<Exit, CliError> {
     let grace = seconds("--grace", Some(args.grace))?.unwrap_or_default();
     let address = address(&args.host, args.port).await?;
-    if !address.ip().is_loopback() && !args.insecure {
-        return Err(CliError::usage(format!("{} reaches beyond this machine", args.host))
-            .because("this server asks nobody who they are, and whoever reaches it may run tasks")
-            .help("leave --host out, put a proxy in front that checks who calls,")
-            .help("or say --insecure if the network is yours alone"));
-    }
+    let webhooks = access::webhooks()?;
+    let signed = !webhooks.secrets.is_empty();
     let database = Database::find(&args.database);
     database.prepare()?;
     let mut interrupts = Interrupts::listen()?;
     config::warn_of_grants(&args.allow)?;
-    let mut app =
-        config::app(&database, &args.allow)?.durability(args.durability.into()).open().await?;
+    let mut app = config::app(&database, &args.allow)?
+        .durability(args.durability.into())
+        .webhooks(webhooks)
+        .open()
+        .await?;
+    let gate = access::gate(&app)?;
+    let sources = gate.sources().await?;
+    if !address.ip().is_loopback() && sources.is_empty() && !args.insecure {
+        return Err(CliError::usage(format!("{} reaches beyond this machine", args.host))
+            .because("this server asks nobody who they are, and whoever reaches it may run tasks")
+            .help("make a token with `apflow token create`, or set APFLOW_JWT_SECRET,")
+            .help("leave --host out, or say --insecure if the network is yours alone"));
+    }
     let listener = TcpListener::bind(address).await.map_err(|error| {
         CliError::usage(format!("{address} cannot be listened on"))
             .because(error.to_string())
@@ -40,6 +51,8 @@ pub(crate) async fn serve(args: Serve) -> Result<Exit, CliError> {
     })?;
     let bound = listener.local_addr().unwrap_or(address);
     app.work();
+    show::say(&access::told(&sources, signed));
+    app.schedule();
     show::say(&format!(
         "apflow {} serves http://{bound}/tasks on {}",
         env!("CARGO_PKG_VERSION"),
@@ -48,7 +61,12 @@ pub(crate) async fn serve(args: Serve) -> Result<Exit, CliError> {
 
     let stop = CancellationToken::new();
     let gateway = app.gateway().clone();
-    let config = HttpConfig { grace, ..HttpConfig::default() };
+    let config = HttpConfig {
+        grace,
+        auth: Some(Arc::new(gate)),
+        proxies: access::proxies()?,
+        ..HttpConfig::default()
+    };
     let (until, heard) = (stop.clone(), stop.clone());
     let work = async {
         let serving = serve_http(listener, gateway, config, until);

@@ -128,7 +128,11 @@ impl Board {
                 node.note.clear();
                 return None;
             }
-            EventKind::RunStarted | EventKind::RunFinished => return None,
+            EventKind::RunStarted
+            | EventKind::RunFinished
+            | EventKind::SlotFired
+            | EventKind::SlotSkipped
+            | EventKind::ScheduleEnded => return None,
         }
         let at = event.at.to_string();
         Some(format!("{} {}", at.get(11..19).unwrap_or(&at), node.line(None)))

@@ -3,13 +3,17 @@
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::ApiError;
+use super::{ApiError, Feed, call::CallbackWish, feed::FeedLimits};
 use crate::{
+    code::Code,
+    courier::NotCallable,
+    derive::{Derive, Derived},
     engine::{Engine, SubmitError},
     id::{TaskId, TreeId},
     registry::Registry,
     store::{
-        Cancel, CancelAnswer, Idempotency, Inserted, Patch, Start, Started, StoreError, TreeStore,
+        Cancel, CancelAnswer, Idempotency, Inserted, NewCallback, Patch, ScheduleStore, Start,
+        Started, StoreError, TreeStore,
     },
     submit::{Order, Reading, read_tasks},
     task::{RunSummary, TreeOptions},
@@ -20,6 +24,9 @@ use crate::{
 pub trait Backend: Send + Sync {
     /// Where tasks are read.
     fn trees(&self) -> &dyn TreeStore;
+
+    /// Where schedules are read and looked after.
+    fn schedules(&self) -> &dyn ScheduleStore;
 
     /// The executors of this process.
     fn registry(&self) -> &Registry;
@@ -33,6 +40,12 @@ pub trait Backend: Send + Sync {
     /// Begins a run of what is stored.
     async fn start(&self, start: Start) -> Result<Started, StoreError>;
 
+    /// Begins a run, or gives the first answer to the same request again.
+    async fn start_once(&self, start: Start, promise: Idempotency) -> Result<Started, StoreError>;
+
+    /// Makes new tasks from stored ones, or archives them.
+    async fn derive(&self, wish: Derive) -> Result<Derived, StoreError>;
+
     /// Waits until the newest run of a tree has ended.
     async fn wait(&self, tree: &TreeId) -> Result<RunSummary, StoreError>;
 
@@ -44,11 +57,28 @@ pub trait Backend: Send + Sync {
 
     /// Deletes a task and its descendants; returns how many went.
     async fn delete(&self, task: &TaskId) -> Result<u32, StoreError>;
+
+    /// Judges where a caller wants to be told of a run.
+    fn callback(&self, wish: &CallbackWish) -> Result<NewCallback, ApiError> {
+        let _ = wish;
+        let detail = "callbacks are not switched on here; nothing was run";
+        Err(ApiError::refused(Code::NoCallbacks, "webhook_config", detail))
+    }
+
+    /// The journal for those who listen, if there is one.
+    fn feed(&self, limits: FeedLimits) -> Option<Feed> {
+        let _ = limits;
+        None
+    }
 }
 
 #[async_trait]
 impl Backend for Engine {
     fn trees(&self) -> &dyn TreeStore {
+        self.store()
+    }
+
+    fn schedules(&self) -> &dyn ScheduleStore {
         self.store()
     }
 
@@ -61,9 +91,9 @@ impl Backend for Engine {
     }
 
     async fn submit(&self, wish: Submit) -> Result<(Inserted, Vec<String>), ApiError> {
-        let Submit { tasks, options, start, idempotency, user_id } = wish;
+        let Submit { tasks, options, start, idempotency, user_id, callback } = wish;
         let (tasks, warnings) = read_tasks(&tasks, &Reading::Lenient)?;
-        let order = Order { tasks, options, start, idempotency, user_id };
+        let order = Order { tasks, options, start, idempotency, user_id, callback };
         let inserted = Self::submit(self, order).await.map_err(|error| match error {
             SubmitError::Problems(problems) => ApiError::from(problems),
             SubmitError::Store(error) => ApiError::from(error),
@@ -73,6 +103,14 @@ impl Backend for Engine {
 
     async fn start(&self, start: Start) -> Result<Started, StoreError> {
         Self::start(self, start).await
+    }
+
+    async fn start_once(&self, start: Start, promise: Idempotency) -> Result<Started, StoreError> {
+        Self::start_once(self, start, promise).await
+    }
+
+    async fn derive(&self, wish: Derive) -> Result<Derived, StoreError> {
+        Self::derive(self, wish).await
     }
 
     async fn wait(&self, tree: &TreeId) -> Result<RunSummary, StoreError> {
@@ -90,6 +128,21 @@ impl Backend for Engine {
     async fn delete(&self, task: &TaskId) -> Result<u32, StoreError> {
         Self::delete(self, task).await
     }
+
+    fn callback(&self, wish: &CallbackWish) -> Result<NewCallback, ApiError> {
+        Self::callback(self, &wish.target, wish.timeout, wish.max_retries).map_err(|refused| {
+            let NotCallable { code, field, reason, hint } = refused;
+            let error = ApiError::refused(code, field, reason);
+            match hint {
+                Some(hint) => error.hint(hint),
+                None => error,
+            }
+        })
+    }
+
+    fn feed(&self, limits: FeedLimits) -> Option<Feed> {
+        Some(Feed::new(self.store_handle(), self.config().back_stop, limits))
+    }
 }
 
 /// Tasks to store, as the client wrote them.
@@ -105,4 +158,6 @@ pub struct Submit {
     pub idempotency: Option<Idempotency>,
     /// Owner of tasks that name none.
     pub user_id: Option<String>,
+    /// Who wants to be told of the run.
+    pub callback: Option<NewCallback>,
 }

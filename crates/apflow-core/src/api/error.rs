@@ -1,11 +1,13 @@
 //! Why a call was not answered, in words that may leave the process.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde_json::{Map, Value, json};
 
 use crate::{
     code::Code,
+    derive::DeriveError,
+    id::TaskId,
     problem::{Problem, Problems},
     registry::NoExecutor,
     store::StoreError,
@@ -27,12 +29,21 @@ pub struct ApiError {
     pub hint: Option<String>,
     /// What the store said; never sent.
     pub source: Option<Box<StoreError>>,
+    /// How long to wait before it is worth asking again, if that is known.
+    pub retry_after: Option<Duration>,
 }
 
 impl ApiError {
     /// An error that needs no more than a sentence.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), problems: Vec::new(), hint: None, source: None }
+        Self {
+            code,
+            detail: detail.into(),
+            problems: Vec::new(),
+            hint: None,
+            source: None,
+            retry_after: None,
+        }
     }
 
     /// The same error with advice.
@@ -109,11 +120,19 @@ impl ApiError {
         if let Some(hint) = &self.hint {
             data.insert("hint".to_owned(), json!(hint));
         }
+        if let Some(seconds) = self.retry_seconds() {
+            data.insert("retry_after".to_owned(), json!(seconds));
+        }
         if self.problems.len() > 1 {
             let all = self.problems.iter().map(|one| Value::Object(problem_json(one))).collect();
             data.insert("errors".to_owned(), Value::Array(all));
         }
         Value::Object(data)
+    }
+
+    /// Whole seconds to wait before it is worth asking again.
+    pub fn retry_seconds(&self) -> Option<u64> {
+        self.retry_after.map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
     }
 
     /// An error whose cause is our side's affair: the caller learns the sort of it, the log the rest.
@@ -180,6 +199,32 @@ impl From<StoreError> for ApiError {
             StoreError::KeyReused { .. } => Code::KeyReused,
             StoreError::AlreadyRunning { .. } => Code::AlreadyRunning,
             StoreError::Rejected(_) => Code::InvalidTree,
+            StoreError::Overloaded { .. } => Code::Overloaded,
+            StoreError::Fixed { .. } => Code::Fixed,
+            StoreError::UnfinishedOriginal { .. } => Code::Unfinished,
+            StoreError::Cycle { task, path } => {
+                let problem = Problem {
+                    task: Some(task.to_string()),
+                    path: path.iter().map(ToString::to_string).collect(),
+                    ..fault(Code::Cycle, "dependencies", &error.to_string())
+                };
+                return Self {
+                    problems: vec![problem],
+                    ..Self::new(Code::Cycle, error.to_string())
+                };
+            }
+            StoreError::UnknownDependency { task, missing } => {
+                let one = |id: &TaskId| Problem {
+                    task: Some(task.to_string()),
+                    actual: Some(id.to_string()),
+                    ..fault(Code::UnknownReference, "dependencies", &error.to_string())
+                };
+                let problems = missing.iter().map(one).collect();
+                return Self { problems, ..Self::new(Code::UnknownReference, error.to_string()) };
+            }
+            StoreError::Derive(error) => return Self::from(error.clone()),
+            StoreError::NoSchedule(_) => Code::NoSchedule,
+            StoreError::InvalidSchedule(problems) => return Self::from(problems.clone()),
             StoreError::Corrupt { .. } | StoreError::Damaged { .. } => {
                 return Self::infrastructure(Code::DatabaseDamaged, error);
             }
@@ -194,6 +239,20 @@ impl From<StoreError> for ApiError {
             }
         };
         Self { hint: error.hint(), ..Self::new(code, error.to_string()) }
+    }
+}
+
+impl From<DeriveError> for ApiError {
+    fn from(error: DeriveError) -> Self {
+        let (code, field) = match &error {
+            DeriveError::Unfinished { .. } => (Code::Unfinished, "task_id"),
+            DeriveError::ForeignOwner => (Code::InvalidParams, "user_id"),
+            DeriveError::Outside(_) => (Code::InvalidTree, "task_id"),
+            DeriveError::NotAmong(id) => return Self::no_such_task(id),
+            DeriveError::Invalid(problems) => return Self::from(problems.clone()),
+        };
+        let hint = error.hint();
+        Self { hint, ..Self::refused(code, field, error.to_string()) }
     }
 }
 
@@ -229,7 +288,6 @@ impl From<NoExecutor> for ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::TaskId;
 
     #[test]
     fn a_wrong_parameter_is_named_with_what_was_expected_and_what_came() {

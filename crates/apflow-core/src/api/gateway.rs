@@ -2,32 +2,63 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{ApiError, Backend, Call, Reply, ops};
-use crate::{id::TaskId, task::Record, time::Clock};
+use super::{ApiError, Backend, Call, Feed, Reply, feed::FeedLimits, ops};
+use crate::{code::Code, id::TaskId, task::Record, time::Clock, webhook::Webhooks};
 
 /// Who asks.
+///
+/// The default is nobody: it sees no task.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Caller {
-    /// The owner whose tasks it may see; none: everybody's.
+    /// The owner whose tasks it may see; none: nobody's, unless it is an admin.
     pub user_id: Option<String>,
     /// It may see everybody's although it has an id.
     pub admin: bool,
+    /// It may change nothing.
+    pub read_only: bool,
+    /// It showed a credential; else nobody asked.
+    pub verified: bool,
+}
+
+/// What sort of thing somebody wants to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Look.
+    Read,
+    /// Change tasks, or let them run.
+    Write,
+    /// Change apflow itself.
+    Administer,
 }
 
 impl Caller {
     /// The person at the keyboard: unrestricted.
     pub const fn local() -> Self {
-        Self { user_id: None, admin: true }
+        Self { user_id: None, admin: true, read_only: false, verified: false }
     }
 
-    /// The owner it is bound to, if it is.
+    /// Somebody who may see and change what is theirs.
+    pub fn user(user_id: impl Into<String>) -> Self {
+        Self { user_id: Some(user_id.into()), ..Self::default() }
+    }
+
+    /// The owner it is bound to, if it is; whoever is bound to no name at all owns nothing.
     pub fn bound_to(&self) -> Option<&str> {
-        if self.admin { None } else { self.user_id.as_deref() }
+        if self.admin { None } else { Some(self.user_id.as_deref().unwrap_or_default()) }
     }
 
     /// Whether a task of this owner exists for it.
     pub fn sees(&self, owner: Option<&str>) -> bool {
-        self.bound_to().is_none_or(|user_id| owner == Some(user_id))
+        self.bound_to().is_none_or(|user_id| !user_id.is_empty() && owner == Some(user_id))
+    }
+
+    /// Whether it may do this sort of thing.
+    pub fn may(&self, action: Action) -> bool {
+        match action {
+            Action::Read => true,
+            Action::Write => !self.read_only,
+            Action::Administer => self.admin && !self.read_only,
+        }
     }
 }
 
@@ -38,11 +69,17 @@ pub struct GatewayConfig {
     pub execute_wait: Duration,
     /// What `system.health` says.
     pub version: String,
+    /// How much of the journal is kept for those who listen.
+    pub feed: FeedLimits,
 }
 
 impl Default for GatewayConfig {
     fn default() -> Self {
-        Self { execute_wait: Duration::from_mins(5), version: env!("CARGO_PKG_VERSION").to_owned() }
+        Self {
+            execute_wait: Duration::from_mins(5),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            feed: FeedLimits::default(),
+        }
     }
 }
 
@@ -52,12 +89,21 @@ pub struct Gateway {
     pub(super) backend: Arc<dyn Backend>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) config: GatewayConfig,
+    pub(super) webhooks: Arc<Webhooks>,
+    feed: Option<Feed>,
 }
 
 impl Gateway {
     /// A gateway to this engine.
     pub fn new(backend: Arc<dyn Backend>, clock: Arc<dyn Clock>, config: GatewayConfig) -> Self {
-        Self { backend, clock, config }
+        let feed = backend.feed(config.feed);
+        Self { backend, clock, config, webhooks: Arc::default(), feed }
+    }
+
+    /// Lets this doorkeeper say which inbound webhooks may trigger tasks.
+    pub fn with_webhooks(mut self, webhooks: Arc<Webhooks>) -> Self {
+        self.webhooks = webhooks;
+        self
     }
 
     /// What is settled once.
@@ -65,10 +111,20 @@ impl Gateway {
         &self.config
     }
 
+    /// The journal for everybody who listens, if the engine has one.
+    pub fn feed(&self) -> Option<&Feed> {
+        self.feed.as_ref()
+    }
+
     /// Carries out one call for `caller`.
     pub async fn call(&self, caller: &Caller, call: Call) -> Result<Reply, ApiError> {
+        let action = call.action();
+        if !caller.may(action) {
+            return Err(forbidden(action));
+        }
         match call {
             Call::Create(create) => ops::author::create(self, caller, create).await,
+            Call::Derive(derive) => ops::derive::derive(self, caller, *derive).await,
             Call::Update(update) => ops::author::update(self, caller, update).await,
             Call::Delete(task) => ops::author::delete(self, caller, task).await,
             Call::Get(task) => ops::read::get(self, caller, &task).await,
@@ -81,6 +137,13 @@ impl Gateway {
             Call::RunningList(list) => ops::monitor::list(self, caller, list).await,
             Call::RunningStatus(tasks) => ops::monitor::status(self, caller, tasks).await,
             Call::RunningCount { user_id } => ops::monitor::count(self, caller, user_id).await,
+            Call::WebhookTrigger(trigger) => ops::webhook::trigger(self, caller, *trigger).await,
+            Call::Scheduled(list) => ops::schedule::list(self, caller, list).await,
+            Call::ScheduledDue(due) => ops::schedule::due(self, caller, due).await,
+            Call::ScheduledInit(init) => ops::schedule::init(self, caller, init).await,
+            Call::ScheduledComplete(run) => ops::schedule::complete(self, caller, run).await,
+            Call::ExportIcal(export) => ops::schedule::export_ical(self, caller, export).await,
+            Call::ScheduledBackfill(wish) => ops::schedule::backfill(self, caller, wish).await,
             Call::Health => Ok(ops::system::health(self)),
             Call::Executors => Ok(ops::system::executors(self)),
         }
@@ -110,5 +173,42 @@ impl Gateway {
         task: &TaskId,
     ) -> Result<Record, ApiError> {
         self.visible(caller, task).await?.ok_or_else(|| ApiError::no_such_task(task))
+    }
+}
+
+/// What a caller is told that may not do this sort of thing.
+fn forbidden(action: Action) -> ApiError {
+    let detail = match action {
+        Action::Administer => "only an admin may do that",
+        Action::Read | Action::Write => "the credential may only read",
+    };
+    ApiError::new(Code::Forbidden, detail).hint("use a credential that was not made for reading")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_in_particular_sees_nothing() {
+        let nobody = Caller::default();
+        for owner in [None, Some(""), Some("u1")] {
+            assert!(!nobody.sees(owner), "{owner:?}");
+            assert!(Caller::local().sees(owner));
+        }
+        let u1 = Caller::user("u1");
+        assert!(u1.sees(Some("u1")) && !u1.sees(Some("u2")) && !u1.sees(None));
+    }
+
+    #[test]
+    fn who_may_only_read_changes_nothing_admin_or_not() {
+        for admin in [false, true] {
+            let reader = Caller { admin, read_only: true, ..Caller::user("u1") };
+            assert!(reader.may(Action::Read));
+            assert!(!reader.may(Action::Write) && !reader.may(Action::Administer));
+        }
+        let user = Caller::user("u1");
+        assert!(user.may(Action::Write) && !user.may(Action::Administer));
+        assert!(Caller::local().may(Action::Administer));
     }
 }

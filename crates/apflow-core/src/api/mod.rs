@@ -7,21 +7,29 @@
 //! * [`call`] reads parameters; [`reply`] and [`wire`] write answers in the shapes of the Python API.
 //! * [`operation`] describes each operation for people, agents and generated documents.
 //! * [`backend`] is what the gateway asks of an engine.
+//! * [`event`] words what happened; [`feed`] hands it to everybody who listens.
 
 pub mod backend;
 pub mod call;
 mod error;
+pub mod event;
+pub mod feed;
+mod follow;
 mod gateway;
 pub mod operation;
 mod ops;
 mod params;
 mod patch;
+mod patch_schedule;
 pub mod reply;
 pub mod wire;
 
 pub use backend::{Backend, Submit};
 pub use call::{Call, Read};
 pub use error::ApiError;
-pub use gateway::{Caller, Gateway, GatewayConfig};
-pub use operation::Operation;
+pub use feed::Feed;
+pub use follow::{Follow, Said};
+pub use gateway::{Action, Caller, Gateway, GatewayConfig};
+pub use operation::{Category, Operation};
+pub use ops::events::Listen;
 pub use reply::Reply;

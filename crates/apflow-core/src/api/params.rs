@@ -51,6 +51,21 @@ impl Params {
         }
     }
 
+    /// A text, or a number as it would be written.
+    pub(crate) fn text_or_number(
+        &mut self,
+        name: &'static str,
+    ) -> Result<Option<String>, ApiError> {
+        match self.take(&[name]) {
+            None => Ok(None),
+            Some((_, Value::String(text))) => Ok(Some(text)),
+            Some((_, Value::Number(number))) => Ok(Some(number.to_string())),
+            Some((_, other)) => {
+                Err(ApiError::invalid(name, "a text or a number", describe(&other)))
+            }
+        }
+    }
+
     /// An id, under any of its names.
     pub(crate) fn id(&mut self, names: &[&'static str]) -> Result<Option<TaskId>, ApiError> {
         let Some((name, value)) = self.take(names) else { return Ok(None) };
@@ -105,7 +120,11 @@ impl Params {
         most: u32,
     ) -> Result<u32, ApiError> {
         let Some((_, value)) = self.take(&[name]) else { return Ok(default) };
-        match value.as_u64() {
+        let whole = |float: &f64| float.fract() == 0.0 && *float >= 0.0;
+        // The guard leaves whole numbers from 0; what is above the range becomes its end.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let number = value.as_u64().or_else(|| value.as_f64().filter(whole).map(|it| it as u64));
+        match number {
             Some(number) => Ok(u32::try_from(number).unwrap_or(u32::MAX).min(most)),
             None => Err(ApiError::invalid(name, "a whole number from 0", describe(&value))),
         }
@@ -141,7 +160,7 @@ impl Params {
 }
 
 /// More ids than this are several calls.
-const MAX_IDS: usize = 1000;
+pub(crate) const MAX_IDS: usize = 1000;
 /// Whoever sends a hundred unknown names need not read all of them.
 const MAX_WARNINGS: usize = 20;
 
@@ -204,6 +223,7 @@ mod tests {
     fn a_number_is_capped_above_and_refused_below_zero() {
         let limit = |value| params(json!({"limit": value})).number("limit", 100, 1000);
         assert_eq!(limit(json!(1_000_000_000_u64)).ok(), Some(1000));
+        assert_eq!(limit(json!(5.0)).ok(), Some(5), "the same number in JSON");
         assert_eq!(limit(Value::Null).ok(), Some(100));
         for wrong in [json!(-1), json!("5"), json!(1.5), json!([])] {
             assert!(limit(wrong.clone()).is_err(), "{wrong}");

@@ -7,7 +7,9 @@ use super::{ApiError, call::status_word, params::describe};
 use crate::{
     code::Code,
     id::check_id,
+    problem::{nearest, shortened},
     store::Patch,
+    submit::{TASK_FIELDS, is_known, whole},
     task::{Dependency, Durability, Governance, Join, Priority, Schedule},
 };
 
@@ -25,9 +27,6 @@ const READ_ONLY: &[&str] = &[
     "original_task_id",
     "origin_type",
     "has_references",
-    "next_run_at",
-    "last_run_at",
-    "run_count",
     "lease_id",
     "lease_expires_at",
     "attempt_id",
@@ -43,6 +42,60 @@ const READ_ONLY: &[&str] = &[
 
 /// Reads every field, or says of every field that is wrong what is wrong with it.
 pub(super) fn read(fields: Map<String, Value>) -> Result<(Patch, Vec<String>), ApiError> {
+    read_as("Update failed", fields)
+}
+
+/// Reads the fields that copies get instead of those of their source: authored ones only, and a name
+/// that no field has is an error.
+///
+/// What a copy begins without anyway may be said once more: Python clients send it.
+pub(super) fn read_reset(fields: Map<String, Value>) -> Result<(Patch, Vec<String>), ApiError> {
+    let mut kept = Map::new();
+    let mut faults = Vec::new();
+    for (name, value) in fields {
+        let said_anyway = match name.as_str() {
+            "status" => value.is_null() || value == "pending",
+            "progress" => value.is_null() || value.as_f64() == Some(0.0),
+            "result" | "error" | "parent_id" => value.is_null(),
+            _ if READ_ONLY.contains(&name.as_str()) => value.is_null(),
+            _ => false,
+        };
+        if said_anyway {
+            continue;
+        }
+        match name.as_str() {
+            "status" | "progress" | "result" | "error" => {
+                let detail = format!("Cannot reset '{name}': a copy begins anew");
+                faults.push(ApiError::refused(Code::InvalidParams, &name, detail));
+            }
+            "dependencies" | "parent_id" => {
+                let detail = format!("Cannot reset '{name}': a copy hangs together as its source");
+                faults.push(ApiError::refused(Code::InvalidParams, &name, detail));
+            }
+            _ if !is_known(&name) => faults.push(no_such_field(&name)),
+            _ => {
+                kept.insert(name, value);
+            }
+        }
+    }
+    let read = read_as("Invalid reset_fields", kept);
+    if faults.is_empty() {
+        return read;
+    }
+    faults.extend(read.err());
+    Err(all("Invalid reset_fields", faults))
+}
+
+fn no_such_field(name: &str) -> ApiError {
+    let shown = describe(&json!(name));
+    let detail = match nearest(name, TASK_FIELDS.iter().copied()) {
+        Some(near) => format!("{shown} is not a field of a task; did you mean `{near}`?"),
+        None => format!("{shown} is not a field of a task"),
+    };
+    ApiError::refused(Code::InvalidParams, &format!("reset_fields.{}", shortened(name)), detail)
+}
+
+fn read_as(what: &str, fields: Map<String, Value>) -> Result<(Patch, Vec<String>), ApiError> {
     let mut patch = Patch::default();
     let mut warnings = Vec::new();
     let mut faults = Vec::new();
@@ -53,18 +106,23 @@ pub(super) fn read(fields: Map<String, Value>) -> Result<(Patch, Vec<String>), A
             Err(fault) => faults.push(fault),
         }
     }
-    if faults.is_empty() { Ok((patch, warnings)) } else { Err(all(faults)) }
+    if faults.is_empty() { Ok((patch, warnings)) } else { Err(all(what, faults)) }
 }
 
 /// One error for all of them, worded as the Python server joined them.
-fn all(faults: Vec<ApiError>) -> ApiError {
+fn all(what: &str, faults: Vec<ApiError>) -> ApiError {
     let first = faults[0].code;
     let code =
         if faults.iter().all(|fault| fault.code == first) { first } else { Code::InvalidParams };
-    let texts: Vec<_> = faults.iter().map(|fault| fault.detail.as_str()).collect();
-    let detail = format!("Update failed:\n- {}", texts.join("\n- "));
+    let begun = format!("{what}:\n- ");
+    let texts: Vec<_> = faults
+        .iter()
+        .map(|fault| fault.detail.strip_prefix(&begun).unwrap_or(&fault.detail))
+        .collect();
+    let detail = format!("{begun}{}", texts.join("\n- "));
+    let hint = faults.iter().find_map(|fault| fault.hint.clone());
     let problems = faults.into_iter().flat_map(|fault| fault.problems).collect();
-    ApiError { problems, ..ApiError::new(code, detail) }
+    ApiError { problems, hint, ..ApiError::new(code, detail) }
 }
 
 fn field(patch: &mut Patch, name: &str, value: Value) -> Result<Option<String>, ApiError> {
@@ -112,24 +170,19 @@ fn field(patch: &mut Patch, name: &str, value: Value) -> Result<Option<String>, 
             let fits = value.is_null() || value.is_object();
             plain(patch, name, value, fits, "an object or null")?;
         }
-        "schedule_type" => {
-            word(name, &value, &["once", "interval", "cron", "daily", "weekly", "monthly"])?;
-            grouped::<Schedule>(patch, "schedule", name, value)?;
+        "next_run_at" | "last_run_at" | "run_count" => {
+            return Err(fixed(name, "only the scheduler sets it"));
         }
         "max_runs" => {
-            within(name, &value, 1, i64::MAX)?;
+            let value = within(name, value, 1, i64::MAX)?;
             grouped::<Schedule>(patch, "schedule", name, value)?;
         }
-        "schedule_enabled" => {
-            // It is on or off; a client that clears it means off.
-            let value = if value.is_null() { json!(false) } else { value };
-            grouped::<Schedule>(patch, "schedule", name, value)?;
-        }
-        "schedule_expression" | "schedule_start_at" | "schedule_end_at" => {
+        _ if name.starts_with("schedule_") && TASK_FIELDS.contains(&name) => {
+            let value = super::patch_schedule::field(name, value)?;
             grouped::<Schedule>(patch, "schedule", name, value)?;
         }
         "max_attempts" => {
-            within(name, &value, 1, 100)?;
+            let value = within(name, value, 1, 100)?;
             grouped::<Durability>(patch, "durability", name, value)?;
         }
         "backoff_strategy" => {
@@ -146,7 +199,7 @@ fn field(patch: &mut Patch, name: &str, value: Value) -> Result<Option<String>, 
             grouped::<Durability>(patch, "durability", name, value)?;
         }
         "token_budget" => {
-            within(name, &value, 1, i64::MAX)?;
+            let value = within(name, value, 1, i64::MAX)?;
             grouped::<Governance>(patch, "governance", name, value)?;
         }
         "cost_policy" => grouped::<Governance>(patch, "governance", name, value)?,
@@ -176,7 +229,7 @@ fn task_name(value: &Value) -> Result<String, ApiError> {
 }
 
 fn priority(value: &Value) -> Result<Priority, ApiError> {
-    value.as_i64().and_then(|number| Priority::try_from(number).ok()).ok_or_else(|| {
+    whole(value).and_then(|number| Priority::try_from(number).ok()).ok_or_else(|| {
         ApiError::invalid("priority", "0 (urgent), 1, 2 (normal) or 3 (low)", describe(value))
     })
 }
@@ -275,23 +328,27 @@ fn grouped<T: DeserializeOwned>(
     Ok(())
 }
 
-fn word(name: &str, value: &Value, words: &[&str]) -> Result<(), ApiError> {
+pub(super) fn word(name: &str, value: &Value, words: &[&str]) -> Result<(), ApiError> {
     if value.is_null() || value.as_str().is_some_and(|word| words.contains(&word)) {
         return Ok(());
     }
     Err(ApiError::invalid(name, format!("one of {}", words.join(", ")), describe(value)))
 }
 
-fn within(name: &str, value: &Value, least: i64, most: i64) -> Result<(), ApiError> {
-    if value.is_null() || value.as_i64().is_some_and(|number| (least..=most).contains(&number)) {
-        return Ok(());
+/// A whole number of this range as it is stored, also one that was written with a point; or `null`.
+pub(super) fn within(name: &str, value: Value, least: i64, most: i64) -> Result<Value, ApiError> {
+    if value.is_null() {
+        return Ok(value);
+    }
+    if let Some(number) = whole(&value).filter(|number| (least..=most).contains(number)) {
+        return Ok(json!(number));
     }
     let expected = if most == i64::MAX {
         format!("a whole number from {least}")
     } else {
         format!("a whole number from {least} to {most}")
     };
-    Err(ApiError::invalid(name, expected, describe(value)))
+    Err(ApiError::invalid(name, expected, describe(&value)))
 }
 
 #[cfg(test)]
@@ -325,7 +382,17 @@ mod tests {
             ("schedule_type", json!("bogus")),
             ("max_runs", json!(-1)),
             ("schedule_start_at", json!("yesterday")),
+            ("schedule_start_at", json!("2027-01-01T09:00:00")),
             ("schedule_enabled", json!("yes")),
+            ("schedule_timezone", json!("Europe/Nowhere")),
+            ("schedule_overlap", json!("never")),
+            ("schedule_misfire", json!(1)),
+            ("schedule_misfire_window_seconds", json!(0)),
+            ("schedule_catch_up", json!(1001)),
+            ("schedule_jitter_seconds", json!(-1)),
+            ("next_run_at", json!("2027-01-01T09:00:00Z")),
+            ("last_run_at", json!(null)),
+            ("run_count", json!(0)),
             ("max_attempts", json!(1000)),
             ("timeout_seconds", json!(0)),
             ("join", json!("some")),
@@ -336,6 +403,15 @@ mod tests {
         }
         let error = patch(&json!({"status": "weird"})).expect_err("no such word");
         assert_eq!(error.code.rpc(), -32006);
+    }
+
+    #[test]
+    fn a_whole_number_with_a_point_is_a_whole_number() {
+        let (patch, _) = patch(&json!({"priority": 0.0, "max_attempts": 51.0, "max_runs": 3.0}))
+            .expect("the same numbers in JSON");
+        assert_eq!(patch.priority, Some(Priority::URGENT));
+        assert_eq!(patch.definition["durability"], json!({"max_attempts": 51}));
+        assert_eq!(patch.definition["schedule"], json!({"max_runs": 3}));
     }
 
     #[test]
@@ -354,6 +430,9 @@ mod tests {
         let (patch, _) = patch(&json!({
             "schedule_type": null, "schedule_expression": null, "schedule_enabled": null,
             "schedule_start_at": null, "schedule_end_at": null, "max_runs": null,
+            "schedule_timezone": null, "schedule_overlap": null, "schedule_misfire": null,
+            "schedule_misfire_window_seconds": null, "schedule_catch_up": null,
+            "schedule_jitter_seconds": null,
             "max_attempts": null, "backoff_strategy": null, "backoff_base_seconds": null,
             "token_budget": null, "cost_policy": null, "timeout_seconds": null,
             "placement_constraints": null,
@@ -369,7 +448,7 @@ mod tests {
     #[test]
     fn fields_of_the_engine_and_of_nobody_are_ignored_with_a_word() {
         let (patch, warnings) =
-            patch(&json!({"id": "b", "run_count": 7, "colour": 1})).expect("nothing to do");
+            patch(&json!({"id": "b", "lease_id": "l", "colour": 1})).expect("nothing to do");
         assert_eq!(patch, Patch::default());
         assert_eq!(warnings.len(), 3, "{warnings:?}");
     }

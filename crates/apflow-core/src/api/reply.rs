@@ -2,14 +2,18 @@
 
 use serde_json::{Map, Value, json};
 
+mod triggered;
+
 use super::wire;
 use crate::{
     executor::Manifest,
-    id::TaskId,
-    store::{CancelAnswer, Counts, Page},
+    id::{TaskId, TreeId},
+    store::{self, CancelAnswer, Counts, Page},
     task::{Outcome, Record, RunSummary, Status},
     time::Timestamp,
 };
+
+pub use triggered::{Reason, Triggered};
 
 /// The answer to a call.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +44,8 @@ pub enum Reply {
     Counted(Counted),
     /// How a run began, and how it ended if it was waited for.
     Executed(Box<Executed>),
+    /// A link was to be run: its original has done so, and nothing runs.
+    Linked(Box<Linked>),
     /// A run of the tree was going on.
     AlreadyRunning {
         /// The root of the tree.
@@ -63,6 +69,17 @@ pub enum Reply {
         /// Whose.
         user_id: Option<String>,
     },
+    /// What came of a webhook.
+    Triggered(Box<Triggered>),
+    /// Schedules as a calendar.
+    Calendar {
+        /// The file, as RFC 5545 wants it.
+        content: String,
+        /// How many tasks are in it.
+        tasks: usize,
+    },
+    /// Which slots are made up for.
+    Backfilled(Backfilled),
     /// The process is well.
     Health {
         /// Of apflow.
@@ -103,10 +120,31 @@ pub struct Executed {
     pub task: TaskId,
     /// There was nothing to run.
     pub idle: bool,
+    /// The trees that run.
+    pub trees: Vec<TreeId>,
+    /// A position in the journal: whatever happens in the run comes after it.
+    pub after: i64,
+    /// The caller follows the run.
+    pub streaming: bool,
+    /// Where the caller is told of the run.
+    pub callback: Option<String>,
     /// How the run of each tree ended; empty if nobody waited.
     pub runs: Vec<RunSummary>,
     /// What was ignored.
     pub warnings: Vec<String>,
+}
+
+/// A link that was to be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Linked {
+    /// The root of its tree.
+    pub root: TaskId,
+    /// The link.
+    pub task: TaskId,
+    /// What it answers for.
+    pub original: TaskId,
+    /// Where that stands.
+    pub status: Status,
 }
 
 /// What became of one wish to stop.
@@ -120,6 +158,17 @@ pub struct Cancelled {
     pub message: String,
     /// The caller's word.
     pub force: bool,
+}
+
+/// Which slots of a schedule are made up for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backfilled {
+    /// The task.
+    pub task: TaskId,
+    /// Nothing was stored.
+    pub dry_run: bool,
+    /// The slots.
+    pub slots: store::Backfilled,
 }
 
 /// How one task stands.
@@ -168,6 +217,7 @@ impl Reply {
             Self::Tree(records) => wire::tree(records),
             Self::Counted(counted) => counted_json(counted),
             Self::Executed(executed) => executed_json(executed),
+            Self::Linked(linked) => linked_json(linked),
             Self::AlreadyRunning { root } => json!({
                 "success": false, "protocol": PROTOCOL, "root_task_id": root,
                 "status": "already_running",
@@ -186,6 +236,11 @@ impl Reply {
                 }
                 object
             }
+            Self::Triggered(triggered) => triggered.json(),
+            Self::Calendar { content, tasks } => {
+                json!({ "ical_content": content, "task_count": tasks })
+            }
+            Self::Backfilled(backfilled) => backfilled_json(backfilled),
             Self::Health { version, at, running } => json!({
                 "status": "healthy", "message": "apflow is healthy", "version": version,
                 "protocol_version": PROTOCOL_VERSION, "timestamp": at,
@@ -197,7 +252,7 @@ impl Reply {
 }
 
 /// What v1 answers say in `protocol`.
-const PROTOCOL: &str = "jsonrpc";
+pub(super) const PROTOCOL: &str = "jsonrpc";
 /// The version of the written protocol that is spoken.
 pub const PROTOCOL_VERSION: &str = "1.0";
 
@@ -224,13 +279,25 @@ fn counted_json(counted: &Counted) -> Value {
 fn executed_json(executed: &Executed) -> Value {
     let message = if executed.idle {
         "Nothing to run: every task has completed; send `reexecute: true` to run it again"
+            .to_owned()
+    } else if executed.streaming {
+        "Task execution started with streaming".to_owned()
+    } else if let Some(url) = &executed.callback {
+        format!("Task execution started with webhook callbacks. Updates will be sent to {url}")
     } else {
-        "Task execution started"
+        "Task execution started".to_owned()
     };
     let mut object = json!({
         "success": true, "protocol": PROTOCOL, "root_task_id": executed.root,
         "task_id": executed.task, "status": "started", "message": message,
     });
+    let told = executed.callback.as_ref().filter(|_| !executed.idle);
+    if executed.streaming || told.is_some() {
+        object["streaming"] = json!(true);
+    }
+    if let Some(url) = told {
+        object["webhook_url"] = json!(url);
+    }
     if !executed.runs.is_empty() {
         let all = |of: fn(&RunSummary) -> &Vec<TaskId>| -> Vec<&TaskId> {
             executed.runs.iter().flat_map(of).collect()
@@ -240,6 +307,22 @@ fn executed_json(executed: &Executed) -> Value {
         object["blocked_tasks"] = json!(all(|run| &run.blocked_tasks));
     }
     object
+}
+
+fn linked_json(linked: &Linked) -> Value {
+    let Linked { root, task, original, status } = linked;
+    let outcome = match status {
+        Status::Completed => Some(Outcome::Completed),
+        Status::Failed => Some(Outcome::Failed),
+        Status::Cancelled => Some(Outcome::Cancelled),
+        Status::Pending | Status::InProgress => None,
+    };
+    json!({
+        "success": true, "protocol": PROTOCOL, "root_task_id": root, "task_id": task,
+        "status": "started",
+        "message": format!("Nothing to run: task {task} is a link and answers for {original}"),
+        "outcome": outcome, "failed_tasks": [], "blocked_tasks": [],
+    })
 }
 
 fn cancelled_json(item: &Cancelled) -> Value {
@@ -259,6 +342,15 @@ fn cancelled_json(item: &Cancelled) -> Value {
             "error": "Task not found", "task_id": task, "force": force,
         }),
     }
+}
+
+fn backfilled_json(backfilled: &Backfilled) -> Value {
+    let store::Backfilled { slots, fired_before, forgotten, cut_short } = &backfilled.slots;
+    json!({
+        "success": true, "task_id": backfilled.task, "dry_run": backfilled.dry_run,
+        "slots": slots, "count": slots.len(), "fired_before": fired_before,
+        "forgotten": forgotten, "cut_short": cut_short,
+    })
 }
 
 fn standing_json(standing: &Standing) -> Value {

@@ -72,6 +72,12 @@ pub fn task(record: &Record) -> Value {
         "estimated_cost_usd": governance.estimated_cost_usd,
         "actual_cost_usd": governance.actual_cost_usd,
         "cost_policy": governance.cost_policy,
+        "schedule_timezone": schedule.schedule_timezone,
+        "schedule_overlap": schedule.schedule_overlap,
+        "schedule_misfire": schedule.schedule_misfire,
+        "schedule_misfire_window_seconds": schedule.schedule_misfire_window_seconds,
+        "schedule_catch_up": schedule.schedule_catch_up,
+        "schedule_jitter_seconds": schedule.schedule_jitter_seconds,
         "timeout_seconds": definition.timeout_seconds,
         "join": definition.join,
         "state": state(record),
@@ -300,14 +306,27 @@ pub(super) mod tests {
     ];
 
     #[test]
-    fn a_task_has_every_old_key_and_four_of_ours() {
+    fn a_task_has_every_old_key_and_ours() {
         let json = task(&record("a", None));
         let object = json.as_object().expect("an object");
         for key in OLD_KEYS {
             assert!(object.contains_key(*key), "{key}");
         }
         let ours: Vec<_> = object.keys().filter(|key| !OLD_KEYS.contains(&key.as_str())).collect();
-        assert_eq!(ours, ["join", "state", "timeout_seconds"]);
+        assert_eq!(
+            ours,
+            [
+                "join",
+                "schedule_catch_up",
+                "schedule_jitter_seconds",
+                "schedule_misfire",
+                "schedule_misfire_window_seconds",
+                "schedule_overlap",
+                "schedule_timezone",
+                "state",
+                "timeout_seconds"
+            ]
+        );
         assert_eq!(json["created_at"], "2026-11-20T15:26:11.384408+00:00");
         assert!(json["progress"].is_f64() && json["priority"] == 2);
         assert_eq!((&json["parent_id"], &json["inputs"]), (&Value::Null, &json!({})));

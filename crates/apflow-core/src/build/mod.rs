@@ -3,6 +3,7 @@
 //! Both end in the same [`TaskSpec`](crate::submit::TaskSpec) as a workflow file.
 
 mod flow;
+mod schedule;
 mod task;
 
 pub use flow::Flow;

@@ -20,7 +20,7 @@ pub fn task(name: impl Into<String>) -> TaskBuilder {
 #[derive(Debug, Clone, PartialEq)]
 #[must_use = "a task does nothing until it is submitted"]
 pub struct TaskBuilder {
-    spec: TaskSpec,
+    pub(super) spec: TaskSpec,
 }
 
 impl TaskBuilder {

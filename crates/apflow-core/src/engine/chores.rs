@@ -1,6 +1,6 @@
 //! What a worker does beside running tasks: recovery at the start, and telling hooks about trees.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::broadcast::error::RecvError, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,27 @@ pub(super) async fn recover(engine: &Inner) {
                 engine.store_failed("recover", &error);
                 sleep(turn::pause(failures, engine.config.store_pause)).await;
             }
+        }
+    }
+}
+
+/// Keys that are forgotten in one transaction.
+const KEYS_AT_ONCE: u32 = 500;
+/// How often it is looked for keys that are old enough.
+const LOOK_FOR_KEYS: Duration = Duration::from_hours(1);
+
+/// Forgets idempotency keys whose time is over, until told to stop.
+pub(super) async fn forget_keys(engine: Arc<Inner>, stop: CancellationToken) {
+    loop {
+        match engine.store.forget_keys(engine.config.key_retention, KEYS_AT_ONCE).await {
+            // There may be more of them.
+            Ok(gone) if gone >= u64::from(KEYS_AT_ONCE) && !stop.is_cancelled() => continue,
+            Ok(_) => {}
+            Err(error) => engine.store_failed("forget idempotency keys", &error),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = sleep(LOOK_FOR_KEYS) => {}
         }
     }
 }

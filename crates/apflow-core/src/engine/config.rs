@@ -27,6 +27,8 @@ pub struct EngineConfig {
     pub lapse_batch: u32,
     /// First and longest pause after the store has failed; it doubles in between.
     pub store_pause: (Duration, Duration),
+    /// How long an idempotency key stands for its first answer.
+    pub key_retention: Duration,
 }
 
 impl Default for EngineConfig {
@@ -43,6 +45,7 @@ impl Default for EngineConfig {
             progress_delay: Duration::from_secs(1),
             lapse_batch: 500,
             store_pause: (Duration::from_millis(100), Duration::from_secs(5)),
+            key_retention: Duration::from_hours(7 * 24),
         }
     }
 }

@@ -1,13 +1,15 @@
 //! The handle everybody holds: submit, start, cancel, wait, watch, and work.
 
 mod attempt;
+mod callbacks;
 mod chores;
 mod config;
 mod held;
 mod output;
 mod retry;
+mod scheduler;
 mod turn;
-mod watch;
+pub(crate) mod watch;
 mod worker;
 
 use std::{
@@ -16,22 +18,31 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use futures_util::Stream;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
+pub use callbacks::{CallbackConfig, Deliveries};
 pub use config::EngineConfig;
+pub use scheduler::{Scheduler, SchedulerConfig, SchedulerStats};
 pub use worker::{Drained, Worker};
 
 use crate::{
+    code::Code,
+    courier::{Courier, NotCallable, Target},
+    derive::{Derive, Derived},
     hook::Hook,
     id::{Ids, NodeId, TaskId, TreeId},
     observe::{Observer, Seen},
     problem::Problems,
     registry::Registry,
     schema::Schemas,
-    store::{Cancel, CancelAnswer, Inserted, Patch, Start, Started, Store, StoreError, TaskEvent},
+    store::{
+        Cancel, CancelAnswer, Idempotency, Inserted, NewCallback, Patch, Start, Started, Store,
+        StoreError, TaskEvent,
+    },
     submit::{self, Limits, Order},
     task::RunSummary,
 };
@@ -62,6 +73,10 @@ struct Inner {
     hooks: Vec<Arc<dyn Hook>>,
     observers: Vec<Arc<dyn Observer>>,
     running: AtomicUsize,
+    courier: Option<Arc<dyn Courier>>,
+    callbacks: CallbackConfig,
+    /// Somebody wants to be told of a run that just began.
+    called: Notify,
 }
 
 impl Inner {
@@ -120,6 +135,12 @@ impl EngineBuilder {
         self
     }
 
+    /// Who delivers callbacks, and how; without it there are none.
+    pub fn courier(mut self, courier: Arc<dyn Courier>, config: CallbackConfig) -> Self {
+        (self.inner.courier, self.inner.callbacks) = (Some(courier), config);
+        self
+    }
+
     /// The engine.
     pub fn build(mut self) -> Engine {
         let limited = |manifest: &crate::executor::Manifest| {
@@ -159,19 +180,88 @@ impl Engine {
             hooks: Vec::new(),
             observers: Vec::new(),
             running: AtomicUsize::new(0),
+            courier: None,
+            callbacks: CallbackConfig::default(),
+            called: Notify::new(),
         };
         EngineBuilder { inner }
     }
 
     /// Checks an order and stores it; durable when it returns.
     pub async fn submit(&self, order: Order) -> Result<Inserted, SubmitError> {
+        let calls = order.callback.is_some();
         let submission = submit::compile(order, self.inner.ids.as_ref(), &self.inner.limits)?;
-        Ok(self.inner.store.insert(submission).await?)
+        let inserted = self.inner.store.insert(submission).await?;
+        if calls {
+            self.inner.called.notify_one();
+        }
+        Ok(inserted)
     }
 
     /// Begins a run of what is stored.
     pub async fn start(&self, start: Start) -> Result<Started, StoreError> {
-        self.inner.store.start(start).await
+        let calls = start.callback.is_some();
+        let started = self.inner.store.start(start).await?;
+        if calls {
+            self.inner.called.notify_one();
+        }
+        Ok(started)
+    }
+
+    /// Judges where somebody wants to be told of a run, and makes of it what [`Order`] and [`Start`]
+    /// carry.
+    pub fn callback(
+        &self,
+        target: &Target,
+        timeout: Duration,
+        max_retries: u32,
+    ) -> Result<NewCallback, NotCallable> {
+        let Some(courier) = &self.inner.courier else {
+            return Err(NotCallable {
+                code: Code::NoCallbacks,
+                field: "webhook_config",
+                reason: "callbacks are not switched on here; nothing was run".to_owned(),
+                hint: Some("follow the run at /v1/events, or with `use_streaming`".to_owned()),
+            });
+        };
+        let id = self.inner.ids.next();
+        let config = &self.inner.callbacks;
+        Ok(NewCallback {
+            target: courier.pack(&id, target)?,
+            id,
+            timeout: timeout.min(config.max_timeout),
+            max_retries: max_retries.min(config.max_retries),
+        })
+    }
+
+    /// Starts to deliver callbacks, if there is somebody who can: first those that were left over.
+    ///
+    /// Must be called within a tokio runtime.
+    pub fn deliver(&self) -> Option<Deliveries> {
+        let courier = self.inner.courier.clone()?;
+        Some(Deliveries::start(Arc::clone(&self.inner), courier))
+    }
+
+    /// Begins a run unless the same request came before under this key; then the first answer again.
+    pub async fn start_once(
+        &self,
+        start: Start,
+        promise: Idempotency,
+    ) -> Result<Started, StoreError> {
+        let calls = start.callback.is_some();
+        let started = self.inner.store.start_once(start, promise).await?;
+        if calls {
+            self.inner.called.notify_one();
+        }
+        Ok(started)
+    }
+
+    /// Makes new tasks from stored ones, or archives them; durable when it returns.
+    ///
+    /// What is made may be as large as what is submitted, whatever the wish says of it.
+    pub async fn derive(&self, wish: Derive) -> Result<Derived, StoreError> {
+        let wish = Derive { limits: self.inner.limits, ..wish };
+        self.inner.store.derive(wish, Arc::clone(&self.inner.ids)).await
     }
 
     /// Cancels tasks with what hangs under them and what requires them.
@@ -213,6 +303,11 @@ impl Engine {
         self.inner.store.as_ref()
     }
 
+    /// The store, for those who outlive a borrow.
+    pub(crate) fn store_handle(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.inner.store)
+    }
+
     /// The executors.
     pub fn registry(&self) -> &Registry {
         &self.inner.registry
@@ -236,6 +331,13 @@ impl Engine {
     /// How many attempts run now.
     pub fn running(&self) -> usize {
         self.inner.running.load(Ordering::Relaxed)
+    }
+
+    /// Starts to fire schedules. Several schedulers on one database, here or elsewhere, share the work.
+    ///
+    /// Must be called within a tokio runtime. Runs are worked off by [workers](Self::work).
+    pub fn schedule(&self, config: SchedulerConfig) -> Scheduler {
+        Scheduler::start(Arc::clone(&self.inner), config)
     }
 
     /// Starts to work: takes up what dead processes left, then claims and runs tasks.

@@ -88,7 +88,7 @@ impl Reader {
 
 /// What to listen for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Topic {
+pub(crate) enum Topic {
     /// Everything that happens.
     Changes,
     /// Runs that end.
@@ -96,7 +96,7 @@ enum Topic {
 }
 
 /// Listens for changes in one tree or in all.
-struct Ear {
+pub(crate) struct Ear {
     topic: Topic,
     signals: broadcast::Receiver<Signal>,
     only: Option<Seq>,
@@ -104,7 +104,8 @@ struct Ear {
 }
 
 impl Ear {
-    fn new(store: &dyn Store, back_stop: Duration, topic: Topic) -> Self {
+    /// Hears whatever happens from now on.
+    pub(crate) fn new(store: &dyn Store, back_stop: Duration, topic: Topic) -> Self {
         let signals = match topic {
             Topic::Changes => store.signals(),
             Topic::Ends => store.ends(),
@@ -113,7 +114,7 @@ impl Ear {
     }
 
     /// Returns when something may have changed, or when it is time to look anyway.
-    async fn hear(&mut self) {
+    pub(crate) async fn hear(&mut self) {
         let until = Instant::now() + self.back_stop;
         loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -130,7 +131,7 @@ impl Ear {
     }
 
     /// Drops what was heard so far: the reading that follows sees all of it.
-    fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.signals = self.signals.resubscribe();
     }
 
@@ -148,7 +149,7 @@ impl Ear {
 }
 
 /// The position of the last event there is, found in a number of reads that grows with its logarithm.
-pub(super) async fn newest(store: &dyn Store) -> Result<i64, StoreError> {
+pub(crate) async fn newest(store: &dyn Store) -> Result<i64, StoreError> {
     let Some(first) = store.events(None, 0, 1).await?.into_iter().next() else {
         return Ok(0);
     };

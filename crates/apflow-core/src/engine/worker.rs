@@ -225,6 +225,9 @@ impl Loop {
         let hooks_end = CancellationToken::new();
         let hooks = (!self.engine.hooks.is_empty())
             .then(|| tokio::spawn(chores::tell_hooks(Arc::clone(&self.engine), hooks_end.clone())));
+        let chore = chores::forget_keys(Arc::clone(&self.engine), hooks_end.clone());
+        // What it has not forgotten when the worker ends, the next one does.
+        drop(tokio::spawn(chore));
         self.work().await;
         hooks_end.cancel();
         if let Some(hooks) = hooks {
@@ -603,6 +606,7 @@ fn may_be_the_fault_of_one(error: &StoreError) -> bool {
     !matches!(
         error,
         StoreError::Unavailable { .. }
+            | StoreError::Overloaded { .. }
             | StoreError::Locked { .. }
             | StoreError::Full { .. }
             | StoreError::Damaged { .. }

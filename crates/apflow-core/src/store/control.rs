@@ -1,12 +1,15 @@
 //! What people do to trees: start, cancel, change, remove.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-use super::StoreError;
+use super::{Idempotency, NewCallback, StoreError};
 use crate::{
-    id::{TaskId, TreeId},
-    task::{Dependency, Priority, Status},
+    derive::{Derive, Derived},
+    id::{Ids, TaskId, TreeId},
+    task::{Definition, Dependency, Priority, Status},
 };
 
 /// A wish to run what is stored.
@@ -18,6 +21,8 @@ pub struct Start {
     pub scope: StartScope,
     /// Run again although everything completed.
     pub reexecute: bool,
+    /// Who wants to be told of the run.
+    pub callback: Option<NewCallback>,
 }
 
 /// How much of a tree to run.
@@ -25,6 +30,9 @@ pub struct Start {
 pub enum StartScope {
     /// The whole submission if the task is a root, else the task and what it depends on (ruling 12).
     Auto,
+    /// The same tasks, all of them, whatever came of earlier runs: what a schedule does. It counts
+    /// as a run of the task's schedule if it has one.
+    Afresh,
 }
 
 /// A run that began, or one that had nothing to do.
@@ -38,6 +46,8 @@ pub struct Started {
     pub trees: Vec<TreeId>,
     /// How many tasks were set in motion.
     pub tasks: u32,
+    /// A position in the journal: whatever happens in this run comes after it.
+    pub after: i64,
 }
 
 /// A wish to stop tasks.
@@ -90,11 +100,62 @@ pub struct Patch {
     pub definition: Map<String, Value>,
 }
 
+impl Patch {
+    /// Puts the authored fields that are named here into a definition, all of them or none.
+    ///
+    /// Dependencies are left alone: what they mean depends on the tasks around.
+    pub fn write_into(&self, definition: &mut Definition) -> Result<(), serde_json::Error> {
+        let mut new = definition.clone();
+        if let Some(name) = &self.name {
+            new.name.clone_from(name);
+        }
+        if let Some(priority) = self.priority {
+            new.priority = priority;
+        }
+        for (field, value) in [
+            (&mut new.inputs, &self.inputs),
+            (&mut new.params, &self.params),
+            (&mut new.schemas, &self.schemas),
+        ] {
+            if let Some(value) = value {
+                field.clone_from(value);
+            }
+        }
+        if !self.definition.is_empty() {
+            let mut whole = serde_json::to_value(&new)?;
+            if let Value::Object(map) = &mut whole {
+                for (field, value) in &self.definition {
+                    match (map.get_mut(field), value) {
+                        // Groups such as `schedule` are merged field by field.
+                        (Some(Value::Object(old)), Value::Object(new)) => {
+                            old.extend(new.iter().map(|(key, value)| (key.clone(), value.clone())));
+                        }
+                        _ => {
+                            map.insert(field.clone(), value.clone());
+                        }
+                    }
+                }
+            }
+            new = serde_json::from_value(whole)?;
+        }
+        *definition = new;
+        Ok(())
+    }
+}
+
 /// What people do to trees.
 #[async_trait]
 pub trait ControlStore: Send + Sync {
     /// Begins a run.
     async fn start(&self, start: Start) -> Result<Started, StoreError>;
+
+    /// Begins a run unless the same request came before under this key; then the first answer again.
+    ///
+    /// A request that is refused does not use up its key.
+    async fn start_once(&self, start: Start, promise: Idempotency) -> Result<Started, StoreError>;
+
+    /// Makes new tasks from stored ones, or archives them, in one transaction.
+    async fn derive(&self, wish: Derive, ids: Arc<dyn Ids>) -> Result<Derived, StoreError>;
 
     /// Cancels each task with what hangs under it and what requires it; answers in the same order.
     async fn cancel(&self, batch: Vec<Cancel>) -> Result<Vec<CancelAnswer>, StoreError>;

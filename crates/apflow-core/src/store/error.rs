@@ -1,7 +1,10 @@
 //! What can go wrong below, sorted by what the caller can do about it.
 
 use crate::{
+    derive::DeriveError,
     id::{TaskId, TreeId},
+    problem::Problems,
+    task::OriginType,
     transition::Refused,
 };
 
@@ -42,6 +45,48 @@ pub enum StoreError {
     /// The request breaks a rule; each text is one reason.
     #[error("{}", .0.join("; "))]
     Rejected(Vec<String>),
+    /// The dependencies of a task would make tasks wait for one another.
+    #[error(
+        "Circular dependency detected involving task '{task}'. Tasks cannot have circular \
+         dependencies as this would cause infinite loops."
+    )]
+    Cycle {
+        /// The task that was to get them.
+        task: TaskId,
+        /// The tasks of the loop, the first one again at the end.
+        path: Vec<TaskId>,
+    },
+    /// The dependencies of a task name tasks that its submission does not have.
+    #[error("{}", unknown(task, missing))]
+    UnknownDependency {
+        /// The task that was to get them.
+        task: TaskId,
+        /// What is not there, or not in the same submission.
+        missing: Vec<TaskId>,
+    },
+    /// The task is a link or was archived, and does not change any more.
+    #[error("task {id} {}", fixed(*kind))]
+    Fixed {
+        /// The task.
+        id: TaskId,
+        /// What it is.
+        kind: OriginType,
+    },
+    /// A run needs what a link answers with, and there is no result yet, or no more.
+    #[error("task {link} is a link to a task that has not completed")]
+    UnfinishedOriginal {
+        /// The link.
+        link: TaskId,
+    },
+    /// New tasks cannot be made from these.
+    #[error(transparent)]
+    Derive(#[from] DeriveError),
+    /// The schedule says something that cannot be followed.
+    #[error("{}", .0.0.first().map_or("the schedule cannot be followed", |first| first.detail.as_str()))]
+    InvalidSchedule(Problems),
+    /// The task has no schedule.
+    #[error("task {0} has no schedule")]
+    NoSchedule(TaskId),
     /// A row cannot be read; it was set aside.
     #[error("row {row} of {table} cannot be read: {what}")]
     Corrupt {
@@ -88,6 +133,12 @@ pub enum StoreError {
         /// What to do about it.
         hint: String,
     },
+    /// As much waits for the database as may wait; nothing was done.
+    #[error("{waiting} requests wait for the database already, and no more are taken")]
+    Overloaded {
+        /// So many wait.
+        waiting: usize,
+    },
     /// Another transaction was in the way; the same one may succeed now.
     #[error("another transaction was in the way")]
     Conflict,
@@ -100,6 +151,20 @@ pub enum StoreError {
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+}
+
+fn unknown(task: &TaskId, missing: &[TaskId]) -> String {
+    let one = |id: &TaskId| {
+        format!("Dependency reference '{id}' not found in the submission of task '{task}'")
+    };
+    missing.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+const fn fixed(kind: OriginType) -> &'static str {
+    match kind {
+        OriginType::Archive => "is archived and cannot be changed or run",
+        _ => "is a link and cannot be changed or run",
+    }
 }
 
 impl StoreError {
@@ -123,7 +188,19 @@ impl StoreError {
             Self::KeyReused { .. } => {
                 Some("use a new key for a new request, or send the first request again".to_owned())
             }
+            Self::NoSchedule(_) => Some(
+                "give it one: `schedule_type`, `schedule_expression`, `schedule_enabled: true`"
+                    .to_owned(),
+            ),
             Self::AlreadyRunning { .. } => Some("wait for it, or cancel it first".to_owned()),
+            Self::Overloaded { .. } => {
+                Some("send the request again a little later; nothing of it was done".to_owned())
+            }
+            Self::Fixed { .. } => Some("copy it with tasks.clone and change the copy".to_owned()),
+            Self::UnfinishedOriginal { .. } => {
+                Some("wait until the task it links to has completed".to_owned())
+            }
+            Self::Derive(error) => error.hint(),
             _ => None,
         }
     }

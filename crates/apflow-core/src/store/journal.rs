@@ -88,6 +88,27 @@ event_kinds! {
     Requeued = 17 "task_reassigned",
     /// Somebody set the task back.
     Reset = 18 "task_reset",
+    /// A slot of the task's schedule began a run.
+    SlotFired = 30 "schedule_fired",
+    /// Slots of the task's schedule were left out.
+    SlotSkipped = 31 "schedule_skipped",
+    /// The task's schedule had its last slot, or cannot be followed any more.
+    ScheduleEnded = 32 "schedule_ended",
+}
+
+/// An event with what a listener wants to know besides.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    /// The event.
+    pub event: TaskEvent,
+    /// The root of its tree.
+    pub root: TaskId,
+    /// Whose tree it is.
+    pub owner: Option<String>,
+    /// What the task returned, if it completed, has not begun again since, and it is small enough.
+    pub result: Option<Value>,
+    /// There is a result, and it is too large to be told.
+    pub result_omitted: bool,
 }
 
 /// Reading what happened.
@@ -100,6 +121,16 @@ pub trait JournalStore: Send + Sync {
         after: i64,
         limit: u32,
     ) -> Result<Vec<TaskEvent>, StoreError>;
+
+    /// The same events with what a listener wants to know; a result of more than `result_bytes` is
+    /// not told.
+    async fn told(
+        &self,
+        tree: Option<&TreeId>,
+        after: i64,
+        limit: u32,
+        result_bytes: u32,
+    ) -> Result<Vec<Told>, StoreError>;
 
     /// Whether rows were set aside because they could not be read: table, key and what is wrong.
     async fn set_aside(&self) -> Result<Vec<(String, String, String)>, StoreError>;

@@ -3,17 +3,28 @@
 //! The traits are split by who needs them. `apflow-storage` implements all of them for SQLite and
 //! PostgreSQL and proves it with one conformance suite.
 
+mod access;
+mod callback;
 mod control;
 mod error;
 mod filter;
 mod journal;
+mod schedule;
 mod tree;
 mod work;
 
+pub use access::{AccessStore, ApiToken, MAX_SEEN, MAX_TOKENS, Seen};
+pub use callback::{
+    Callback, CallbackClaim, CallbackNext, CallbackRecord, CallbackReport, CallbackState,
+    CallbackStore, Callbacks, MOST_WATCHED, NewCallback,
+};
 pub use control::{Cancel, CancelAnswer, ControlStore, Patch, Start, StartScope, Started};
 pub use error::StoreError;
 pub use filter::{Counts, Page, TaskFilter};
-pub use journal::{EventKind, JournalStore, TaskEvent};
+pub use journal::{EventKind, JournalStore, TaskEvent, Told};
+pub use schedule::{
+    Backfill, Backfilled, DrivenRun, Fire, Fired, FiredSlot, ScheduleFilter, ScheduleStore,
+};
 pub use tree::{Idempotency, Inserted, NeedKind, NewNeed, NewTask, NewTree, Submission, TreeStore};
 pub use work::{
     Claim, Claimed, Ended, NeedResult, Refusal, Renewal, Settled, Settlement, Signal, Wake,
@@ -21,6 +32,26 @@ pub use work::{
 };
 
 /// Everything a database has to do.
-pub trait Store: TreeStore + WorkStore + ControlStore + JournalStore + Wake {}
+pub trait Store:
+    TreeStore
+    + WorkStore
+    + ControlStore
+    + JournalStore
+    + ScheduleStore
+    + CallbackStore
+    + AccessStore
+    + Wake
+{
+}
 
-impl<T: TreeStore + WorkStore + ControlStore + JournalStore + Wake> Store for T {}
+impl<T> Store for T where
+    T: TreeStore
+        + WorkStore
+        + ControlStore
+        + JournalStore
+        + ScheduleStore
+        + CallbackStore
+        + AccessStore
+        + Wake
+{
+}

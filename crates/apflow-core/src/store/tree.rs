@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{Counts, Page, StoreError, TaskFilter};
+use super::{Counts, NewCallback, Page, StoreError, TaskFilter};
 use crate::{
     id::{TaskId, TreeId},
     task::{Definition, Record, RunSummary, TreeOptions},
@@ -19,6 +19,8 @@ pub struct Submission {
     pub start: bool,
     /// The caller's key, if the same request may come twice.
     pub idempotency: Option<Idempotency>,
+    /// Who wants to be told of the run that begins.
+    pub callback: Option<NewCallback>,
 }
 
 /// A tree to store.
@@ -150,10 +152,20 @@ pub trait TreeStore: Send + Sync {
 
     /// Removes whole trees that are not running, at most `limit` tasks at a time.
     ///
+    /// What others link to stays as long as they do.
     /// Returns how many tasks went; call again until it is 0.
     async fn prune(
         &self,
         finished_before: crate::time::Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError>;
+
+    /// Forgets idempotency keys that were used so long ago, by the database's clock; at most `limit`.
+    ///
+    /// Returns how many went; call again until it is 0.
+    async fn forget_keys(
+        &self,
+        older_than: std::time::Duration,
         limit: u32,
     ) -> Result<u64, StoreError>;
 }

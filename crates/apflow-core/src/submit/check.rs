@@ -11,12 +11,11 @@ use super::{
 };
 use crate::{
     code::Code,
+    firing,
     id::{MAX_ID_CHARS, check_id},
-    problem::{Problem, shortened},
+    problem::{Problem, Problems, shortened},
+    schedule::Plan,
 };
-
-/// The kinds of schedule.
-const SCHEDULE_TYPES: [&str; 6] = ["once", "interval", "cron", "daily", "weekly", "monthly"];
 
 /// The ways the delay between attempts grows.
 const BACKOFF_STRATEGIES: [&str; 3] = ["fixed", "exponential", "linear"];
@@ -71,7 +70,6 @@ impl Checker<'_> {
         self.short("idempotency_key", spec.durability.idempotency_key.as_deref(), MAX_ID_CHARS);
         self.short("resume_from", spec.durability.resume_from.as_deref(), MAX_ID_CHARS);
         self.short("cost_policy", spec.governance.cost_policy.as_deref(), 100);
-        self.short("schedule_expression", spec.schedule.schedule_expression.as_deref(), 100);
     }
 
     /// A text of at least one character and at most `most`.
@@ -219,27 +217,10 @@ impl Checker<'_> {
     }
 
     fn schedule(&mut self, spec: &TaskSpec) {
-        let schedule = &spec.schedule;
-        self.word("schedule_type", schedule.schedule_type.as_deref(), &SCHEDULE_TYPES);
-        let runs = schedule.max_runs.map(|runs| runs as f64);
-        self.at_least("max_runs", runs, 1.0);
-        if schedule.schedule_enabled {
-            for (field, text) in [
-                ("schedule_type", &schedule.schedule_type),
-                ("schedule_expression", &schedule.schedule_expression),
-            ] {
-                if text.is_none() {
-                    let reason = "the schedule is on and does not say when";
-                    self.refuse(field, reason, "a type and an expression", "nothing");
-                }
-            }
-        }
-        if let (Some(start), Some(end)) = (schedule.schedule_start_at, schedule.schedule_end_at)
-            && end < start
-        {
-            let reason = "the schedule ends before it begins";
-            let expected = format!("a moment after {start}");
-            self.refuse("schedule_end_at", reason, &expected, &end.to_string());
+        let read = Plan::read(&spec.schedule).map(drop);
+        if let Err(Problems(problems)) = read.and_then(|()| firing::refuse(&spec.schedule, 0)) {
+            let task = &self.task;
+            self.problems.extend(problems.into_iter().map(|problem| problem.of_task(task)));
         }
     }
 }

@@ -72,7 +72,8 @@ pub fn compile(order: Order, ids: &dyn Ids, limits: &Limits) -> Result<Submissio
             }
         })
         .collect();
-    Ok(Submission { trees, tasks, start: order.start, idempotency: order.idempotency })
+    let Order { start, idempotency, callback, .. } = order;
+    Ok(Submission { trees, tasks, start, idempotency, callback })
 }
 
 fn check_order(order: &Order, problems: &mut Vec<Problem>) {

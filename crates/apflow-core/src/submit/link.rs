@@ -12,7 +12,7 @@ use crate::{
     graph::TaskGraph,
     problem::{Problem, nearest, shortened},
     store::NeedKind,
-    task::{Join, StructureOrder, TreeOptions},
+    task::{Join, OriginType, StructureOrder, TreeOptions},
 };
 
 /// The longest path of a loop that is told task by task.
@@ -64,10 +64,14 @@ pub(super) fn link(
     if options.structure_order == StructureOrder::Soft {
         let on: Vec<Vec<usize>> =
             hard.iter().map(|needs| needs.iter().map(|(on, _)| *on).collect()).collect();
-        // A task that asked for any one of its dependencies asked not to wait for more.
+        // A task that asked for any one of its dependencies asked not to wait for more, and a link
+        // waits for nothing.
         let waits: Vec<bool> = specs
             .iter()
-            .map(|spec| spec.join == Join::All || spec.dependencies.is_empty())
+            .map(|spec| {
+                (spec.join == Join::All || spec.dependencies.is_empty())
+                    && spec.origin.kind != OriginType::Link
+            })
             .collect();
         soft = structure_needs(&parents, &children, &order, &on, &waits).map_err(|Entangled| {
             vec![

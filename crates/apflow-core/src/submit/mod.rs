@@ -7,18 +7,19 @@ mod compile;
 pub mod json;
 mod link;
 mod read;
+mod schedule;
 mod structure;
 #[cfg(test)]
 mod tests;
 
 pub use compile::compile;
-pub(crate) use read::described;
 pub use read::{TASK_FIELDS, read_tasks};
+pub(crate) use read::{described, is_known, whole};
 
 use serde_json::{Map, Value};
 
 use crate::{
-    store::Idempotency,
+    store::{Idempotency, NewCallback},
     task::{Durability, Governance, Join, Origin, Priority, Schedule, TreeOptions},
 };
 
@@ -120,6 +121,8 @@ pub struct Order {
     pub idempotency: Option<Idempotency>,
     /// Who asks; owns the tasks unless they name an owner themselves.
     pub user_id: Option<String>,
+    /// Who wants to be told of the run that begins.
+    pub callback: Option<NewCallback>,
 }
 
 /// How large a request may be.

@@ -35,6 +35,12 @@ pub const TASK_FIELDS: &[&str] = &[
     "schedule_start_at",
     "schedule_end_at",
     "max_runs",
+    "schedule_timezone",
+    "schedule_overlap",
+    "schedule_misfire",
+    "schedule_misfire_window_seconds",
+    "schedule_catch_up",
+    "schedule_jitter_seconds",
     "placement_constraints",
     "idempotency_key",
     "checkpoint_at",
@@ -198,12 +204,12 @@ const UNKNOWN: &str = "is not a field of a task and was ignored";
 const NOT_YET: &str = "was ignored: a new task has not run";
 const NOT_YOURS: &str = "was ignored: only the scheduler sets it";
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     item: &'a Value,
     index: usize,
-    called: String,
+    pub(super) called: String,
     named: bool,
-    problems: &'a mut Vec<Problem>,
+    pub(super) problems: &'a mut Vec<Problem>,
     warnings: &'a mut Warnings,
 }
 
@@ -231,11 +237,11 @@ impl<'a> Reader<'a> {
     }
 
     /// The value of a field; `null` is the same as absent.
-    fn value(&self, field: &str) -> Option<&'a Value> {
+    pub(super) fn value(&self, field: &str) -> Option<&'a Value> {
         self.item.get(field).filter(|value| !value.is_null())
     }
 
-    fn read<T>(
+    pub(super) fn read<T>(
         &mut self,
         field: &str,
         expected: &str,
@@ -249,7 +255,7 @@ impl<'a> Reader<'a> {
         read
     }
 
-    fn text(&mut self, field: &str) -> Option<String> {
+    pub(super) fn text(&mut self, field: &str) -> Option<String> {
         self.read(field, "a text", |value| value.as_str().map(str::to_owned))
     }
 
@@ -265,15 +271,15 @@ impl<'a> Reader<'a> {
         self.read(field, "an object", |value| value.as_object().cloned()).unwrap_or_default()
     }
 
-    fn number(&mut self, field: &str) -> Option<f64> {
+    pub(super) fn number(&mut self, field: &str) -> Option<f64> {
         self.read(field, "a number", Value::as_f64)
     }
 
-    fn whole(&mut self, field: &str) -> Option<i64> {
+    pub(super) fn whole(&mut self, field: &str) -> Option<i64> {
         self.read(field, "a whole number", whole)
     }
 
-    fn flag(&mut self, field: &str) -> bool {
+    pub(super) fn flag(&mut self, field: &str) -> bool {
         self.read(field, "true or false", Value::as_bool).unwrap_or(false)
     }
 
@@ -326,7 +332,7 @@ impl<'a> Reader<'a> {
             spec.name = format!("task at index {}", self.index);
         }
         self.origin(&mut spec);
-        self.schedule(&mut spec);
+        spec.schedule = self.schedule();
         self.durability(&mut spec);
         self.governance(&mut spec);
         if let Reading::Custom(custom) = reading {
@@ -481,16 +487,6 @@ impl<'a> Reader<'a> {
         spec.origin.original_task_id = self.text("original_task_id").map(TaskId::new);
     }
 
-    fn schedule(&mut self, spec: &mut TaskSpec) {
-        let schedule = &mut spec.schedule;
-        schedule.schedule_type = self.text("schedule_type");
-        schedule.schedule_expression = self.text("schedule_expression");
-        schedule.schedule_enabled = self.flag("schedule_enabled");
-        schedule.schedule_start_at = self.moment("schedule_start_at");
-        schedule.schedule_end_at = self.moment("schedule_end_at");
-        schedule.max_runs = self.whole("max_runs");
-    }
-
     fn durability(&mut self, spec: &mut TaskSpec) {
         let durability = &mut spec.durability;
         durability.max_attempts =
@@ -522,12 +518,12 @@ pub(super) fn check_count(found: usize, most: usize) -> Problem {
 }
 
 /// Whether a task has a field of this name, whoever may set it.
-pub(super) fn is_known(field: &str) -> bool {
+pub(crate) fn is_known(field: &str) -> bool {
     [TASK_FIELDS, ENGINE_FIELDS, PROGRESS_FIELDS].iter().any(|fields| fields.contains(&field))
 }
 
 /// A whole number, also one that was written with a point: 2.0.
-fn whole(value: &Value) -> Option<i64> {
+pub(crate) fn whole(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| {
         let float = value.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < 1e15)?;
         // The guard above leaves only whole numbers that fit.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::Schedule;
 use crate::{id::TaskId, time::Timestamp};
 
 fn yes() -> bool {
@@ -13,11 +14,11 @@ fn is_true(value: &bool) -> bool {
     *value
 }
 
-fn is_false(value: &bool) -> bool {
+pub(super) fn is_false(value: &bool) -> bool {
     !*value
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
@@ -242,39 +243,6 @@ impl OriginType {
             Self::Archive => "archive",
         }
     }
-}
-
-/// When a task runs by itself; stored and returned, acted on by the scheduler.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Schedule {
-    /// once, interval, cron, daily, weekly, monthly.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub schedule_type: Option<String>,
-    /// What the type needs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub schedule_expression: Option<String>,
-    /// Whether it is on.
-    #[serde(skip_serializing_if = "is_false")]
-    pub schedule_enabled: bool,
-    /// Not before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub schedule_start_at: Option<Timestamp>,
-    /// Not after.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub schedule_end_at: Option<Timestamp>,
-    /// The next slot.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next_run_at: Option<Timestamp>,
-    /// The last slot.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_run_at: Option<Timestamp>,
-    /// How often at most.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_runs: Option<i64>,
-    /// How often so far.
-    #[serde(skip_serializing_if = "is_default")]
-    pub run_count: i64,
 }
 
 /// How a task is tried again.

@@ -2,13 +2,15 @@
 
 mod definition;
 mod record;
+mod schedule;
 mod state;
 
 pub use definition::{
     Definition, Dependency, Durability, Governance, Join, OnFailure, Origin, OriginType, Priority,
-    Schedule, StructureOrder, TreeOptions,
+    StructureOrder, TreeOptions,
 };
 pub use record::{Outcome, Record, RunSummary, TreeRecord};
+pub use schedule::{Misfire, Overlap, Schedule};
 pub use state::{Failure, FailureKind, State, StateName, Status, Wait, WaitFor};
 
 use crate::{

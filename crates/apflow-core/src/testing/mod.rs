@@ -1,14 +1,17 @@
-//! Test doubles: clocks, ids that count, executors that follow a script, and a store in memory.
+//! Test doubles: clocks, ids that count, executors that follow a script, a store in memory; and the
+//! sweep of schedules over all zones.
 //!
 //! For tests of programs that embed apflow, and for our own. [`MemoryStore`] is the reference model of
 //! a store, not a product: it keeps nothing and scans everything.
 
+mod calendar;
 mod clock;
 mod memory;
 mod scripted;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use calendar::Sweep;
 pub use clock::{ManualClock, RuntimeClock};
 pub use memory::MemoryStore;
 pub use scripted::{Call, Script, ScriptedExecutor};

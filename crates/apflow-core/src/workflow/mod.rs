@@ -4,6 +4,7 @@
 
 mod node;
 mod read;
+mod schedule;
 mod schema;
 mod substitute;
 #[cfg(test)]

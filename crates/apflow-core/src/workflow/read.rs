@@ -40,6 +40,7 @@ pub(super) const TASK_FIELDS: &[&str] = &[
     "priority",
     "timeout",
     "retry",
+    "schedule",
     "user_id",
     "placement",
     "token_budget",
@@ -90,31 +91,31 @@ fn plain(value: &Value) -> Result<Workflow, Problems> {
     Ok(Workflow { tasks, warnings, plain: true, ..Workflow::default() })
 }
 
-struct Reader {
-    problems: Vec<Problem>,
+pub(super) struct Reader {
+    pub(super) problems: Vec<Problem>,
     task: Option<String>,
 }
 
 impl Reader {
-    fn add(&mut self, at: Place, field: &str, mut problem: Problem) {
+    pub(super) fn add(&mut self, at: Place, field: &str, mut problem: Problem) {
         problem.reason = at.after(&problem.reason);
         problem.detail.clone_from(&problem.reason);
         problem.task = problem.task.or_else(|| self.task.clone());
         self.problems.push(problem.in_field(field));
     }
 
-    fn code(&self) -> Code {
+    pub(super) fn code(&self) -> Code {
         if self.task.is_some() { Code::InvalidTask } else { Code::WorkflowFile }
     }
 
-    fn refuse(&mut self, node: &Node, field: &str, expected: &str) {
+    pub(super) fn refuse(&mut self, node: &Node, field: &str, expected: &str) {
         let found = described(&node.to_value());
         let reason = format!("`{field}` is {}", shortened(&found));
         let problem = Problem::new(self.code(), reason).expecting(expected).found(found);
         self.add(node.at, field, problem);
     }
 
-    fn read<T>(
+    pub(super) fn read<T>(
         &mut self,
         node: &Node,
         field: &str,
@@ -128,7 +129,7 @@ impl Reader {
         value
     }
 
-    fn text(&mut self, node: &Node, field: &str) -> Option<String> {
+    pub(super) fn text(&mut self, node: &Node, field: &str) -> Option<String> {
         self.read(node, field, "a text", |tree| match tree {
             Tree::Text(text) => Some(text.clone()),
             _ => None,
@@ -143,14 +144,14 @@ impl Reader {
         read.unwrap_or_default()
     }
 
-    fn whole(&mut self, node: &Node, field: &str) -> Option<i64> {
+    pub(super) fn whole(&mut self, node: &Node, field: &str) -> Option<i64> {
         self.read(node, field, "a whole number", |tree| match tree {
             Tree::Number(number) => number.as_i64(),
             _ => None,
         })
     }
 
-    fn seconds(&mut self, node: &Node, field: &str) -> Option<f64> {
+    pub(super) fn seconds(&mut self, node: &Node, field: &str) -> Option<f64> {
         self.read(node, field, "a time like 30s, 10m or 1h30m, or a number of seconds", |tree| {
             match tree {
                 Tree::Number(number) => number.as_f64(),
@@ -161,7 +162,12 @@ impl Reader {
     }
 
     /// One of a few words.
-    fn word<T: Copy>(&mut self, node: &Node, field: &str, known: &[(&str, T)]) -> Option<T> {
+    pub(super) fn word<T: Copy>(
+        &mut self,
+        node: &Node,
+        field: &str,
+        known: &[(&str, T)],
+    ) -> Option<T> {
         let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
         if let Tree::Text(text) = &node.tree {
             let found = known.iter().find(|(word, _)| word == text);
@@ -182,7 +188,7 @@ impl Reader {
         None
     }
 
-    fn unknown(&mut self, entry: &Entry, of: &str, known: &[&str]) {
+    pub(super) fn unknown(&mut self, entry: &Entry, of: &str, known: &[&str]) {
         let mut problem = Problem::new(
             self.code(),
             format!("`{}` is not a field of {of}", shortened(&entry.key)),
@@ -350,6 +356,7 @@ impl Reader {
                 "priority" => spec.priority = self.priority(node),
                 "timeout" => spec.timeout_seconds = self.seconds(node, field),
                 "retry" => self.retry(node, &mut spec),
+                "schedule" => spec.schedule = self.schedule(node),
                 "user_id" => spec.user_id = self.text(node, field),
                 "placement" => spec.placement_constraints = Some(node.to_value()),
                 "token_budget" => spec.governance.token_budget = self.whole(node, field),

@@ -79,6 +79,51 @@ pub fn json_schema() -> Value {
                 "base": {"$ref": "#/$defs/time", "description": "The delay it grows from."},
             },
         },
+        "schedule": {
+            "type": "object",
+            "additionalProperties": false,
+            "description": "When it runs by itself.",
+            "properties": {
+                "type": {
+                    "enum": ["once", "interval", "cron", "daily", "weekly", "monthly"],
+                    "description": "What kind of schedule it is.",
+                },
+                "expression": {
+                    "type": ["string", "integer"], "maxLength": crate::schedule::MAX_EXPRESSION_BYTES,
+                    "description": "When, in the form the type has.",
+                },
+                "timezone": {
+                    "type": "string",
+                    "description": "The IANA zone whose clock it follows; UTC if nothing is said.",
+                },
+                "overlap": {
+                    "enum": ["skip", "queue", "cancel_running", "allow"],
+                    "description": "What happens while the run before has not ended.",
+                },
+                "misfire": {
+                    "enum": ["fire_once", "skip", "catch_up"],
+                    "description": "What happens to times that were missed.",
+                },
+                "misfire_window": {
+                    "$ref": "#/$defs/time", "description": "How late a run may still begin.",
+                },
+                "catch_up": {
+                    "type": "integer", "minimum": 1, "maximum": crate::schedule::MAX_CATCH_UP,
+                    "description": "How many missed times are made up for at most.",
+                },
+                "jitter": {
+                    "$ref": "#/$defs/time", "description": "The most that a run is put off.",
+                },
+                "start_at": {"type": "string", "description": "Not before; with an offset."},
+                "end_at": {"type": "string", "description": "Not after; with an offset."},
+                "max_runs": {
+                    "type": "integer", "minimum": 1, "description": "How often at most.",
+                },
+                "enabled": {
+                    "type": "boolean", "description": "Whether it is on; it is if nothing is said.",
+                },
+            },
+        },
         "user_id": {"type": "string", "description": "Its owner."},
         "placement": {"description": "Where it may run."},
         "token_budget": {

@@ -16,6 +16,8 @@ use crate::{
 };
 
 const PAGE: &str = include_str!("../../../../docs/reference/workflow.md");
+/// The guide to schedules, which explains their block.
+const GUIDE: &str = include_str!("../../../../docs/guides/scheduling.md");
 
 const EXAMPLE: &str = r#"
 name: report
@@ -316,9 +318,69 @@ fn the_examples_of_the_reference_page_run_and_every_field_is_explained() {
         examples += 1;
     }
     assert!(examples >= 2, "{examples} examples");
-    for field in read::FILE_FIELDS.iter().chain(read::TASK_FIELDS) {
-        assert!(PAGE.contains(&format!("| `{field}` |")), "`{field}` is not explained");
+    // The block `schedule` is explained in the guide that it needs.
+    let pages = [PAGE, GUIDE].concat();
+    let schedule = super::schedule::FIELDS.iter().map(|(field, _)| field);
+    for field in read::FILE_FIELDS.iter().chain(read::TASK_FIELDS).chain(schedule) {
+        assert!(pages.contains(&format!("| `{field}` |")), "`{field}` is not explained");
     }
+}
+
+#[test]
+fn the_faults_of_a_schedule_are_told_at_their_lines() {
+    let text = "tasks:
+  a:
+    schedule:
+      type: daily
+      expression: 9:5
+      timezone: Berlin
+  b:
+    schedule:
+      typ: daily
+      start_at: 2027-01-01T00:00:00
+      catch_up: -1
+  c:
+    schedule: {type: interval, expression: 60, enabled: false}
+";
+    let Err(Problems(told)) = Workflow::parse(text, Format::Yaml) else { panic!("accepted") };
+    let found: Vec<(&str, &str, &str)> = told
+        .iter()
+        .map(|one| {
+            let (_, line) = one.reason.split_once("(line ").expect("a line");
+            let field = one.field.as_deref().unwrap_or_default();
+            (one.task.as_deref().unwrap_or_default(), field, line.split(',').next().unwrap_or(""))
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("a", "schedule.timezone", "6"),
+            ("a", "schedule.expression", "5"),
+            ("b", "typ", "9"),
+            ("b", "schedule.start_at", "10"),
+            ("b", "schedule.catch_up", "11"),
+        ]
+    );
+    assert_eq!(told[0].hint.as_deref(), Some("did you mean `Europe/Berlin`?"));
+    assert_eq!(told[2].hint.as_deref(), Some("did you mean `type`?"));
+}
+
+#[test]
+fn a_schedule_that_is_there_is_on_and_the_schema_knows_its_fields() {
+    let schedule = |more: &str| {
+        let block = format!("{{type: interval, expression: 60{more}}}");
+        let text = format!("tasks: {{a: {{schedule: {block}}}}}");
+        ordered(&yaml(&text)).tasks[0].definition.schedule.clone()
+    };
+    assert!(schedule("").schedule_enabled);
+    assert!(!schedule(", enabled: false").schedule_enabled);
+    assert_eq!(schedule("").schedule_expression.as_deref(), Some("60"));
+    let schema = json_schema();
+    let mut known: Vec<&str> = super::schedule::FIELDS.iter().map(|(field, _)| *field).collect();
+    known.sort_unstable();
+    let fields = &schema["$defs"]["task"]["properties"]["schedule"]["properties"];
+    let fields: Vec<_> = fields.as_object().into_iter().flat_map(Map::keys).collect();
+    assert_eq!(fields, known);
 }
 
 fn held(text: &str, format: Format) -> Result<(), TestCaseError> {

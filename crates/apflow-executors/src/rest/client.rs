@@ -62,7 +62,7 @@ pub(super) struct Answer {
 }
 
 /// Why nothing came back.
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     /// The guard refused a URL.
     Refused(Refusal),
     /// A name led to what may not be called.
@@ -81,7 +81,7 @@ impl From<Refusal> for Trouble {
 
 /// How certificates are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Certificates {
+pub(crate) enum Certificates {
     /// Not at all: the call is not encrypted.
     None,
     Checked,
@@ -92,7 +92,7 @@ enum Certificates {
 ///
 /// Reading the certificates of the system costs milliseconds, and on a machine without any it
 /// fails; neither should happen to a process that calls nobody.
-pub(super) struct Clients {
+pub(crate) struct Clients {
     guard: Arc<Guard>,
     lookup: Arc<dyn Lookup>,
     connect_timeout: Duration,
@@ -100,7 +100,7 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    pub(super) fn new(
+    pub(crate) fn new(
         guard: Arc<Guard>,
         lookup: Arc<dyn Lookup>,
         connect_timeout: Duration,
@@ -108,7 +108,8 @@ impl Clients {
         Self { guard, lookup, connect_timeout, made: Mutex::default() }
     }
 
-    fn get(&self, route: Route, certificates: Certificates) -> Result<Client, Trouble> {
+    /// The client for URLs of this route; it follows no redirects.
+    pub(crate) fn get(&self, route: Route, certificates: Certificates) -> Result<Client, Trouble> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = made.get(&(route, certificates)) {
             return Ok(client.clone());
@@ -268,7 +269,7 @@ fn kept(headers: &HeaderMap, from: &Url) -> Vec<(String, String)> {
 }
 
 /// What went wrong on the way; the URL is left out, for it may hold a key.
-fn trouble(error: reqwest::Error) -> Trouble {
+pub(crate) fn trouble(error: reqwest::Error) -> Trouble {
     let error = error.without_url();
     let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
     while let Some(at) = cause {

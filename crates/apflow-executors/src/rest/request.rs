@@ -17,7 +17,7 @@ use crate::guard::Guard;
 pub(super) const TIMEOUT: f64 = 30.0;
 
 /// Headers that belong to the connection; a task that set them could speak for another.
-const CONNECTION: [&str; 11] = [
+pub(crate) const CONNECTION: [&str; 11] = [
     "connection",
     "content-length",
     "expect",

@@ -92,7 +92,7 @@ impl Secrets {
 }
 
 /// The URL as people may see it: values that look like secrets by their name are not shown.
-pub(super) fn shown(url: &Url) -> String {
+pub(crate) fn shown(url: &Url) -> String {
     let is_secret = |name: &str| SECRET_NAMES.contains(&name.to_ascii_lowercase().as_str());
     if !url.query_pairs().any(|(name, _)| is_secret(&name)) {
         return url.to_string();

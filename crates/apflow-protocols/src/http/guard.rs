@@ -1,5 +1,7 @@
 //! What every request must pass before anybody looks at what it wants.
 
+use std::{sync::Arc, time::Duration};
+
 use apflow_core::{api::ApiError, code::Code};
 use axum::{
     http::{
@@ -11,24 +13,54 @@ use axum::{
 use serde_json::Value;
 
 use super::{App, HttpConfig};
-use crate::jsonrpc;
+use crate::jsonrpc::Errors;
 
 /// A request that gets no further, with the status that says it best.
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: StatusCode,
     error: ApiError,
+    retry_after: Option<Duration>,
+    /// The connection may be used again; without it nothing may follow, since the body was not read.
+    keeps: bool,
 }
+
+/// The error behind a response, for whoever words it for another wire.
+#[derive(Clone)]
+pub(super) struct Told(pub(super) Arc<ApiError>);
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, error: ApiError::new(Code::HttpRequest, detail) }
+        Self {
+            status,
+            error: ApiError::new(Code::HttpRequest, detail),
+            retry_after: None,
+            keeps: false,
+        }
     }
 
     pub(super) fn of(error: ApiError) -> Self {
         let status =
             StatusCode::from_u16(error.code.http()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, error }
+        Self { status, error, retry_after: None, keeps: false }
+    }
+
+    /// The same with a status that says it better on its wire.
+    pub(super) fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// The same, on a connection that may be used again.
+    pub(super) fn keeps_open(mut self) -> Self {
+        self.keeps = true;
+        self
+    }
+
+    /// The same with the time after which it may be tried again.
+    pub(super) fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
     }
 
     fn hint(mut self, hint: &str) -> Self {
@@ -38,12 +70,18 @@ impl Refusal {
 }
 
 impl IntoResponse for Refusal {
-    /// The envelope the clients of these routes read anyway.
+    /// The envelope the clients of these routes read anyway; the error goes along for other wires.
     fn into_response(self) -> Response {
-        let body = jsonrpc::error_body(&Value::Null, &self.error);
+        let body = Errors::Documented.body(&Value::Null, &self.error);
         let mut response = json_response(self.status, &body);
-        // The rest of the request is not read, so nothing may follow it.
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        if !self.keeps {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Some(wait) = self.retry_after {
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        response.extensions_mut().insert(Told(Arc::new(self.error)));
         response
     }
 }
@@ -60,8 +98,13 @@ pub(super) fn json_response(status: StatusCode, body: &Value) -> Response {
     for (name, value) in set {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
+        let told = ["/error/data/retry_after", "/retry_after"];
+        let wait = told.iter().find_map(|path| body.pointer(path)?.as_u64()).unwrap_or(1);
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(wait));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response
 }
@@ -91,7 +134,7 @@ pub(super) fn check(app: &App, request: &Parts) -> Result<(), Refusal> {
 }
 
 /// The only value of a header that must not come twice.
-fn one<'a>(
+pub(super) fn one<'a>(
     headers: &'a HeaderMap,
     name: &HeaderName,
     called: &str,

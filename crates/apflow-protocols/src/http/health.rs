@@ -20,10 +20,12 @@ pub(super) async fn alive(State(app): State<Arc<App>>) -> Response {
     }
 }
 
-/// The database answers and the server is not stopping.
+/// The database answers, and the server is neither stopping nor overloaded.
 pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
     let reason = if app.draining.is_cancelled() {
         "the server is shutting down".to_owned()
+    } else if app.admission.is_overloaded() {
+        "the server is overloaded".to_owned()
     } else {
         match timeout(PATIENCE, app.gateway.ready()).await {
             Ok(Ok(())) => return json_response(StatusCode::OK, &json!({ "status": "ready" })),

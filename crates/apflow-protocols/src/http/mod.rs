@@ -1,14 +1,24 @@
 //! The HTTP server: connections with limits, the router behind them, and a way to stop gently.
 
+mod admission;
 mod body;
 mod connection;
+mod docs;
+mod gate;
 mod guard;
 mod health;
+mod openapi;
+mod peer;
+mod problem;
+mod rest;
 mod router;
+mod seats;
+mod sse;
+mod webhook;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use apflow_core::api::Gateway;
+use apflow_core::{api::Gateway, webhook::Network};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -21,10 +31,17 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service as _;
 
-use self::connection::{Activity, Crowd, Watched};
+pub use self::admission::Rate;
+use self::{
+    admission::Admission,
+    connection::{Activity, Crowd, Watched},
+    peer::Peer,
+};
+use crate::auth::Gate;
 
 /// Every limit of the server, with its default.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct HttpConfig {
     /// Connections at the same time; the longest idle one makes room for a new one.
     pub connections: usize,
@@ -55,6 +72,32 @@ pub struct HttpConfig {
     pub hosts: Vec<String>,
     /// Origins besides the server's own whose pages may call it.
     pub origins: Vec<String>,
+    /// Requests that are answered at the same time; those beyond are told to come later.
+    pub requests: usize,
+    /// Runs that are waited for at the same time, besides those requests.
+    pub waits: usize,
+    /// How often one caller may ask; none: as often as it likes.
+    pub rate: Option<Rate>,
+    /// `/tasks` and `/system` word errors as the first Python version did (`compat.errors = "v1"`).
+    pub compat_errors_v1: bool,
+    /// `/openapi.json` is there.
+    pub openapi: bool,
+    /// `/docs` is there: a page for people that lists the operations.
+    pub docs: bool,
+    /// `/system` and `/v1/system` are there.
+    pub system_routes: bool,
+    /// Who may call; none: everybody who reaches the server.
+    pub auth: Option<Arc<Gate>>,
+    /// Proxies that may say in `X-Forwarded-For` whom they speak for.
+    pub proxies: Vec<Network>,
+    /// Streams of events at the same time; fewer than `connections`, or nobody else could call.
+    pub streams: usize,
+    /// Streams of events that one caller who said who it is may have at the same time.
+    pub streams_per_caller: usize,
+    /// How often a stream on which nothing happens shows that it lives.
+    pub heartbeat: Duration,
+    /// How soon a client should come back whose stream was ended by the server.
+    pub stream_retry: Duration,
 }
 
 impl Default for HttpConfig {
@@ -74,6 +117,19 @@ impl Default for HttpConfig {
             headers: 64,
             hosts: Vec::new(),
             origins: Vec::new(),
+            requests: 512,
+            waits: 256,
+            rate: None,
+            compat_errors_v1: false,
+            openapi: true,
+            docs: true,
+            system_routes: true,
+            auth: None,
+            proxies: Vec::new(),
+            streams: 512,
+            streams_per_caller: 64,
+            heartbeat: Duration::from_secs(15),
+            stream_retry: Duration::from_secs(1),
         }
     }
 }
@@ -82,11 +138,14 @@ impl Default for HttpConfig {
 struct App {
     gateway: Gateway,
     config: HttpConfig,
+    admission: Admission,
     /// The listener is bound to a loopback address.
     loopback: bool,
     /// Begins the numbers of requests, so that those of two processes differ.
     prefix: u64,
     requests: std::sync::atomic::AtomicU64,
+    /// Who has how many streams open.
+    seats: Arc<seats::Seats>,
     /// The server is stopping.
     draining: CancellationToken,
     /// The grace is over: whatever still runs is answered now.
@@ -106,8 +165,10 @@ pub async fn serve(
     let loopback = listener.local_addr()?.ip().is_loopback();
     let app = Arc::new(App {
         gateway,
+        admission: Admission::new(&config),
         loopback,
         prefix: router::random(),
+        seats: Arc::default(),
         requests: std::sync::atomic::AtomicU64::new(0),
         draining: shutdown.clone(),
         cut: CancellationToken::new(),
@@ -153,10 +214,10 @@ struct Server {
 impl Server {
     async fn accept(&self, listener: TcpListener, shutdown: &CancellationToken) {
         loop {
-            let stream = tokio::select! {
+            let (stream, from) = tokio::select! {
                 () = shutdown.cancelled() => return,
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => stream,
+                    Ok(accepted) => accepted,
                     Err(error) => {
                         // Out of file descriptors, most likely: some must close first.
                         tracing::warn!(%error, "a connection could not be accepted");
@@ -170,7 +231,7 @@ impl Server {
                 permit = self.room() => permit,
             };
             if let Some(permit) = permit {
-                self.tasks.spawn(self.connection(stream, permit));
+                self.tasks.spawn(self.connection(stream, from, permit));
             }
         }
     }
@@ -192,6 +253,7 @@ impl Server {
     fn connection(
         &self,
         stream: TcpStream,
+        from: SocketAddr,
         permit: OwnedSemaphorePermit,
     ) -> impl Future<Output = ()> + use<> {
         let activity = Arc::new(Activity::default());
@@ -200,8 +262,11 @@ impl Server {
         let mut router = self.router.clone();
         let mark = Arc::clone(&activity);
         let service = TowerToHyperService::new(tower::service_fn(
-            move |request: hyper::Request<hyper::body::Incoming>| {
+            move |mut request: hyper::Request<hyper::body::Incoming>| {
+                request.extensions_mut().insert(Peer(from));
                 let busy = mark.begin();
+                // An answer that goes on after its head keeps the connection busy by itself.
+                request.extensions_mut().insert(Arc::clone(&mark));
                 let answer = router.call(request);
                 async move {
                     let response = answer.await;

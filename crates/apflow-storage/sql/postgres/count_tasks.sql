@@ -1,7 +1,7 @@
 -- How many tasks pass a filter, by state.
 SELECT w.state, count(*)
 FROM af_tasks t
-JOIN af_work w ON w.seq = t.seq
+JOIN af_work w ON w.seq = coalesce(t.original, t.seq)
 WHERE ($1::text IS NULL OR t.user_id = $1)
     AND ($2::text[] IS NULL OR w.state = ANY ($2))
     AND (NOT $3::boolean OR t.parent IS NULL)

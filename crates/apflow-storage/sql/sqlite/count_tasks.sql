@@ -1,7 +1,7 @@
 -- How many tasks pass a filter, by state.
 SELECT w.state, count(*)
 FROM af_tasks t
-JOIN af_work w ON w.seq = t.seq
+JOIN af_work w ON w.seq = coalesce(t.original, t.seq)
 WHERE ($1 IS NULL OR t.user_id = $1)
     AND ($2 IS NULL OR w.state IN (SELECT value FROM json_each($2)))
     AND (NOT $3 OR t.parent IS NULL)

@@ -173,7 +173,7 @@ impl Bed {
     /// Begins a run, of what completed if nothing else is left.
     pub async fn begin(&self, task: &str, reexecute: bool) -> Result<Started, StoreError> {
         let task = TaskId::new(task);
-        self.store.start(Start { task, scope: StartScope::Auto, reexecute }).await
+        self.store.start(Start { task, scope: StartScope::Auto, reexecute, callback: None }).await
     }
 
     /// Cancels one task.

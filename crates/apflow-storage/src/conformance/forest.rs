@@ -82,7 +82,7 @@ pub fn forest(text: &str) -> Submission {
         }
     }
     order_by_structure(&mut tasks);
-    Submission { trees, tasks, start: true, idempotency: None }
+    Submission { trees, tasks, start: true, idempotency: None, callback: None }
 }
 
 /// Adds the need of each parent for its children where that closes no loop.

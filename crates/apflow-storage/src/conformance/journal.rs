@@ -154,3 +154,58 @@ pub async fn signals_tell_what_changed(bed: &Bed) {
     bed.settle(vec![super::handed_back(&held)]).await;
     hear(&mut signals, |signal| *signal == Signal::Ready).await;
 }
+
+/// Results go with the events that tell of them, as long as they are still those results.
+pub async fn a_listener_is_told_what_came_of_a_task(bed: &Bed) {
+    let mut submission = super::forest("root; a ^root");
+    submission.trees[0].user_id = Some("u1".to_owned());
+    bed.insert(submission).await;
+    let held = bed.claim_one().await;
+    bed.settle(vec![done(&held, json!({"sum": "§"}))]).await;
+    let tree = TreeId::new("tree-root");
+    let told = async |most| {
+        let one = bed.store.told(Some(&tree), 0, 100, most).await.expect("told");
+        assert_eq!(one, bed.store.told(None, 0, 100, most).await.expect("told"));
+        one
+    };
+    let bytes = u32::try_from(r#"{"sum":"§"}"#.len()).expect("short");
+    let heard = told(bytes).await;
+    let events = bed.store.events(Some(&tree), 0, 100).await.expect("events");
+    assert_eq!(heard.iter().map(|told| told.event.clone()).collect::<Vec<_>>(), events);
+    assert!(heard.iter().all(|told| told.root.as_str() == "root"));
+    assert!(heard.iter().all(|told| told.owner.as_deref() == Some("u1")));
+    let results: Vec<_> = heard.iter().map(|told| (&told.result, told.result_omitted)).collect();
+    let sum = Some(json!({"sum": "§"}));
+    assert_eq!(results, [(&None, false), (&None, false), (&sum, false)]);
+    let heard = told(bytes - 1).await;
+    assert_eq!((&heard[2].result, heard[2].result_omitted), (&None, true), "one byte too many");
+    assert_eq!(told(bytes).await.len(), 3);
+    assert_eq!(bed.store.told(None, events[0].seq, 1, bytes).await.expect("told").len(), 1);
+
+    bed.run_all(&[]).await;
+    bed.begin("root", true).await.expect("it runs again");
+    let heard = told(1000).await;
+    assert!(
+        heard.iter().all(|told| told.result.is_none()),
+        "it is the result of no event any more"
+    );
+}
+
+/// Whoever begins a run can follow it from its first event on.
+pub async fn a_run_happens_after_the_position_it_was_given(bed: &Bed) {
+    bed.submit("other").await;
+    bed.put("root; a ^root").await;
+    let first = bed.start("root").await.expect("it starts");
+    bed.run_all(&[]).await;
+    bed.submit("another").await;
+    let again = bed.begin("root", true).await.expect("again");
+    for (started, run) in [(first, 1), (again, 2)] {
+        let events = bed.store.events(Some(&started.tree), started.after, 100).await;
+        let events = events.expect("events");
+        assert_eq!(events[0].kind, EventKind::RunStarted);
+        assert_eq!(events[0].detail, json!({ "run": run }));
+        let earlier = bed.store.events(Some(&started.tree), 0, 100).await.expect("events");
+        let before = earlier.iter().filter(|event| event.seq <= started.after).count();
+        assert_eq!(before + events.len(), earlier.len());
+    }
+}

@@ -23,13 +23,18 @@ mod audit;
 mod bed;
 mod forest;
 
+pub mod access;
+pub mod callbacks;
 pub mod cancel;
 pub mod claim;
+pub mod derive;
 pub mod failure;
 pub mod joins;
 pub mod journal;
+pub mod keys;
 pub mod prune;
 pub mod results;
+pub mod schedule;
 pub mod settle;
 pub mod start;
 pub mod submit;
@@ -165,6 +170,35 @@ macro_rules! store_conformance {
                 update::a_deleted_blocked_task_does_not_fail_the_next_run,
                 update::a_place_in_the_order_is_never_given_twice,
 
+                derive::a_copy_begins_anew_and_hangs_together_as_its_source,
+                derive::a_copy_has_the_callers_inputs_and_the_fields_that_are_reset,
+                derive::a_task_alone_is_made_without_parent_and_dependencies,
+                derive::a_dependency_beside_the_subtree_is_refused_or_taken_along,
+                derive::what_depends_on_the_tasks_comes_along_if_it_is_asked_for,
+                derive::dependencies_across_the_trees_of_a_submission_are_taken_along,
+                derive::a_link_answers_with_what_its_original_says,
+                derive::a_link_or_copy_of_a_link_is_one_of_the_original,
+                derive::only_what_completed_is_linked_or_archived,
+                derive::a_link_does_not_change_and_runs_nothing,
+                derive::an_archive_does_not_change,
+                derive::an_archived_part_stays_while_the_rest_runs_again,
+                derive::a_mixed_tree_runs_its_copies_with_the_results_of_its_links,
+                derive::a_copied_parent_waits_for_copies_below_a_link,
+                derive::an_original_is_not_run_again_while_its_links_are_read,
+                derive::what_is_linked_to_cannot_be_deleted,
+                derive::what_is_linked_to_is_not_pruned_before_its_links,
+                derive::nobody_gets_a_link_to_a_task_of_somebody_else,
+                derive::a_preview_stores_nothing,
+                derive::a_link_and_a_new_run_of_its_original_do_not_meet,
+                derive::what_cannot_be_stored_is_not_stored_in_part,
+
+                keys::a_key_begins_one_run,
+                keys::a_key_is_not_for_another_run_or_tree,
+                keys::a_refused_run_does_not_use_up_its_key,
+                keys::a_key_makes_one_tree,
+                keys::k9_a_hundred_requests_with_one_key_begin_one_run_and_make_one_tree,
+                keys::keys_are_forgotten_after_a_while,
+
                 prune::what_ended_long_ago_goes_in_bounded_batches,
                 prune::what_runs_or_never_ran_stays,
                 prune::a_submission_goes_only_as_a_whole,
@@ -174,6 +208,44 @@ macro_rules! store_conformance {
                 journal::a_reader_resumes_where_it_stopped,
                 journal::a_retry_and_a_reset_are_noted,
                 journal::signals_tell_what_changed,
+                journal::a_listener_is_told_what_came_of_a_task,
+                journal::a_run_happens_after_the_position_it_was_given,
+
+                callbacks::a_callback_begins_with_its_run,
+                callbacks::a_callback_of_a_second_run_tells_nothing_of_the_first,
+                callbacks::a_callback_is_held_by_one,
+                callbacks::a_callback_goes_on_where_it_stopped,
+                callbacks::a_failed_delivery_waits_for_its_time,
+                callbacks::a_callback_that_is_over_is_never_taken,
+                callbacks::callbacks_take_turns,
+                callbacks::callbacks_of_the_living_are_left_alone,
+                callbacks::callbacks_go_with_their_tree,
+                callbacks::two_deliverers_never_share_a_callback,
+
+                access::a_token_comes_back_as_it_was_stored,
+                access::a_taken_name_is_refused_and_the_first_token_stays,
+                access::a_token_that_was_taken_back_still_counts_as_one,
+                access::a_token_that_expired_can_be_forgotten_and_not_before,
+                access::the_last_use_of_a_token_is_noted,
+                access::a_mark_is_seen_once_until_its_time_is_over,
+                access::one_mark_is_first_for_one_of_many,
+                schedule::the_next_slot_is_known_when_a_task_is_stored,
+                schedule::a_schedule_on_a_root_runs_the_whole_submission_afresh,
+                schedule::a_schedule_on_a_child_runs_its_closure_and_nothing_else,
+                schedule::a_slot_fires_once_however_often_it_comes,
+                schedule::a_slot_is_skipped_while_the_run_before_goes_on,
+                schedule::a_queued_slot_fires_when_the_run_ends,
+                schedule::cancel_running_ends_the_run_and_begins_the_next,
+                schedule::missed_slots_fire_as_the_author_said,
+                schedule::a_schedule_goes_off_with_its_last_slot,
+                schedule::a_changed_schedule_is_followed_from_then_on,
+                schedule::schedules_are_listed_by_their_next_slot,
+                schedule::a_run_that_somebody_else_drove_is_counted,
+                schedule::a_run_begun_by_hand_counts_as_a_run_of_the_schedule,
+                schedule::a_backfill_starts_what_never_fired_each_once,
+                schedule::old_slots_are_forgotten_and_never_fire_again,
+                schedule::what_is_on_a_schedule_is_not_pruned,
+                schedule::schedulers_at_once_never_fire_a_slot_twice,
 
                 together::fan_ins_that_settle_at_once_leave_nobody_asleep,
                 together::two_claimers_never_share_a_task,
@@ -189,14 +261,7 @@ macro_rules! store_conformance {
         }
     };
     (@rules ($open:expr) $($group:ident :: $rule:ident,)*) => {
-        $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $rule() {
-                let bed = $crate::conformance::Bed::open($open).await;
-                $crate::conformance::$group::$rule(&bed).await;
-                $crate::conformance::audit(bed.store.as_ref()).await;
-            }
-        )*
+        $crate::store_conformance! { @some ($open) $($group :: $rule,)* }
 
         #[test]
         fn every_rule_is_stamped() {
@@ -206,18 +271,73 @@ macro_rules! store_conformance {
             );
         }
     };
+    (@some ($open:expr) $($group:ident :: $rule:ident,)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $rule() {
+                let bed = $crate::conformance::Bed::open($open).await;
+                $crate::conformance::$group::$rule(&bed).await;
+                $crate::conformance::audit(bed.store.as_ref()).await;
+            }
+        )*
+    };
+}
+
+/// Tests of the rules of derived tasks and of keys alone, for the model that the databases follow.
+#[macro_export]
+macro_rules! derive_conformance {
+    ($module:ident, $open:expr) => {
+        mod $module {
+            use super::*;
+
+            $crate::store_conformance! { @some ($open)
+                derive::a_copy_begins_anew_and_hangs_together_as_its_source,
+                derive::a_copy_has_the_callers_inputs_and_the_fields_that_are_reset,
+                derive::a_task_alone_is_made_without_parent_and_dependencies,
+                derive::a_dependency_beside_the_subtree_is_refused_or_taken_along,
+                derive::what_depends_on_the_tasks_comes_along_if_it_is_asked_for,
+                derive::dependencies_across_the_trees_of_a_submission_are_taken_along,
+                derive::a_link_answers_with_what_its_original_says,
+                derive::a_link_or_copy_of_a_link_is_one_of_the_original,
+                derive::only_what_completed_is_linked_or_archived,
+                derive::a_link_does_not_change_and_runs_nothing,
+                derive::an_archive_does_not_change,
+                derive::an_archived_part_stays_while_the_rest_runs_again,
+                derive::a_mixed_tree_runs_its_copies_with_the_results_of_its_links,
+                derive::a_copied_parent_waits_for_copies_below_a_link,
+                derive::an_original_is_not_run_again_while_its_links_are_read,
+                derive::what_is_linked_to_cannot_be_deleted,
+                derive::what_is_linked_to_is_not_pruned_before_its_links,
+                derive::nobody_gets_a_link_to_a_task_of_somebody_else,
+                derive::a_preview_stores_nothing,
+                derive::a_link_and_a_new_run_of_its_original_do_not_meet,
+                derive::what_cannot_be_stored_is_not_stored_in_part,
+                keys::a_key_begins_one_run,
+                keys::a_key_is_not_for_another_run_or_tree,
+                keys::a_refused_run_does_not_use_up_its_key,
+                keys::a_key_makes_one_tree,
+                keys::k9_a_hundred_requests_with_one_key_begin_one_run_and_make_one_tree,
+                keys::keys_are_forgotten_after_a_while,
+            }
+        }
+    };
 }
 
 /// The rules written in this module that a list of names does not have.
 pub fn rules_that_are_missing(listed: &[&str]) -> Vec<&'static str> {
     let sources = [
+        include_str!("access.rs"),
+        include_str!("callbacks.rs"),
         include_str!("cancel.rs"),
         include_str!("claim.rs"),
+        include_str!("derive.rs"),
         include_str!("failure.rs"),
         include_str!("journal.rs"),
+        include_str!("keys.rs"),
         include_str!("joins.rs"),
         include_str!("prune.rs"),
         include_str!("results.rs"),
+        include_str!("schedule.rs"),
         include_str!("settle.rs"),
         include_str!("start.rs"),
         include_str!("submit.rs"),

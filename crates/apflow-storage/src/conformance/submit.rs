@@ -46,7 +46,8 @@ pub async fn a_submission_comes_back_as_it_was_written(bed: &Bed) {
             schedule_type: Some("cron".to_owned()),
             schedule_expression: Some("0 0 * * *".to_owned()),
             schedule_enabled: true,
-            next_run_at: Some(Timestamp(1_700_000_000_000_001)),
+            // The store finds it: the next midnight.
+            next_run_at: Some(Timestamp(1_700_006_400_000_000)),
             max_runs: Some(7),
             ..Schedule::default()
         },

@@ -233,7 +233,12 @@ pub async fn of_many_starts_one_begins_the_run(bed: &Bed) {
     bed.put("root; a ^root").await;
     let starts = (0..20).map(|_| {
         let store = Arc::clone(&bed.store);
-        let start = Start { task: "root".into(), scope: StartScope::Auto, reexecute: false };
+        let start = Start {
+            task: "root".into(),
+            scope: StartScope::Auto,
+            reexecute: false,
+            callback: None,
+        };
         async move { store.start(start).await }
     });
     let answers = at_once(starts).await;

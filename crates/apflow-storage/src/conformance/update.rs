@@ -33,7 +33,11 @@ fn object(value: Value) -> Map<String, Value> {
 
 fn rejected(answer: Result<(), StoreError>) -> String {
     match answer {
-        Err(error @ StoreError::Rejected(_)) => error.to_string(),
+        Err(
+            error @ (StoreError::Rejected(_)
+            | StoreError::Cycle { .. }
+            | StoreError::UnknownDependency { .. }),
+        ) => error.to_string(),
         other => panic!("it should have been rejected: {other:?}"),
     }
 }
@@ -80,6 +84,7 @@ pub async fn an_update_changes_what_it_names_and_nothing_else(bed: &Bed) {
 pub async fn an_authored_field_is_merged_by_its_name(bed: &Bed) {
     let mut submission = forest("a");
     submission.tasks[0].definition.schedule.schedule_type = Some("daily".to_owned());
+    submission.tasks[0].definition.schedule.schedule_expression = Some("09:00".to_owned());
     bed.insert(submission).await;
     let definition = object(json!({
         "schedule": { "schedule_enabled": true },

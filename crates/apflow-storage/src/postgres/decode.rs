@@ -20,7 +20,7 @@ pub(super) fn all<T>(
 }
 
 /// A column that holds 0 or 1.
-fn flag(row: &PgRow, at: usize) -> Decoded<bool> {
+pub(super) fn flag(row: &PgRow, at: usize) -> Decoded<bool> {
     row.try_get::<i64, _>(at).map(|value| value != 0)
 }
 
@@ -96,6 +96,9 @@ pub(super) fn record(row: &PgRow) -> Decoded<(RecordRow, i64)> {
         output: row.try_get(9)?,
         updated_at: row.try_get(11)?,
         hot: hot(row, 12)?,
+        original: row.try_get(29)?,
+        output_of: row.try_get(30)?,
+        linked: row.try_get(31)?,
     };
     Ok((record, parts))
 }

@@ -14,6 +14,8 @@ macro_rules! columns {
     };
 }
 
+pub(super) use columns;
+
 /// `$1` to `$17` tasks, `$18` the moment, `$19` to `$23` events.
 pub(super) fn work_and_events<'q>(text: &'static str, save: &'q Save) -> Statement<'q> {
     let statement = sqlx::query(text);

@@ -2,11 +2,15 @@
 //! connection lives as long as the store: it hears the other processes, tells them, and holds the locks
 //! that say which workers live.
 
+mod access;
+mod callbacks;
 mod connect;
 mod decode;
+mod derive;
 mod encode;
 mod reads;
 mod rows;
+mod schedules;
 mod session;
 mod sql;
 #[cfg(test)]
@@ -39,7 +43,7 @@ pub(crate) async fn open(url: &str, options: OpenOptions) -> Result<Database<PgR
     server.migrate(&options).await?;
     let signals = committer::Signals::new(SIGNALS);
     let session = Session::start(server.clone(), signals.clone()).await?;
-    let queue = Arc::new(Queue::default());
+    let queue = Arc::new(Queue::new(options.queue));
     if !options.read_only {
         for _ in 0..WRITERS {
             let writer = Writer::new(server.clone(), session.clone(), options.clock.clone());

@@ -10,7 +10,7 @@ use super::{decode, encode::Statement, session::Session, sql};
 use crate::{
     committer::IsDead,
     error::from_sqlx,
-    read::{EventRow, Reads, states},
+    read::{CallbackRow, EventRow, Reads, ToldRow, states},
     row::{RecordRow, RunRow},
 };
 
@@ -30,16 +30,23 @@ impl PgReads {
         Self { pool, session }
     }
 
-    async fn fetch(&self, what: &str, statement: Statement<'_>) -> Result<Vec<PgRow>, StoreError> {
+    pub(super) async fn fetch(
+        &self,
+        what: &str,
+        statement: Statement<'_>,
+    ) -> Result<Vec<PgRow>, StoreError> {
         statement.fetch_all(&self.pool).await.map_err(|error| from_sqlx(what, error))
     }
 
-    async fn records(&self, statement: Statement<'_>) -> Result<Vec<RecordRow>, StoreError> {
+    pub(super) async fn records(
+        &self,
+        statement: Statement<'_>,
+    ) -> Result<Vec<RecordRow>, StoreError> {
         let rows = self.fetch("reading tasks", statement).await?;
         let mut records = Vec::with_capacity(rows.len());
         for (mut record, parts) in decode::all(&rows, decode::record)? {
             if parts > 0 {
-                let statement = sqlx::query(sql::LOAD_PARTS).bind(record.hot.seq);
+                let statement = sqlx::query(sql::LOAD_PARTS).bind(record.output_of);
                 let rows = self.fetch("reading a large result", statement).await?;
                 let bodies = decode::all(&rows, |row| row.try_get::<String, _>(0))?;
                 record.output = Some(bodies.concat());
@@ -52,6 +59,30 @@ impl PgReads {
     async fn run(&self, statement: Statement<'_>) -> Result<Option<RunRow>, StoreError> {
         let rows = self.fetch("reading a tree", statement).await?;
         Ok(decode::all(&rows, decode::run)?.into_iter().next())
+    }
+
+    /// Reads events, none of which another one may still precede.
+    async fn journal<'q, T>(
+        &self,
+        ask: impl Fn() -> Statement<'q>,
+        decode: fn(&PgRow) -> Result<T, sqlx::Error>,
+        seq: fn(&T) -> i64,
+    ) -> Result<Vec<T>, StoreError> {
+        // What is there at the first look is waited for, what comes meanwhile is not.
+        let mut last_wanted = None;
+        for look in 0.. {
+            // First the bound, then the events: all below it were committed by then.
+            let bound = self.bound().await?;
+            let rows = self.fetch("reading events", ask()).await?;
+            let mut events = decode::all(&rows, decode)?;
+            let last = *last_wanted.get_or_insert(events.last().map_or(0, seq));
+            if last < bound || look == LOOKS {
+                events.retain(|event| seq(event) < bound);
+                return Ok(events);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        Ok(Vec::new())
     }
 
     /// The number that no event that is still to come can be below.
@@ -89,6 +120,16 @@ fn event(row: &PgRow) -> Result<EventRow, sqlx::Error> {
     })
 }
 
+fn told(row: &PgRow) -> Result<ToldRow, sqlx::Error> {
+    Ok(ToldRow {
+        event: event(row)?,
+        root: row.try_get(7)?,
+        owner: row.try_get(8)?,
+        result: row.try_get(9)?,
+        too_large: row.try_get::<Option<bool>, _>(10)?.unwrap_or(false),
+    })
+}
+
 #[async_trait]
 impl Reads for PgReads {
     async fn record(&self, id: &str) -> Result<Option<RecordRow>, StoreError> {
@@ -108,9 +149,9 @@ impl Reads for PgReads {
     }
 
     async fn list(&self, filter: &TaskFilter, page: Page) -> Result<Vec<RecordRow>, StoreError> {
-        let statement = filtered(sql::LIST_TASKS, filter)
-            .bind(i64::from(page.limit))
-            .bind(i64::from(page.offset));
+        let text = if filter.user_id.is_some() { sql::LIST_TASKS_OF_USER } else { sql::LIST_TASKS };
+        let statement =
+            filtered(text, filter).bind(i64::from(page.limit)).bind(i64::from(page.offset));
         self.records(statement).await
     }
 
@@ -131,7 +172,9 @@ impl Reads for PgReads {
     }
 
     async fn count(&self, filter: &TaskFilter) -> Result<Vec<(String, i64)>, StoreError> {
-        let rows = self.fetch("counting tasks", filtered(sql::COUNT_TASKS, filter)).await?;
+        let of_user = filter.user_id.is_some();
+        let text = if of_user { sql::COUNT_TASKS_OF_USER } else { sql::COUNT_TASKS };
+        let rows = self.fetch("counting tasks", filtered(text, filter)).await?;
         decode::all(&rows, |row| Ok((row.try_get(0)?, row.try_get(1)?)))
     }
 
@@ -166,25 +209,27 @@ impl Reads for PgReads {
         limit: u32,
     ) -> Result<Vec<EventRow>, StoreError> {
         let text = if tree.is_some() { sql::EVENTS_OF_TREE } else { sql::EVENTS };
-        // What is there at the first look is waited for, what comes meanwhile is not.
-        let mut last_wanted = None;
-        for look in 0.. {
-            // First the bound, then the events: all below it were committed by then.
-            let bound = self.bound().await?;
-            let mut statement = sqlx::query(text).bind(after).bind(i64::from(limit));
-            if let Some(tree) = tree {
-                statement = statement.bind(tree);
-            }
-            let rows = self.fetch("reading events", statement).await?;
-            let mut events = decode::all(&rows, event)?;
-            let last = *last_wanted.get_or_insert(events.last().map_or(0, |event| event.seq));
-            if last < bound || look == LOOKS {
-                events.retain(|event| event.seq < bound);
-                return Ok(events);
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-        Ok(Vec::new())
+        let ask = || {
+            let statement = sqlx::query(text).bind(after).bind(i64::from(limit));
+            if let Some(tree) = tree { statement.bind(tree) } else { statement }
+        };
+        self.journal(ask, event, |row| row.seq).await
+    }
+
+    async fn told(
+        &self,
+        tree: Option<&str>,
+        after: i64,
+        limit: u32,
+        result_bytes: u32,
+    ) -> Result<Vec<ToldRow>, StoreError> {
+        let text = if tree.is_some() { sql::TOLD_OF_TREE } else { sql::TOLD };
+        let ask = || {
+            let most = i64::from(result_bytes);
+            let statement = sqlx::query(text).bind(after).bind(i64::from(limit)).bind(most);
+            if let Some(tree) = tree { statement.bind(tree) } else { statement }
+        };
+        self.journal(ask, told, |row| row.event.seq).await
     }
 
     async fn set_aside(&self) -> Result<Vec<(String, String, String)>, StoreError> {
@@ -198,6 +243,29 @@ impl Reads for PgReads {
         let rows = self.fetch("looking for dead workers", statement).await?;
         let dead: HashSet<String> = decode::all(&rows, |row| row.try_get(0))?.into_iter().collect();
         Ok(Arc::new(move |worker| dead.contains(worker)))
+    }
+
+    async fn callbacks_of(&self, tree: &str) -> Result<Vec<CallbackRow>, StoreError> {
+        let statement = sqlx::query(sql::CALLBACKS_OF).bind(tree);
+        let rows = self.fetch("reading callbacks", statement).await?;
+        decode::all(&rows, |row| {
+            Ok(CallbackRow {
+                id: row.try_get(0)?,
+                state: row.try_get(1)?,
+                position: row.try_get(2)?,
+                attempts: row.try_get(3)?,
+                delivered: row.try_get(4)?,
+                given_up: row.try_get(5)?,
+                note: row.try_get(6)?,
+            })
+        })
+    }
+
+    async fn dead_holders(&self, known: &[String]) -> Result<IsDead, StoreError> {
+        let statement = sqlx::query(sql::DEAD_HOLDERS).bind(known);
+        let rows = self.fetch("looking for dead processes", statement).await?;
+        let dead: HashSet<String> = decode::all(&rows, |row| row.try_get(0))?.into_iter().collect();
+        Ok(Arc::new(move |holder| dead.contains(holder)))
     }
 
     async fn alive(&self, worker: &str) -> Result<(), StoreError> {

@@ -34,7 +34,7 @@ impl<'a> PgRows<'a> {
     }
 
     /// Runs one statement for its rows.
-    async fn fetch(
+    pub(super) async fn fetch(
         &mut self,
         what: &str,
         statement: Statement<'_>,
@@ -45,12 +45,20 @@ impl<'a> PgRows<'a> {
         self.writer.fetch(what, statement).await
     }
 
-    async fn execute(&mut self, what: &str, statement: Statement<'_>) -> Result<(), StoreError> {
+    pub(super) async fn execute(
+        &mut self,
+        what: &str,
+        statement: Statement<'_>,
+    ) -> Result<(), StoreError> {
         self.fetch(what, statement).await.map(drop)
     }
 
     /// Runs a script for the rows of each of its statements; the first one begins the transaction.
-    async fn script(&mut self, what: &str, text: String) -> Result<Vec<Vec<PgRow>>, StoreError> {
+    pub(super) async fn script(
+        &mut self,
+        what: &str,
+        text: String,
+    ) -> Result<Vec<Vec<PgRow>>, StoreError> {
         if self.begun {
             return self.writer.script(what, text).await;
         }
@@ -185,9 +193,16 @@ impl Rows for PgRows<'_> {
                 parent: row.try_get(0)?,
                 needs: edges(needs.as_deref()),
                 hot: decode::hot(row, 2)?,
+                fixed: decode::flag(row, 19)?,
             })
         })?;
         Ok((forest_rows, trees, tasks))
+    }
+
+    async fn trees(&mut self, forests: &[i64]) -> Result<Vec<TreeRow>, StoreError> {
+        let text = format!("EXECUTE af_load_forest_trees({});", numbers(forests));
+        let read = self.script("reading trees", text).await?.into_iter().next();
+        decode::all(&read.unwrap_or_default(), decode::tree)
     }
 
     async fn save(&mut self, save: &Save) -> Result<(), StoreError> {
@@ -405,6 +420,7 @@ impl Rows for PgRows<'_> {
             (sql::DELETE_WORK, tasks),
             (sql::DELETE_TASKS, tasks),
             (sql::DELETE_EVENTS, trees),
+            (sql::DELETE_CALLBACKS, trees),
             (sql::DELETE_TREES, trees),
             (sql::DELETE_FORESTS, forests),
         ] {

@@ -71,6 +71,9 @@ struct Told {
     /// Trees whose run ended.
     #[serde(default, rename = "f", skip_serializing_if = "Vec::is_empty")]
     finished: Vec<i64>,
+    /// A schedule may be due sooner than it was.
+    #[serde(default, rename = "d", skip_serializing_if = "std::ops::Not::not")]
+    scheduled: bool,
     /// More than fits: look for yourselves.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     all: bool,
@@ -79,6 +82,7 @@ struct Told {
 impl Told {
     fn add(&mut self, more: Self) {
         self.ready |= more.ready;
+        self.scheduled |= more.scheduled;
         self.all |= more.all;
         self.stopped.extend(more.stopped);
         self.changed.extend(more.changed);
@@ -99,7 +103,9 @@ impl Told {
         } else if self.stopped.len() + self.changed.len() + self.finished.len() <= NUMBERS {
             pieces.push(self);
         } else {
-            pieces.extend(self.ready.then(|| Self { ready: true, ..Self::default() }));
+            let (ready, scheduled) = (self.ready, self.scheduled);
+            let any = ready || scheduled;
+            pieces.extend(any.then(|| Self { ready, scheduled, ..Self::default() }));
             pieces.extend(
                 self.stopped
                     .chunks(NUMBERS)
@@ -126,6 +132,9 @@ impl Told {
         // Nobody may be listening.
         if self.ready || self.all {
             let _ = signals.send(Signal::Ready);
+        }
+        if self.scheduled || self.all {
+            signals.rescheduled();
         }
         if !self.stopped.is_empty() {
             let _ = signals.send(Signal::Stopped(seqs(self.stopped)));
@@ -225,6 +234,7 @@ impl Holder {
             }
             // Something may have been missed.
             let _ = self.signals.send(Signal::Ready);
+            self.signals.rescheduled();
         }
     }
 

@@ -59,6 +59,57 @@ statements! {
     TROUBLED = "troubled";
     EVENTS = "events";
     EVENTS_OF_TREE = "events_of_tree";
+    DUE_SCHEDULES = "due_schedules";
+    WAITING_SCHEDULES = "waiting_schedules";
+    LOAD_SCHEDULES = "load_schedules";
+    READ_SCHEDULES = "read_schedules";
+    NEXT_SCHEDULE = "next_schedule";
+    TAKEN_SLOTS = "taken_slots";
+    SLOTS_BETWEEN = "slots_between";
+    OLDEST_SLOT = "oldest_slot";
+    SAVE_SCHEDULES = "save_schedules";
+    SAVE_SLOTS = "save_slots";
+    DROP_WAITING = "drop_waiting";
+    FORGET_SLOTS = "forget_slots";
+    DELETE_SCHEDULES = "delete_schedules";
+    DELETE_SLOTS = "delete_slots";
+    LIST_SCHEDULES = "list_schedules";
+    HAS_TOKENS = "has_tokens";
+    FIND_TOKEN = "find_token";
+    LIST_TOKENS = "list_tokens";
+    COUNT_TOKENS = "count_tokens";
+    INSERT_TOKEN = "insert_token";
+    REVOKE_TOKEN = "revoke_token";
+    FORGET_TOKEN = "forget_token";
+    USE_TOKEN = "use_token";
+    FORGET_SEEN = "forget_seen";
+    SPAN_OF_SEEN = "span_of_seen";
+    INSERT_SEEN = "insert_seen";
+    LINKED_FORESTS = "linked_forests";
+    LOAD_SOURCES = "load_sources";
+    SAVE_LINKS = "save_links";
+    INSERT_REFERENCES = "insert_references";
+    ARCHIVE_TASKS = "archive_tasks";
+    LINKED_TASKS = "linked_tasks";
+    UNFINISHED_ORIGINALS = "unfinished_originals";
+    RUNNING_READERS = "running_readers";
+    IS_REFERENCED = "is_referenced";
+    DELETE_REFERENCES = "delete_references";
+    FORGET_KEYS = "forget_keys";
+    LIST_TASKS_OF_USER = "list_tasks_of_user";
+    COUNT_TASKS_OF_USER = "count_tasks_of_user";
+    TOLD = "told";
+    TOLD_OF_TREE = "told_of_tree";
+    LAST_EVENT = "last_event";
+    INSERT_CALLBACKS = "insert_callbacks";
+    REPORT_CALLBACKS = "report_callbacks";
+    CLAIM_CALLBACKS = "claim_callbacks";
+    ACTIVE_CALLBACKS = "active_callbacks";
+    NEXT_CALLBACK = "next_callback";
+    HELD_CALLBACKS = "held_callbacks";
+    FREE_CALLBACKS = "free_callbacks";
+    CALLBACKS_OF = "callbacks_of";
+    DELETE_CALLBACKS = "delete_callbacks";
 }
 
 /// Statements that are prepared under their name on every writing connection, to be run in scripts.
@@ -128,6 +179,9 @@ pub(super) const WORKER_LIVES: &str = "SELECT pg_advisory_lock_shared(hashtextex
 
 /// Workers that hold tasks and whose lock nobody has. The lock is given back with the statement.
 pub(super) const DEAD_WORKERS: &str = "SELECT w.worker FROM (SELECT DISTINCT worker FROM af_work WHERE wake_at IS NOT NULL AND state = 'running' AND worker <> ALL ($1::text[]) OFFSET 0) AS w WHERE pg_try_advisory_xact_lock(hashtextextended(w.worker, 0))"; // tidy: sql because a SQLite file belongs to one process
+
+/// The same for those who deliver callbacks.
+pub(super) const DEAD_HOLDERS: &str = "SELECT w.holder FROM (SELECT DISTINCT holder FROM af_callbacks WHERE state = 'active' AND holder <> ALL ($1::text[]) OFFSET 0) AS w WHERE pg_try_advisory_xact_lock(hashtextextended(w.holder, 0))"; // tidy: sql because a SQLite file belongs to one process
 
 /// Tells whoever listens.
 pub(super) const NOTIFY: &str = "SELECT pg_notify('apflow', $1)"; // tidy: sql because a SQLite file belongs to one process

@@ -46,6 +46,7 @@ async fn every_statement_prepares() {
         ("bound", sql::EVENTS_BOUND),
         ("lives", sql::WORKER_LIVES),
         ("dead", sql::DEAD_WORKERS),
+        ("dead_holders", sql::DEAD_HOLDERS),
         ("notify", sql::NOTIFY),
         ("backend", sql::BACKEND),
         ("settings", sql::SETTINGS),
@@ -137,6 +138,38 @@ async fn claims_and_settlements_use_their_indexes_beside_many_finished_tasks() {
         read.await.expect("explained").iter().map(|row| row.get::<String, _>(0)).collect();
     let plan = lines.join("\n");
     assert!(plan.contains("af_tasks_id_key") && plan.contains("Index Cond"), "{plan}");
+}
+
+#[tokio::test]
+async fn what_belongs_to_one_owner_is_found_by_the_index_on_owners() {
+    let address = pg::fresh().await;
+    drop(super::open(&address, OpenOptions::default()).await.expect("opens"));
+    let mut connection = pg::connect(&address).await;
+    let fill = "
+        INSERT INTO af_trees (seq, id, forest, options, total, created_at)
+            SELECT n, 't' || n, n, '{}', 1, 0 FROM generate_series(1, 20000) n;
+        INSERT INTO af_tasks (seq, id, tree, forest, has_children, user_id, definition, created_at)
+            SELECT n, 'a' || n, n, n, 0, 'u' || n % 500, '{}', 0 FROM generate_series(1, 20000) n;
+        INSERT INTO af_work (seq, tree, forest, state, priority, updated_at)
+            SELECT n, n, n, 'completed', 2, 0 FROM generate_series(1, 20000) n;
+        ANALYZE;";
+    sqlx::raw_sql(fill).execute(&mut connection).await.expect("filled");
+    for (name, text, page) in
+        [("list", sql::LIST_TASKS_OF_USER, ", 100, 0"), ("count", sql::COUNT_TASKS_OF_USER, "")]
+    {
+        for mode in ["force_custom_plan", "force_generic_plan"] {
+            let text = format!(
+                "SET plan_cache_mode = {mode}; PREPARE af_{name}_{mode} AS {text};
+                 EXPLAIN EXECUTE af_{name}_{mode}('u7', NULL, false, NULL, NULL, NULL{page})"
+            );
+            let read = sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(&mut connection).await;
+            let lines: Vec<String> =
+                read.expect("explained").iter().map(|row| row.get::<String, _>(0)).collect();
+            let plan = lines.join("\n");
+            assert!(plan.contains("af_tasks_user"), "{name}, {mode}:\n{plan}");
+            assert!(!plan.contains("Seq Scan on af_tasks t"), "{name}, {mode}:\n{plan}");
+        }
+    }
 }
 
 /// A tree that events can be told of.

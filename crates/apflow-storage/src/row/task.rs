@@ -2,9 +2,12 @@
 //! `transition.rs` that makes a `State`.
 
 use apflow_core::{
+    derive::seen_through,
     id::{LeaseToken, NodeId, Seq, TaskId, TreeId},
     store::StoreError,
-    task::{Failure, FailureKind, Join, Priority, Record, State, StateName, Task, Wait},
+    task::{
+        Definition, Failure, FailureKind, Join, Priority, Record, State, StateName, Task, Wait,
+    },
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -181,6 +184,12 @@ pub(crate) struct RecordRow {
     pub(crate) output: Option<String>,
     pub(crate) updated_at: i64,
     pub(crate) hot: HotRow,
+    /// What the author of the original said, if it is a link; what moves is the original's then.
+    pub(crate) original: Option<String>,
+    /// The row whose result it is, for results that lie in pieces.
+    pub(crate) output_of: i64,
+    /// Others link to it.
+    pub(crate) linked: bool,
 }
 
 /// The record a row stands for.
@@ -196,8 +205,16 @@ pub(crate) fn record(row: RecordRow) -> Result<Record, StoreError> {
         Some(text) => Some(serde_json::from_str(text).map_err(|e| corrupt("resolved", e))?),
         None => None,
     };
+    let read = |text: &str| -> Result<Definition, StoreError> {
+        serde_json::from_str(text).map_err(|e| corrupt("definition", e))
+    };
+    let mut definition = read(&row.definition)?;
+    if let Some(original) = &row.original {
+        definition = seen_through(definition, read(original)?);
+    }
+    definition.origin.has_references |= row.linked;
     Ok(Record {
-        definition: serde_json::from_str(&row.definition).map_err(|e| corrupt("definition", e))?,
+        definition,
         id: TaskId::new(row.id),
         tree_id: TreeId::new(row.tree_id),
         parent_id: row.parent_id.map(TaskId::new),

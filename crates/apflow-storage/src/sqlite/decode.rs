@@ -79,6 +79,9 @@ pub(super) fn record(row: &SqliteRow) -> Decoded<(RecordRow, i64)> {
         output: row.try_get(9)?,
         updated_at: row.try_get(11)?,
         hot: hot(row, 12)?,
+        original: row.try_get(29)?,
+        output_of: row.try_get(30)?,
+        linked: row.try_get(31)?,
     };
     Ok((record, parts))
 }

@@ -1,6 +1,9 @@
 //! SQLite: one writing connection behind the committer, a pool that only reads, one process a file.
 
+mod access;
+mod callbacks;
 mod decode;
+mod derive;
 mod encode;
 mod hot;
 mod lock;
@@ -8,6 +11,7 @@ mod reads;
 #[cfg(test)]
 mod room;
 mod rows;
+mod schedules;
 mod sql;
 #[cfg(test)]
 mod statements;
@@ -85,7 +89,7 @@ pub(crate) async fn open(
             .connect_lazy_with(connect.read_only(true).create_if_missing(false));
         SqliteReads::pool(pool)
     };
-    let queue = Arc::new(Queue::default());
+    let queue = Arc::new(Queue::new(options.queue));
     let signals = committer::Signals::new(SIGNALS);
     let clock = options.clock.clone().unwrap_or_else(|| Arc::new(MachineClock));
     let hot = Hot::default();

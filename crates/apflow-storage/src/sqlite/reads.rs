@@ -15,7 +15,7 @@ use super::{decode, encode::json, sql};
 use crate::{
     committer::IsDead,
     error::from_sqlx,
-    read::{EventRow, Reads, states},
+    read::{CallbackRow, EventRow, Reads, ToldRow, states},
     row::{RecordRow, RunRow},
 };
 
@@ -36,7 +36,7 @@ impl SqliteReads {
         Self::Shared(connection)
     }
 
-    async fn fetch(
+    pub(super) async fn fetch(
         &self,
         what: &str,
         statement: Query<'_, Sqlite, SqliteArguments>,
@@ -51,7 +51,7 @@ impl SqliteReads {
         rows.map_err(|error| from_sqlx(what, error))
     }
 
-    async fn records(
+    pub(super) async fn records(
         &self,
         statement: Query<'_, Sqlite, SqliteArguments>,
     ) -> Result<Vec<RecordRow>, StoreError> {
@@ -59,7 +59,7 @@ impl SqliteReads {
         let mut records = Vec::with_capacity(rows.len());
         for (mut record, parts) in decode::all(&rows, decode::record)? {
             if parts > 0 {
-                let statement = sqlx::query(sql::LOAD_PARTS).bind(record.hot.seq);
+                let statement = sqlx::query(sql::LOAD_PARTS).bind(record.output_of);
                 let rows = self.fetch("reading a large result", statement).await?;
                 let bodies = decode::all(&rows, |row| row.try_get::<String, _>(0))?;
                 record.output = Some(bodies.concat());
@@ -93,6 +93,18 @@ fn filtered<'q>(
         .bind(ids))
 }
 
+fn event(row: &SqliteRow) -> Result<EventRow, sqlx::Error> {
+    Ok(EventRow {
+        seq: row.try_get(0)?,
+        tree: row.try_get(1)?,
+        task: row.try_get(2)?,
+        kind: row.try_get(3)?,
+        attempt: row.try_get(4)?,
+        at: row.try_get(5)?,
+        detail: row.try_get(6)?,
+    })
+}
+
 #[async_trait]
 impl Reads for SqliteReads {
     async fn record(&self, id: &str) -> Result<Option<RecordRow>, StoreError> {
@@ -113,9 +125,9 @@ impl Reads for SqliteReads {
     }
 
     async fn list(&self, filter: &TaskFilter, page: Page) -> Result<Vec<RecordRow>, StoreError> {
-        let statement = filtered(sql::LIST_TASKS, filter)?
-            .bind(i64::from(page.limit))
-            .bind(i64::from(page.offset));
+        let text = if filter.user_id.is_some() { sql::LIST_TASKS_OF_USER } else { sql::LIST_TASKS };
+        let statement =
+            filtered(text, filter)?.bind(i64::from(page.limit)).bind(i64::from(page.offset));
         self.records(statement).await
     }
 
@@ -136,7 +148,9 @@ impl Reads for SqliteReads {
     }
 
     async fn count(&self, filter: &TaskFilter) -> Result<Vec<(String, i64)>, StoreError> {
-        let rows = self.fetch("counting tasks", filtered(sql::COUNT_TASKS, filter)?).await?;
+        let of_user = filter.user_id.is_some();
+        let text = if of_user { sql::COUNT_TASKS_OF_USER } else { sql::COUNT_TASKS };
+        let rows = self.fetch("counting tasks", filtered(text, filter)?).await?;
         decode::all(&rows, |row| Ok((row.try_get(0)?, row.try_get(1)?)))
     }
 
@@ -176,15 +190,30 @@ impl Reads for SqliteReads {
             statement = statement.bind(tree.to_owned());
         }
         let rows = self.fetch("reading events", statement).await?;
+        decode::all(&rows, event)
+    }
+
+    async fn told(
+        &self,
+        tree: Option<&str>,
+        after: i64,
+        limit: u32,
+        result_bytes: u32,
+    ) -> Result<Vec<ToldRow>, StoreError> {
+        let text = if tree.is_some() { sql::TOLD_OF_TREE } else { sql::TOLD };
+        let mut statement =
+            sqlx::query(text).bind(after).bind(i64::from(limit)).bind(i64::from(result_bytes));
+        if let Some(tree) = tree {
+            statement = statement.bind(tree.to_owned());
+        }
+        let rows = self.fetch("reading events", statement).await?;
         decode::all(&rows, |row| {
-            Ok(EventRow {
-                seq: row.try_get(0)?,
-                tree: row.try_get(1)?,
-                task: row.try_get(2)?,
-                kind: row.try_get(3)?,
-                attempt: row.try_get(4)?,
-                at: row.try_get(5)?,
-                detail: row.try_get(6)?,
+            Ok(ToldRow {
+                event: event(row)?,
+                root: row.try_get(7)?,
+                owner: row.try_get(8)?,
+                result: row.try_get(9)?,
+                too_large: row.try_get::<Option<bool>, _>(10)?.unwrap_or(false),
             })
         })
     }
@@ -193,6 +222,26 @@ impl Reads for SqliteReads {
         let rows =
             self.fetch("reading rows that were set aside", sqlx::query(sql::SET_ASIDE)).await?;
         decode::all(&rows, |row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
+    }
+
+    async fn callbacks_of(&self, tree: &str) -> Result<Vec<CallbackRow>, StoreError> {
+        let statement = sqlx::query(sql::CALLBACKS_OF).bind(tree.to_owned());
+        let rows = self.fetch("reading callbacks", statement).await?;
+        decode::all(&rows, |row| {
+            Ok(CallbackRow {
+                id: row.try_get(0)?,
+                state: row.try_get(1)?,
+                position: row.try_get(2)?,
+                attempts: row.try_get(3)?,
+                delivered: row.try_get(4)?,
+                given_up: row.try_get(5)?,
+                note: row.try_get(6)?,
+            })
+        })
+    }
+
+    async fn dead_holders(&self, known: &[String]) -> Result<IsDead, StoreError> {
+        self.dead(known).await
     }
 
     async fn dead(&self, known: &[String]) -> Result<IsDead, StoreError> {

@@ -30,6 +30,7 @@ fn large(id: &str) -> Submission {
         }],
         start: true,
         idempotency: None,
+        callback: None,
     }
 }
 

@@ -63,7 +63,7 @@ type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
 
 impl SqliteRows<'_> {
     /// Runs one statement for its rows.
-    async fn fetch(
+    pub(super) async fn fetch(
         &mut self,
         what: &str,
         statement: Statement<'_>,
@@ -96,7 +96,11 @@ impl SqliteRows<'_> {
         Ok(sets)
     }
 
-    async fn execute(&mut self, what: &str, statement: Statement<'_>) -> Result<(), StoreError> {
+    pub(super) async fn execute(
+        &mut self,
+        what: &str,
+        statement: Statement<'_>,
+    ) -> Result<(), StoreError> {
         self.begin().await?;
         self.run(what, statement).await
     }
@@ -334,9 +338,15 @@ impl Rows for SqliteRows<'_> {
                 parent: row.try_get(0)?,
                 needs: edges(needs.as_deref()),
                 hot: decode::hot(row, 2)?,
+                fixed: row.try_get(19)?,
             })
         })?;
         Ok((forest_rows, trees, tasks))
+    }
+
+    async fn trees(&mut self, forests: &[i64]) -> Result<Vec<TreeRow>, StoreError> {
+        let statement = sqlx::query(sql::LOAD_FOREST_TREES).bind(json(forests)?);
+        decode::all(&self.fetch("reading trees", statement).await?, decode::tree)
     }
 
     async fn save(&mut self, save: &Save) -> Result<(), StoreError> {
@@ -573,6 +583,7 @@ impl Rows for SqliteRows<'_> {
             (sql::DELETE_WORK, tasks),
             (sql::DELETE_TASKS, tasks),
             (sql::DELETE_EVENTS, trees),
+            (sql::DELETE_CALLBACKS, trees),
             (sql::DELETE_TREES, trees),
             (sql::DELETE_FORESTS, forests),
         ] {

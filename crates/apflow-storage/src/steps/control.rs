@@ -5,54 +5,203 @@ use std::time::Duration;
 use apflow_core::{
     id::{TaskId, TreeId},
     plan::{self, Cause},
-    store::{Cancel, CancelAnswer, Start, Started, StoreError},
+    store::{Cancel, CancelAnswer, Idempotency, Start, StartScope, Started, StoreError},
+    task::{Definition, OriginType},
     transition::Event,
 };
+use serde::Deserialize;
+use serde_json::json;
 
-use super::{Effects, Working};
-use crate::rows::{Found, Rows};
+use super::{Effects, Working, schedule};
+use crate::{
+    rows::{Found, NewKeyRow, Rows},
+    rows_callbacks::NewCallbackRow,
+};
 
-/// Begins a run of what is stored.
+/// Begins a run of what is stored, or gives the first answer to the same request again.
 pub(crate) async fn start<R: Rows + ?Sized>(
     rows: &mut R,
     start: &Start,
+    promise: Option<&Idempotency>,
 ) -> Result<(Started, Effects), StoreError> {
     let found = find(rows, &start.task).await?;
+    // What its links answer for may not begin anew at the same time.
+    let originals = rows.linked_forests(found.forest).await?;
+    if !originals.is_empty() {
+        let all: Vec<i64> = originals.iter().copied().chain([found.forest]).collect();
+        rows.hold(&all).await?;
+    }
     let mut work = Working::new(rows.now().await?);
+    // A schedule is locked before the submission, as schedulers do.
+    let scheduled = match start.scope {
+        StartScope::Afresh => schedule::of_task(rows, &found).await?,
+        StartScope::Auto => None,
+    };
     let graph = work.whole(rows, &[found.forest]).await?;
+    // Whoever came before with this key has let go of the lock.
+    if let Some(promise) = promise
+        && let Some((digest, first)) = rows.key(&promise.owner, &promise.key).await?
+    {
+        return Ok((started_before(promise, &digest, &first)?, Effects::default()));
+    }
+    if graph.index(found.seq).is_some_and(|node| graph.nodes[node].fixed) {
+        let kind = origin(rows, found.seq).await?;
+        if kind != OriginType::Link || start.reexecute {
+            return Err(StoreError::Fixed { id: start.task.clone(), kind });
+        }
+    }
     let target = if found.seq == found.tree { None } else { graph.index(found.seq) };
-    let begins = plan::start(&graph.nodes, &graph.edges, target, start.reexecute)
-        .map_err(|_| StoreError::AlreadyRunning { root: TaskId::new(found.root_id.clone()) })?;
-    // What an earlier run left blocked, and this one does not want, is set back.
-    for node in plan::leftovers(&graph.nodes, &begins) {
-        apply(&mut work, graph.seq(node), Event::Reset)?;
+    let after = rows.last_event().await?;
+    let begun = begin(&mut work, &graph, target, start.scope, start.reexecute)?
+        .ok_or_else(|| StoreError::AlreadyRunning { root: TaskId::new(found.root_id.clone()) })?;
+    if !begun.tasks.is_empty() {
+        may_begin(rows, found.forest, !originals.is_empty(), &begun.tasks).await?;
     }
-    let mut trees: Vec<i64> = Vec::new();
-    for begin in &begins {
-        let seq = graph.seq(begin.node);
-        apply(&mut work, seq, begin.event())?;
-        trees.extend(work.task(seq).map(|task| task.tree.0));
-    }
-    trees.sort_unstable();
-    trees.dedup();
     // The row of a tree is that of its root, so its id can be read like that of a task.
-    let (ids, _) = rows.claimed(&trees).await?;
-    for tree in trees {
-        let timeout = match work.tree(tree) {
-            Some(row) => row.options()?.timeout_seconds,
-            None => None,
-        };
-        let deadline = timeout.and_then(seconds).map(|time| work.now.after(time));
-        work.begin_run(tree, deadline);
+    let (ids, _) = rows.claimed(&begun.trees).await?;
+    if let Some(wish) = &start.callback
+        && !begun.trees.is_empty()
+    {
+        let wishes: Vec<NewCallbackRow> =
+            begun.trees.iter().map(|tree| NewCallbackRow::of(wish, *tree, after)).collect();
+        rows.add_callbacks(&wishes, work.now).await?;
     }
     work.carry_through(rows).await?;
+    if let Some(due) = scheduled {
+        schedule::count_run(rows, &mut work, due).await?;
+    }
     let started = Started {
         tree: TreeId::new(found.tree_id),
         root: TaskId::new(found.root_id),
         trees: ids.into_iter().map(|row| TreeId::new(row.tree_id)).collect(),
-        tasks: u32::try_from(begins.len()).unwrap_or(u32::MAX),
+        tasks: u32::try_from(begun.tasks.len()).unwrap_or(u32::MAX),
+        after,
     };
-    Ok((started, work.finish_with(rows).await?))
+    let now = work.now;
+    let effects = work.finish_with(rows).await?;
+    if let Some(promise) = promise {
+        let row = NewKeyRow {
+            owner: promise.owner.clone(),
+            key: promise.key.clone(),
+            digest: promise.digest.clone(),
+            trees: json!({
+                "tree": started.tree, "root": started.root, "trees": started.trees,
+                "tasks": started.tasks, "after": started.after,
+            })
+            .to_string(),
+        };
+        rows.save_key(&row, now).await?;
+    }
+    Ok((started, effects))
+}
+
+/// The answer that was given when the key was used first.
+fn started_before(promise: &Idempotency, digest: &str, first: &str) -> Result<Started, StoreError> {
+    if digest != promise.digest {
+        return Err(StoreError::KeyReused { key: promise.key.clone() });
+    }
+    let corrupt = |error: serde_json::Error| StoreError::Corrupt {
+        table: "af_idempotency",
+        row: promise.key.clone(),
+        what: format!("trees: {error}"),
+    };
+    let first: First = serde_json::from_str(first).map_err(corrupt)?;
+    let First { tree, root, trees, tasks, after } = first;
+    Ok(Started { tree, root, trees, tasks, after })
+}
+
+/// A [`Started`] as it is kept with its key.
+#[derive(Deserialize)]
+struct First {
+    tree: TreeId,
+    root: TaskId,
+    trees: Vec<TreeId>,
+    tasks: u32,
+    #[serde(default)]
+    after: i64,
+}
+
+/// Whether a run may begin with these tasks: the originals of the links it reads are there, and nobody
+/// else is reading what it would do again.
+async fn may_begin<R: Rows + ?Sized>(
+    rows: &mut R,
+    forest: i64,
+    has_links: bool,
+    seqs: &[i64],
+) -> Result<(), StoreError> {
+    if has_links && let Some(link) = rows.unfinished_original(forest).await? {
+        return Err(StoreError::UnfinishedOriginal { link: TaskId::new(link) });
+    }
+    match rows.running_reader(forest, seqs).await? {
+        Some(root) => Err(StoreError::AlreadyRunning { root: TaskId::new(root) }),
+        None => Ok(()),
+    }
+}
+
+/// How a task was made.
+pub(crate) async fn origin<R: Rows + ?Sized>(
+    rows: &mut R,
+    seq: i64,
+) -> Result<OriginType, StoreError> {
+    let authored = rows.authored(seq).await?;
+    let definition = serde_json::from_str::<Definition>(&authored.definition);
+    definition.map(|definition| definition.origin.kind).map_err(|error| StoreError::Corrupt {
+        table: "af_tasks",
+        row: seq.to_string(),
+        what: format!("definition: {error}"),
+    })
+}
+
+/// What a new run set in motion.
+pub(crate) struct Begun {
+    /// Trees of which it runs tasks.
+    pub(crate) trees: Vec<i64>,
+    /// The tasks.
+    pub(crate) tasks: Vec<i64>,
+}
+
+/// Sets a new run of a submission in motion, or says by none that one is going on.
+pub(crate) fn begin(
+    work: &mut Working,
+    graph: &super::working::Graph,
+    target: Option<usize>,
+    scope: StartScope,
+    reexecute: bool,
+) -> Result<Option<Begun>, StoreError> {
+    let planned = match scope {
+        StartScope::Auto => plan::start(&graph.nodes, &graph.edges, target, reexecute).map(|run| {
+            // What an earlier run left blocked, and this one does not want, is set back.
+            (plan::leftovers(&graph.nodes, &run), run)
+        }),
+        StartScope::Afresh => plan::afresh(&graph.nodes, &graph.edges, target)
+            .map(|plan::Afresh { resets, begins }| (resets, begins)),
+    };
+    let Ok((resets, begins)) = planned else { return Ok(None) };
+    let mut trees: Vec<i64> = begins
+        .iter()
+        .filter_map(|begin| work.task(graph.seq(begin.node)).map(|task| task.tree.0))
+        .collect();
+    trees.sort_unstable();
+    trees.dedup();
+    let mut deadlines = Vec::with_capacity(trees.len());
+    for tree in &trees {
+        let timeout = match work.tree(*tree) {
+            Some(row) => row.options()?.timeout_seconds,
+            None => None,
+        };
+        deadlines.push(timeout.and_then(seconds).map(|time| work.now.after(time)));
+    }
+    for node in resets {
+        apply(work, graph.seq(node), Event::Reset)?;
+    }
+    for begin in &begins {
+        apply(work, graph.seq(begin.node), begin.event())?;
+    }
+    for (tree, deadline) in trees.iter().zip(deadlines) {
+        work.begin_run(*tree, deadline);
+    }
+    let tasks = begins.iter().map(|begin| graph.seq(begin.node)).collect();
+    Ok(Some(Begun { trees, tasks }))
 }
 
 /// A timeout as a duration; nonsense means none.

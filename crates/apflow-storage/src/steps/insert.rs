@@ -5,7 +5,7 @@ use std::{collections::HashSet, fmt::Write as _};
 use apflow_core::{
     id::{LeaseToken, Seq, TaskId, TreeId},
     plan::{self, Begin, Edge, Node},
-    store::{Inserted, StoreError, Submission},
+    store::{Inserted, NewTree, StoreError, Submission},
     task::{Join, StateName, Task},
     time::Timestamp,
     transition::Event,
@@ -16,6 +16,7 @@ use super::{Effects, Working, control::seconds};
 use crate::{
     row::{ForestRow, StateColumns},
     rows::{Insert, NewKeyRow, NewTaskRow, NewTreeRow, Rows},
+    rows_callbacks::NewCallbackRow,
 };
 
 /// Stores each submission or says why not; one that is refused leaves the others alone.
@@ -34,6 +35,7 @@ pub(crate) async fn insert<R: Rows + ?Sized>(
     let mut taken_trees: HashSet<String> = taken_trees.into_iter().collect();
 
     let mut insert = Insert { now, ..Insert::default() };
+    let mut callbacks: Vec<NewCallbackRow> = Vec::new();
     let mut work = Working::new(now);
     let mut answers = Vec::with_capacity(submissions.len());
     let mut keys: Vec<(String, String, String, String)> = Vec::new();
@@ -64,6 +66,11 @@ pub(crate) async fn insert<R: Rows + ?Sized>(
         taken_tasks.extend(tasks.map(str::to_owned));
         taken_trees.extend(trees.map(str::to_owned));
         let inserted = add(&mut insert, &mut work, submission, &places);
+        if let Some(wish) = submission.callback.as_ref().filter(|_| submission.start) {
+            // Nothing ever happened in a new tree.
+            let of_tree = |tree: &NewTree| NewCallbackRow::of(wish, places[tree.root], 0);
+            callbacks.extend(submission.trees.iter().map(of_tree));
+        }
         if let Some(key) = &submission.idempotency {
             let trees = trees_text(&inserted, submission, &places);
             let row = (key.owner.clone(), key.key.clone(), key.digest.clone(), trees);
@@ -80,7 +87,14 @@ pub(crate) async fn insert<R: Rows + ?Sized>(
     if !insert.tasks.is_empty() {
         rows.insert(&insert).await?;
     }
-    let effects = work.finish_with(rows).await?;
+    if !callbacks.is_empty() {
+        rows.add_callbacks(&callbacks, now).await?;
+    }
+    let mut effects = work.finish_with(rows).await?;
+    if !insert.schedules.is_empty() {
+        rows.save_schedules(&insert.schedules).await?;
+        effects.scheduled = true;
+    }
     Ok((answers, effects))
 }
 
@@ -104,7 +118,7 @@ fn trees_text(inserted: &Inserted, submission: &Submission, places: &[i64]) -> S
     serde_json::Value::Array(trees).to_string()
 }
 
-fn replay(key: &str, same: bool, trees: &str) -> Result<Inserted, StoreError> {
+pub(crate) fn replay(key: &str, same: bool, trees: &str) -> Result<Inserted, StoreError> {
     if !same {
         return Err(StoreError::KeyReused { key: key.to_owned() });
     }
@@ -154,6 +168,13 @@ fn add(
         live += i64::from(stands.state.is_live());
         work.note_ready(&stands);
         let columns = StateColumns::of(&stands.state);
+        let place = (places[index], tree, forest);
+        insert.schedules.extend(super::schedule::of_new_task(
+            place,
+            &task.id,
+            &task.definition,
+            insert.now,
+        ));
         let needs: Vec<(i64, i64)> =
             task.needs.iter().map(|need| (places[need.on], need.kind.code())).collect();
         insert.tasks.push(NewTaskRow {
@@ -219,6 +240,7 @@ fn begins(submission: &Submission) -> Option<Vec<Begin>> {
             tree: task.tree,
             parent: task.parent,
             join: task.definition.join,
+            fixed: false,
         })
         .collect();
     let edges: Vec<Edge> = submission

@@ -5,15 +5,16 @@ use std::collections::{HashMap, HashSet};
 use apflow_core::{
     id::TaskId,
     store::{NeedKind, Patch, StoreError},
-    task::{Definition, Dependency, Failure, FailureKind, Join, StateName, Status},
+    task::{Definition, Dependency, Failure, FailureKind, Join, OriginType, StateName, Status},
     transition::{Event, Refused},
 };
 use serde_json::Value;
 
 use super::{
     Effects, Working,
-    control::{cancel_one, find},
+    control::{cancel_one, find, origin},
     insert::edges_text,
+    schedule,
 };
 use crate::rows::{ForestTask, Found, Rows, Values};
 
@@ -24,6 +25,9 @@ pub(crate) async fn update<R: Rows + ?Sized>(
     patch: &Patch,
 ) -> Result<Effects, StoreError> {
     let found = find(rows, id).await?;
+    // A schedule is locked before the submission, as schedulers do.
+    let reschedules = patch.definition.contains_key("schedule");
+    let scheduled = if reschedules { schedule::of_task(rows, &found).await? } else { None };
     let opening = rows.open(&[found.seq], 0).await?;
     let mut work = Working::new(opening.now);
     work.take_in(opening);
@@ -35,12 +39,30 @@ pub(crate) async fn update<R: Rows + ?Sized>(
             row: found.id.clone(),
             what: format!("definition: {error}"),
         })?;
+    let kind = definition.origin.kind;
+    if matches!(kind, OriginType::Link | OriginType::Archive) {
+        return Err(StoreError::Fixed { id: id.clone(), kind });
+    }
     let mut needs = authored.needs.clone();
     if let Some(dependencies) = &patch.dependencies {
         needs = rewire(rows, &mut work, &found, dependencies).await?;
         definition.dependencies.clone_from(dependencies);
     }
-    merge(&mut definition, patch, &found)?;
+    if let Some(due) = scheduled.as_ref().filter(|due| !due.row.kind.is_empty()) {
+        // It may have gone off by itself since its author switched it on.
+        definition.schedule.schedule_enabled = due.row.standing.enabled;
+    }
+    let old_schedule = definition.schedule.clone();
+    patch
+        .write_into(&mut definition)
+        .map_err(|error| StoreError::Rejected(vec![format!("task {}: {error}", found.id)]))?;
+    let mut looks_anew = false;
+    if reschedules {
+        let now = work.now;
+        looks_anew =
+            schedule::follow_update(rows, &found, scheduled, &old_schedule, &definition, now)
+                .await?;
+    }
     if let Some(status) = patch.status {
         change_status(rows, &mut work, &found, status, patch).await?;
     }
@@ -65,49 +87,10 @@ pub(crate) async fn update<R: Rows + ?Sized>(
         max_attempts: definition.durability.max_attempts.map(i64::from),
     };
     let now = work.now;
-    let effects = work.finish_with(rows).await?;
+    let mut effects = work.finish_with(rows).await?;
     rows.save_values(&values, now).await?;
+    effects.scheduled = looks_anew;
     Ok(effects)
-}
-
-fn merge(definition: &mut Definition, patch: &Patch, found: &Found) -> Result<(), StoreError> {
-    if let Some(name) = &patch.name {
-        definition.name.clone_from(name);
-    }
-    if let Some(priority) = patch.priority {
-        definition.priority = priority;
-    }
-    for (field, value) in [
-        (&mut definition.inputs, &patch.inputs),
-        (&mut definition.params, &patch.params),
-        (&mut definition.schemas, &patch.schemas),
-    ] {
-        if let Some(value) = value {
-            field.clone_from(value);
-        }
-    }
-    if patch.definition.is_empty() {
-        return Ok(());
-    }
-    let unreadable = |error: serde_json::Error| {
-        StoreError::Rejected(vec![format!("task {}: {error}", found.id)])
-    };
-    let mut whole = serde_json::to_value(&*definition).map_err(unreadable)?;
-    if let Value::Object(map) = &mut whole {
-        for (field, value) in &patch.definition {
-            match (map.get_mut(field), value) {
-                // Groups such as `schedule` are merged field by field.
-                (Some(Value::Object(old)), Value::Object(new)) => {
-                    old.extend(new.iter().map(|(key, value)| (key.clone(), value.clone())));
-                }
-                _ => {
-                    map.insert(field.clone(), value.clone());
-                }
-            }
-        }
-    }
-    *definition = serde_json::from_value(whole).map_err(unreadable)?;
-    Ok(())
 }
 
 async fn change_status<R: Rows + ?Sized>(
@@ -207,14 +190,12 @@ async fn rewire<R: Rows + ?Sized>(
         let kind = if each.required { NeedKind::Required } else { NeedKind::Optional };
         match known.get(each.id.as_str()) {
             Some(seq) => wanted.push((*seq, kind.code())),
-            None => missing.push(format!(
-                "Dependency reference '{}' not found in the submission of task '{}'",
-                each.id, found.id
-            )),
+            None => missing.push(each.id.clone()),
         }
     }
     if !missing.is_empty() {
-        return Err(StoreError::Rejected(missing));
+        let task = TaskId::new(found.id.clone());
+        return Err(StoreError::UnknownDependency { task, missing });
     }
     let mut edges: HashMap<i64, Vec<(i64, i64)>> =
         tasks.iter().map(|task| (task.hot.seq, task.needs.clone())).collect();
@@ -229,11 +210,11 @@ async fn rewire<R: Rows + ?Sized>(
             .windows(2)
             .find(|pair| edges[&pair[0]].contains(&(pair[1], NeedKind::Structure.code())));
         let Some(&[task, need]) = yields else {
-            return Err(StoreError::Rejected(vec![format!(
-                "Circular dependency detected involving task '{}'. Tasks cannot have circular \
-                 dependencies as this would cause infinite loops.",
-                found.id
-            )]));
+            let names: HashMap<i64, String> =
+                names(rows, path.clone()).await?.into_iter().collect();
+            let path =
+                path.iter().filter_map(|seq| names.get(seq).cloned().map(TaskId::new)).collect();
+            return Err(StoreError::Cycle { task: TaskId::new(found.id.clone()), path });
         };
         if let Some(needs) = edges.get_mut(&task) {
             needs.retain(|edge| *edge != (need, NeedKind::Structure.code()));
@@ -313,9 +294,13 @@ pub(crate) async fn delete<R: Rows + ?Sized>(rows: &mut R, id: &TaskId) -> Resul
     work.take_in_forests(forests, trees, &tasks);
     let goes = below(&tasks, found.seq);
     let authored = rows.authored(found.seq).await?;
+    if tasks.iter().any(|task| task.hot.seq == found.seq && task.fixed) {
+        let kind = origin(rows, found.seq).await?;
+        return Err(StoreError::Fixed { id: id.clone(), kind });
+    }
     let mut reasons = objections(&work, &goes, &found, running);
     reasons.extend(not_pending(rows, &work, &goes, &found).await?);
-    reasons.extend(still_needed(rows, &tasks, &goes, &authored.definition).await?);
+    reasons.extend(still_needed(rows, &tasks, &goes).await?);
     if !reasons.is_empty() {
         return Err(StoreError::Rejected(vec![format!(
             "Cannot delete task: {}",
@@ -328,6 +313,7 @@ pub(crate) async fn delete<R: Rows + ?Sized>(rows: &mut R, id: &TaskId) -> Resul
         work.forget(*seq);
     }
     work.finish_with(rows).await?;
+    rows.delete_schedules(&seqs).await?;
     rows.delete_tasks(&seqs, authored.parent, found.tree).await?;
     if found.seq == found.tree {
         rows.delete_trees(&[found.tree], &[], &[found.forest]).await?;
@@ -390,12 +376,11 @@ async fn not_pending<R: Rows + ?Sized>(
         .then(|| format!("task has {} non-pending children: [{}]", list.len(), list.join(", "))))
 }
 
-/// Those that depend on what is to go and stay behind, by name.
+/// Those that depend on what is to go and stay behind, by name; links to it stay behind too.
 async fn still_needed<R: Rows + ?Sized>(
     rows: &mut R,
     tasks: &[ForestTask],
     goes: &HashSet<i64>,
-    definition: &str,
 ) -> Result<Option<String>, StoreError> {
     let needs_one = |task: &&ForestTask| {
         let is_real = |kind: i64| kind != NeedKind::Structure.code();
@@ -403,9 +388,8 @@ async fn still_needed<R: Rows + ?Sized>(
     };
     let dependents = tasks.iter().filter(|task| !goes.contains(&task.hot.seq)).filter(needs_one);
     let named = names(rows, dependents.map(|task| task.hot.seq).collect()).await?;
-    let linked = serde_json::from_str::<Definition>(definition)
-        .is_ok_and(|definition| definition.origin.has_references);
-    if named.is_empty() && !linked {
+    let seqs: Vec<i64> = goes.iter().copied().collect();
+    if named.is_empty() && rows.linked(&seqs).await?.is_empty() {
         return Ok(None);
     }
     let ids: Vec<&str> = named.iter().map(|(_, id)| id.as_str()).collect();

@@ -34,6 +34,8 @@ pub(crate) struct Effects {
     pub(crate) changed: Vec<Seq>,
     /// Trees whose run ended.
     pub(crate) finished: Vec<Seq>,
+    /// A schedule may be due sooner than it was.
+    pub(crate) scheduled: bool,
 }
 
 impl Effects {
@@ -43,6 +45,7 @@ impl Effects {
         self.stopped.extend(more.stopped);
         self.changed.extend(more.changed);
         self.finished.extend(more.finished);
+        self.scheduled |= more.scheduled;
     }
 
     /// What other processes are told, or nothing if it does not concern them.
@@ -51,13 +54,15 @@ impl Effects {
         let quiet = !self.readied
             && self.stopped.is_empty()
             && self.changed.is_empty()
-            && self.finished.is_empty();
+            && self.finished.is_empty()
+            && !self.scheduled;
         (!quiet).then(|| {
             json!({
                 "r": self.readied,
                 "s": seqs(&self.stopped),
                 "c": seqs(&self.changed),
                 "f": seqs(&self.finished),
+                "d": self.scheduled,
             })
             .to_string()
         })
@@ -496,6 +501,13 @@ impl Working {
         self.effects.changed.push(Seq(tree));
     }
 
+    /// Something about a task that is no change of its state.
+    pub(crate) fn note(&mut self, tree: i64, task: i64, kind: EventKind, detail: &Value) {
+        let (task, detail) = (Some(task), Some(detail.to_string()));
+        self.events.push(NewEvent { tree, task, kind: kind.code(), attempt: 0, detail });
+        self.effects.changed.push(Seq(tree));
+    }
+
     /// Everything of some submissions, as the core's plans want it.
     pub(crate) async fn whole<R: Rows + ?Sized>(
         &mut self,
@@ -507,7 +519,8 @@ impl Working {
         Ok(self.graph(&tasks))
     }
 
-    fn graph(&self, tasks: &[ForestTask]) -> Graph {
+    /// Tasks that were taken in, as the core's plans want them.
+    pub(crate) fn graph(&self, tasks: &[ForestTask]) -> Graph {
         let mut graph = Graph::default();
         let mut trees: HashMap<i64, usize> = HashMap::new();
         for task in tasks {
@@ -522,6 +535,7 @@ impl Working {
                 tree,
                 parent: None,
                 join: entry.task.join,
+                fixed: task.fixed,
             });
         }
         for task in tasks {

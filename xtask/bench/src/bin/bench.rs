@@ -1,6 +1,6 @@
 //! Prints how fast apflow is beside the physical floor, measured in the same run.
 //!
-//! `bench [--quick] [--json]`; the floor is one committed one-row update on the same file or server.
+//! `bench [http] [--quick] [--json]`; `http` measures a serving process under load and nothing else; the floor is one committed one-row update on the same file or server.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,7 +15,7 @@ use apflow::{
 };
 use apflow_bench::{
     chaos::postgres::Server,
-    floor,
+    floor, http, load,
     report::{Report, Target, median},
     shape,
 };
@@ -233,6 +233,7 @@ async fn growth(report: &mut Report, dir: &Path, size: Size) -> Result<()> {
         start: false,
         idempotency: None,
         user_id: None,
+        callback: None,
     };
     app.engine().submit(order).await?;
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -395,17 +396,37 @@ fn processor_time(process: u32) -> Option<u64> {
     Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
 }
 
+#[expect(clippy::print_stderr, reason = "whoever started it reads there where it listens")]
+fn say(line: &str) {
+    eprintln!("{line}");
+}
+
 #[tokio::main]
 async fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let has = |word: &str| words.iter().any(|each| each == word);
-    if let Some(odd) = words.iter().find(|word| !["--quick", "--json"].contains(&word.as_str())) {
-        return Err(format!("`{odd}` is not known; there are --quick and --json").into());
+    if has(http::ECHO) {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        say(&format!("echo listens on http://{}/", listener.local_addr()?));
+        return Ok(load::echo(listener).await?);
+    }
+    let known = ["http", "--quick", "--json"];
+    if let Some(odd) = words.iter().find(|word| !known.contains(&word.as_str())) {
+        return Err(format!("`{odd}` is not known; there are http, --quick and --json").into());
     }
     let size = if has("--quick") { QUICK } else { WHOLE };
     let mut report = Report::new(has("--json"));
     // In the folder it is started from: a temporary folder may lie in memory.
     let dir = tempfile::tempdir_in(".")?;
+    if has("http") {
+        let Some(binary) = binary() else {
+            let how = "build it: cargo build --profile release-fast -p apflow-cli";
+            return Err(format!("there is no apflow beside this program; {how}").into());
+        };
+        http::measure(&mut report, &binary, dir.path(), has("--quick")).await?;
+        report.end();
+        return Ok(());
+    }
     sqlite(&mut report, dir.path(), size).await?;
     postgres(&mut report, size).await?;
     processes(&mut report, dir.path(), size).await?;

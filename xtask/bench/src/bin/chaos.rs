@@ -7,12 +7,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use apflow::prelude::Durability;
+use apflow::{
+    core::{schedule, testing::Sweep},
+    prelude::Durability,
+};
 use apflow_bench::chaos::{
     Result,
     check::Findings,
     log::RunDir,
     postgres::Server,
+    schedules::{self, Trial},
     siege::Siege,
     steps::Steps,
     words::Words,
@@ -33,9 +37,13 @@ async fn main() -> ExitCode {
         },
         "run" => run(Words::new(rest)).await,
         "steps" => steps(Words::new(rest)).await,
+        "calendar" => calendar(Words::new(rest)),
+        "schedules" => schedules(Words::new(rest)).await,
+        "scheduler" => return schedules::be_a_scheduler(rest).await,
         "" => both(Words::new(rest)).await,
         other => Err(format!(
-            "`{other}` is none of `run`, `steps` and `worker`; see docs/guides/chaos.md"
+            "`{other}` is none of `run`, `steps`, `calendar`, `schedules` and `worker`; see \
+             docs/guides/chaos.md"
         )),
     };
     match outcome {
@@ -177,6 +185,70 @@ impl Wish {
         }
         Ok((findings, siege.kills))
     }
+}
+
+/// Kills schedulers while they fire; true if every slot fired once or was counted as left out.
+async fn schedules(mut words: Words) -> Result<bool> {
+    let db: Option<String> = words.value("db")?;
+    let schedulers = words.value("schedulers")?.unwrap_or(5);
+    let schedules = words.value("schedules")?.unwrap_or(500);
+    let seconds = words.value("seconds")?.unwrap_or(300);
+    let kill_every = Duration::from_millis(words.value("kill-every-ms")?.unwrap_or(5000));
+    let seed = words.value("seed")?.unwrap_or_else(|| u64::from(rand::random::<u32>()));
+    words.nothing_is_left()?;
+    let mut sound = true;
+    for name in ["sqlite", "postgres"] {
+        if db.as_deref().is_some_and(|db| db != name) {
+            continue;
+        }
+        let place = tempfile::tempdir().map_err(|error| format!("a directory: {error}"))?;
+        let server = if name == "postgres" { Some(Server::start()?) } else { None };
+        let db = match &server {
+            Some(server) => server.url(),
+            None => format!("sqlite:{}", place.path().join("a.db").display()),
+        };
+        let program = std::env::current_exe().map_err(|error| format!("this program: {error}"))?;
+        let dir = RunDir::at(place.path().join("run"))?;
+        let trial = Trial { program, db, dir, schedulers, schedules, seconds, kill_every, seed };
+        println!(
+            "{name}, seed {seed}: {schedulers} schedulers, {schedules} slots a second for \
+             {seconds} s, a kill every {} ms",
+            kill_every.as_millis()
+        );
+        let outcome = trial.run().await?;
+        print!("{outcome}");
+        sound &= outcome.violations.is_empty() && outcome.fired > 0;
+    }
+    Ok(sound)
+}
+
+/// Follows schedules around every change of every zone's clock; true if all slots were right.
+fn calendar(mut words: Words) -> Result<bool> {
+    let from = words.value("from")?.unwrap_or(2024);
+    let to = words.value("to")?.unwrap_or(2030);
+    let every = words.value("every")?.unwrap_or(1);
+    words.nothing_is_left()?;
+    let begun = Instant::now();
+    let sweep = Sweep::run(every, &[], from, to);
+    println!(
+        "{from} to {to}, time zone data {}: {} zones, {} changes of the clock ({} gaps, {} overlaps)",
+        schedule::tzdata_version(),
+        sweep.zones,
+        sweep.changes,
+        sweep.gaps,
+        sweep.overlaps
+    );
+    println!(
+        "{} expressions, {} slots expected, {} mismatches, {:.0} s",
+        sweep.expressions,
+        sweep.slots,
+        sweep.mismatches,
+        begun.elapsed().as_secs_f64()
+    );
+    for told in &sweep.told {
+        println!("  {told}");
+    }
+    Ok(sweep.mismatches == 0 && sweep.changes > 0)
 }
 
 /// Kills one diamond at every write there is.

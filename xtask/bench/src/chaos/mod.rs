@@ -3,6 +3,7 @@
 //! * [`plan`] says which trees there are; any process can work them out from one number.
 //! * [`worker`] is the process that suffers: an engine whose tasks write to a [`log`] of their own.
 //! * [`siege`] makes it suffer, [`steps`] stops it at every write, [`postgres`] is a server to kill.
+//! * [`schedules`] has several schedulers killed while they fire.
 //! * [`check`] reads the database and the logs afterwards, and says which promise was broken.
 
 pub mod check;
@@ -10,6 +11,7 @@ pub mod log;
 pub mod plan;
 pub mod postgres;
 pub mod process;
+pub mod schedules;
 pub mod siege;
 pub mod steps;
 pub mod words;

@@ -130,6 +130,7 @@ impl PlannedTree {
                 digest: self.id.clone(),
             }),
             user_id: None,
+            callback: None,
         }
     }
 }

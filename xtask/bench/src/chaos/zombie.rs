@@ -3,18 +3,24 @@
 use std::{sync::Arc, time::Duration};
 
 use apflow::core::{
-    id::{TaskId, TreeId},
+    derive::{Derive, Derived},
+    id::{Ids, TaskId, TreeId},
     store::{
-        Cancel, CancelAnswer, Claim, ControlStore, Counts, Inserted, JournalStore, Page, Patch,
-        Refusal, Renewal, Settled, Settlement, Signal, Start, Started, Store, StoreError,
-        Submission, TaskEvent, TaskFilter, TreeStore, Wake, WorkStore,
+        AccessStore, ApiToken, Backfill, Backfilled, CallbackClaim, CallbackRecord, CallbackReport,
+        CallbackStore, Callbacks, Cancel, CancelAnswer, Claim, ControlStore, Counts, DrivenRun,
+        Fire, Fired, Idempotency, Inserted, JournalStore, Page, Patch, Refusal, Renewal,
+        ScheduleFilter, ScheduleStore, Seen, Settled, Settlement, Signal, Start, Started, Store,
+        StoreError, Submission, TaskEvent, TaskFilter, Told, TreeStore, Wake, WorkStore,
     },
     task::{Record, RunSummary},
     time::Timestamp,
     transition::Refused,
 };
 use async_trait::async_trait;
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::{
+    broadcast::{self, error::RecvError},
+    watch,
+};
 
 /// A store that is honest but for what a zombie does.
 pub(super) struct Zombie {
@@ -118,12 +124,24 @@ impl TreeStore for Zombie {
     async fn prune(&self, finished_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.inner.prune(finished_before, limit).await
     }
+
+    async fn forget_keys(&self, older_than: Duration, limit: u32) -> Result<u64, StoreError> {
+        self.inner.forget_keys(older_than, limit).await
+    }
 }
 
 #[async_trait]
 impl ControlStore for Zombie {
     async fn start(&self, start: Start) -> Result<Started, StoreError> {
         self.inner.start(start).await
+    }
+
+    async fn start_once(&self, start: Start, promise: Idempotency) -> Result<Started, StoreError> {
+        self.inner.start_once(start, promise).await
+    }
+
+    async fn derive(&self, wish: Derive, ids: Arc<dyn Ids>) -> Result<Derived, StoreError> {
+        self.inner.derive(wish, ids).await
     }
 
     async fn cancel(&self, batch: Vec<Cancel>) -> Result<Vec<CancelAnswer>, StoreError> {
@@ -150,8 +168,72 @@ impl JournalStore for Zombie {
         self.inner.events(tree, after, limit).await
     }
 
+    async fn told(
+        &self,
+        tree: Option<&TreeId>,
+        after: i64,
+        limit: u32,
+        result_bytes: u32,
+    ) -> Result<Vec<Told>, StoreError> {
+        self.inner.told(tree, after, limit, result_bytes).await
+    }
+
     async fn set_aside(&self) -> Result<Vec<(String, String, String)>, StoreError> {
         self.inner.set_aside().await
+    }
+}
+
+#[async_trait]
+impl AccessStore for Zombie {
+    async fn has_tokens(&self) -> Result<bool, StoreError> {
+        self.inner.has_tokens().await
+    }
+
+    async fn token(&self, digest: &str) -> Result<Option<ApiToken>, StoreError> {
+        self.inner.token(digest).await
+    }
+
+    async fn tokens(&self) -> Result<Vec<ApiToken>, StoreError> {
+        self.inner.tokens().await
+    }
+
+    async fn add_token(&self, token: ApiToken) -> Result<(), StoreError> {
+        self.inner.add_token(token).await
+    }
+
+    async fn revoke_token(&self, id: &str, at: Timestamp) -> Result<bool, StoreError> {
+        self.inner.revoke_token(id, at).await
+    }
+
+    async fn forget_token(&self, id: &str, now: Timestamp) -> Result<bool, StoreError> {
+        self.inner.forget_token(id, now).await
+    }
+
+    async fn use_token(&self, id: &str, at: Timestamp) -> Result<(), StoreError> {
+        self.inner.use_token(id, at).await
+    }
+
+    async fn see(&self, mark: &str, now: Timestamp, until: Timestamp) -> Result<Seen, StoreError> {
+        self.inner.see(mark, now, until).await
+    }
+}
+
+#[async_trait]
+impl CallbackStore for Zombie {
+    async fn callbacks(
+        &self,
+        reports: Vec<CallbackReport>,
+        next: Option<CallbackClaim>,
+    ) -> Result<Callbacks, StoreError> {
+        self.inner.callbacks(reports, next).await
+    }
+
+    async fn free_callbacks(&self) -> Result<u32, StoreError> {
+        self.inner.free_callbacks().await
+    }
+
+    async fn callbacks_of(&self, tree: &TreeId) -> Result<Vec<CallbackRecord>, StoreError> {
+        self.inner.callbacks_of(tree).await
     }
 }
 
@@ -178,5 +260,40 @@ impl Wake for Zombie {
             }
         });
         heard
+    }
+}
+
+#[async_trait]
+impl ScheduleStore for Zombie {
+    async fn fire(&self, wish: Fire) -> Result<Fired, StoreError> {
+        self.inner.fire(wish).await
+    }
+
+    async fn scheduled(
+        &self,
+        filter: &ScheduleFilter,
+        page: Page,
+    ) -> Result<Vec<Record>, StoreError> {
+        self.inner.scheduled(filter, page).await
+    }
+
+    async fn init_schedule(
+        &self,
+        task: &TaskId,
+        from: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        self.inner.init_schedule(task, from).await
+    }
+
+    async fn complete_run(&self, run: DrivenRun) -> Result<(), StoreError> {
+        self.inner.complete_run(run).await
+    }
+
+    async fn backfill(&self, wish: Backfill) -> Result<Backfilled, StoreError> {
+        self.inner.backfill(wish).await
+    }
+
+    fn schedule_changes(&self) -> watch::Receiver<u64> {
+        self.inner.schedule_changes()
     }
 }

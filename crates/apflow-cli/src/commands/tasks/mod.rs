@@ -13,7 +13,7 @@ use apflow::system::SystemIds;
 use serde_json::{Map, Value, json};
 
 pub(crate) use self::execute::{Begun, afar, warn_of_grants};
-use super::file;
+use super::{file, scheduled, webhook_url};
 use crate::{
     args::{Children, Count, Create, Format, List, OldFormat, Output, Tasks, TasksCommand},
     door::Door,
@@ -28,6 +28,9 @@ pub(crate) async fn tasks(args: Tasks) -> Result<Exit, CliError> {
     let Tasks { command, format, connection } = args;
     if let TasksCommand::Execute(execute) = command {
         return execute::execute(&connection, execute, &format).await;
+    }
+    if let TasksCommand::WebhookUrl(url) = &command {
+        return webhook_url::show(url, &format);
     }
     let door = Door::open(&connection)?;
     let done = match command {
@@ -52,8 +55,9 @@ pub(crate) async fn tasks(args: Tasks) -> Result<Exit, CliError> {
         TasksCommand::Delete(args) => change::delete(&door, &args, &format).await,
         TasksCommand::Clone(args) => clone::clone(&door, &args, &format).await,
         TasksCommand::Watch(args) => watch::watch(&door, &args).await,
-        // It is done above, since it needs a worker.
-        TasksCommand::Execute(_) => Ok(Exit::Ok),
+        TasksCommand::Scheduled { command } => scheduled::scheduled(&door, command, &format).await,
+        // They are done above, without a door.
+        TasksCommand::Execute(_) | TasksCommand::WebhookUrl(_) => Ok(Exit::Ok),
     };
     door.close().await;
     done

@@ -65,11 +65,19 @@ pub(super) fn new_tasks(params: &mut Params, tasks: Value) -> Result<Create, Api
             ApiError::invalid("options", expected, error.to_string())
         })?,
     };
-    let idempotency_key = params.text("idempotency_key")?;
-    if let Some(why) = idempotency_key.as_deref().and_then(check_id) {
-        return Err(ApiError::invalid("idempotency_key", "a text of 1 to 255 characters", why));
-    }
+    let idempotency_key = idempotency_key(params)?;
     Ok(Create { tasks, options, idempotency_key })
+}
+
+/// The caller's key for the request.
+pub(super) fn idempotency_key(params: &mut Params) -> Result<Option<String>, ApiError> {
+    let key = params.text("idempotency_key")?;
+    match key.as_deref().and_then(check_id) {
+        Some(why) => {
+            Err(ApiError::invalid("idempotency_key", "a text of 1 to 255 characters", why))
+        }
+        None => Ok(key),
+    }
 }
 
 /// Flat fields beside `task_id`, as shipped, or `{task_id, updates: {…}}`, as documented.

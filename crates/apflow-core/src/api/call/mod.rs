@@ -3,28 +3,39 @@
 //! Both shapes are read: the one the Python server shipped and the one its documents wrote
 //! (ruling 27). Parameters nobody knows are left out with a warning (ruling 34).
 
+mod action;
 mod author;
+mod callback;
+mod derive;
 mod monitor;
 mod query;
 mod run;
+mod schedule;
+mod webhook;
 
 use serde_json::Value;
 
-pub(super) use self::query::status_word;
 pub use self::{
     author::{Create, Update},
+    callback::CallbackWish,
+    derive::CloneTasks,
     monitor::RunningList,
     query::{Children, Count, List},
     run::{Cancel, Execute, ExecuteWhat},
+    schedule::{
+        ExportIcal, Scheduled, ScheduledBackfill, ScheduledComplete, ScheduledDue, ScheduledInit,
+    },
 };
 use self::{
     author::{create, update},
+    derive::{clone, copy},
     monitor::{running_list, running_status},
     query::{children, count, list},
     run::{cancel, execute},
 };
+pub(super) use self::{query::status_word, run::MAX_REASON};
 use super::{ApiError, params::Params};
-use crate::{code::Code, id::TaskId};
+use crate::{code::Code, id::TaskId, webhook::Trigger};
 
 /// One request, ready to be carried out.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +56,8 @@ pub enum Call {
     Execute(Execute),
     /// Stop tasks.
     Cancel(Cancel),
+    /// Make new tasks from stored ones, or archive them.
+    Derive(Box<CloneTasks>),
     /// Change a task.
     Update(Update),
     /// Delete a task and everything below it.
@@ -58,6 +71,20 @@ pub enum Call {
         /// Only this owner's.
         user_id: Option<String>,
     },
+    /// Let a task run because somebody outside says so.
+    WebhookTrigger(Box<Trigger>),
+    /// Read tasks with a schedule.
+    Scheduled(Scheduled),
+    /// Read tasks whose schedule is due.
+    ScheduledDue(ScheduledDue),
+    /// Find the next slot of a schedule anew.
+    ScheduledInit(ScheduledInit),
+    /// Count a run that somebody else drove.
+    ScheduledComplete(ScheduledComplete),
+    /// Write schedules as a calendar.
+    ExportIcal(ExportIcal),
+    /// Make up for slots that never fired.
+    ScheduledBackfill(ScheduledBackfill),
     /// Ask whether the process is well.
     Health,
     /// List the executors.
@@ -90,6 +117,8 @@ impl Call {
             "tasks.execute" => execute(params),
             "tasks.cancel" => cancel("tasks.cancel", params),
             "tasks.running.cancel" => cancel("tasks.running.cancel", params),
+            "tasks.clone" => clone(params),
+            "tasks.copy" => copy(params),
             "tasks.update" => update(params),
             "tasks.delete" => {
                 one_task("tasks.delete", params, (ID, "Task ID is required"), Self::Delete)
@@ -101,6 +130,13 @@ impl Call {
                 let user_id = params.text("user_id")?;
                 Ok(Read { call: Self::RunningCount { user_id }, warnings: params.warnings() })
             }
+            "tasks.webhook.trigger" => webhook::trigger(params),
+            "tasks.scheduled.list" => schedule::list(params),
+            "tasks.scheduled.due" => schedule::due(params),
+            "tasks.scheduled.init" => schedule::init(params),
+            "tasks.scheduled.complete" => schedule::complete(params),
+            "tasks.scheduled.export-ical" => schedule::export_ical(params),
+            "tasks.scheduled.backfill" => schedule::backfill(params),
             "system.health" => nothing("system.health", params, Self::Health),
             "system.executors" => nothing("system.executors", params, Self::Executors),
             _ => Err(ApiError::new(Code::UnknownMethod, format!("Unknown method: {method}"))),
@@ -208,14 +244,14 @@ mod tests {
     fn an_execution_waits_unless_told_otherwise_and_refuses_what_it_cannot_do() {
         let call = read("tasks.execute", json!({"task_id": "a", "webhook_config": {}}));
         assert!(matches!(call, Call::Execute(Execute { wait: true, reexecute: false, .. })));
-        for params in [
-            json!({"task_id": "a", "use_streaming": true}),
-            json!({"task_id": "a", "use_demo": true}),
-            json!({"task_id": "a", "webhook_config": {"url": "http://x"}}),
-        ] {
-            let error = Call::read("tasks.execute", params).expect_err("not supported");
-            assert!(error.detail.contains("does not support"), "{error}");
-        }
+        let params = json!({"task_id": "a", "use_demo": true});
+        let error = Call::read("tasks.execute", params).expect_err("not supported");
+        assert!(error.detail.contains("does not support"), "{error}");
+        let params = json!({"task_id": "a", "webhook_config": {"url": "https://a.example"}});
+        let Call::Execute(execute) = read("tasks.execute", params) else { panic!("an execute") };
+        assert!(!execute.wait && execute.callback.is_some());
+        let call = read("tasks.execute", json!({"task_id": "a", "use_streaming": true}));
+        assert!(matches!(call, Call::Execute(Execute { wait: false, streaming: true, .. })));
         let error =
             Call::read("tasks.execute", json!({"task_id": "a", "webhook_config": {"a": 1}}))
                 .expect_err("no url");

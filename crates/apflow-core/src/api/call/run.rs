@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::{
     Call, ID, Read,
-    author::{Create, new_tasks},
+    author::{Create, idempotency_key, new_tasks},
+    callback::{self, CallbackWish},
 };
 use crate::{
     api::{ApiError, params::Params},
@@ -13,7 +14,7 @@ use crate::{
 };
 
 /// The most characters a reason for a cancellation may have.
-const MAX_REASON: usize = 10_000;
+pub(in crate::api) const MAX_REASON: usize = 10_000;
 
 /// What to run.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,13 +25,22 @@ pub struct Execute {
     pub wait: bool,
     /// Run again although everything completed.
     pub reexecute: bool,
+    /// Answer with the events of the run as they happen, where the wire can.
+    pub streaming: bool,
+    /// Where to tell of the run.
+    pub callback: Option<CallbackWish>,
 }
 
 /// A stored task, or new ones.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ExecuteWhat {
     /// A root with its whole submission, or another task with what it depends on.
-    Stored(TaskId),
+    Stored {
+        /// The task.
+        task: TaskId,
+        /// Two requests with one key are one request.
+        idempotency_key: Option<String>,
+    },
     /// Store these and run them.
     New(Create),
 }
@@ -48,32 +58,29 @@ pub struct Cancel {
 
 pub(super) fn execute(params: Value) -> Result<Read, ApiError> {
     let mut params = Params::new("tasks.execute", params)?;
-    for name in ["use_streaming", "use_demo"] {
-        if params.flag(name, false)? {
-            return Err(unsupported(name));
-        }
+    let streaming = params.flag("use_streaming", false)?;
+    if params.flag("use_demo", false)? {
+        return Err(unsupported("use_demo"));
     }
-    if let Some(callback) = params.object("webhook_config")?.filter(|object| !object.is_empty()) {
-        return Err(match callback.get("url") {
-            Some(Value::String(url)) if !url.is_empty() => unsupported("webhook_config"),
-            _ => ApiError::missing(
-                "webhook_config.url",
-                "an address",
-                "webhook_config.url is required",
-            ),
-        });
-    }
-    let wait = params.flag("wait", true)?;
+    let callback = match params.object("webhook_config")? {
+        // An empty one means none, as it did in Python.
+        Some(config) if !config.is_empty() => Some(callback::read(config)?),
+        _ => None,
+    };
+    // Whoever follows the run has its answer at once.
+    let wait = params.flag("wait", true)? && !streaming && callback.is_none();
     let reexecute = params.flag("reexecute", false)?;
     let what = match (params.take(&["tasks"]), params.id(ID)?) {
-        (_, Some(task)) => ExecuteWhat::Stored(task),
+        (_, Some(task)) => {
+            ExecuteWhat::Stored { task, idempotency_key: idempotency_key(&mut params)? }
+        }
         (Some((_, tasks)), None) => ExecuteWhat::New(new_tasks(&mut params, tasks)?),
         (None, None) => {
             let missing = "Either task_id or tasks array is required";
             return Err(ApiError::missing("task_id", "a task id, or `tasks`", missing));
         }
     };
-    let execute = Execute { what, wait, reexecute };
+    let execute = Execute { what, wait, reexecute, streaming, callback };
     Ok(Read { call: Call::Execute(execute), warnings: params.warnings() })
 }
 

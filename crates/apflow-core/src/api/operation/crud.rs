@@ -4,9 +4,10 @@ use serde_json::json;
 
 use super::{
     Category, DESTROYS, Operation, READS, REPLACES, WRITES,
+    shapes::changes,
     words::{
-        dependencies, list_of, map, number, object, one_task, options, priority, status, task,
-        tasks_in, text,
+        flag, id, ids, list_of, map, number, object, one_task, options, or_null, task, tasks_in,
+        text,
     },
 };
 
@@ -27,8 +28,12 @@ pub(super) static OPERATIONS: &[Operation] = &[
         input: || {
             object(&[
                 ("tasks", true, tasks_in("The tasks; one alone may be given without the array.")),
-                ("options", false, options()),
-                ("idempotency_key", false, text("Two requests with one key are one request.")),
+                ("options", false, or_null(options())),
+                (
+                    "idempotency_key",
+                    false,
+                    or_null(id("Two requests with one key are one request.")),
+                ),
             ])
         },
         output: || json!({"anyOf": [task(), list_of(&task())]}),
@@ -60,22 +65,13 @@ pub(super) static OPERATIONS: &[Operation] = &[
             r#"{"task_id":"report","updates":{"status":"pending"}}"#,
         ],
         input: || {
-            object(&[
-                ("task_id", true, text("The task.")),
-                ("updates", false, map("The fields, if they do not stand beside task_id.")),
-                ("name", false, text("Display name.")),
-                ("status", false, status()),
-                ("priority", false, priority()),
-                ("inputs", false, map("What the executor is given.")),
-                ("params", false, map("How the executor is built.")),
-                ("schemas", false, map("`method` names the executor.")),
-                ("dependencies", false, dependencies()),
-                ("result", false, json!({"description": "The result."})),
-                ("error", false, text("The error.")),
-                ("progress", false, json!({"type": "number", "minimum": 0, "maximum": 1})),
-                ("timeout_seconds", false, json!({"type": "number", "exclusiveMinimum": 0})),
-                ("max_attempts", false, json!({"type": "integer", "minimum": 1, "maximum": 100})),
-            ])
+            let changes: Vec<_> =
+                changes().into_iter().map(|(name, schema)| (name, false, schema)).collect();
+            let mut updates = object(&changes);
+            updates["description"] = json!("The fields, if they do not stand beside task_id.");
+            let mut fields = vec![("task_id", true, id("The task.")), ("updates", false, updates)];
+            fields.extend(changes);
+            object(&fields)
         },
         output: task,
     },
@@ -93,11 +89,48 @@ pub(super) static OPERATIONS: &[Operation] = &[
         input: one_task,
         output: || {
             object(&[
-                ("success", true, json!({"type": "boolean"})),
-                ("task_id", true, text("The task.")),
+                ("success", true, json!({"const": true})),
+                ("task_id", true, id("The task.")),
                 ("deleted_count", true, number("How many tasks went.")),
                 ("children_deleted", true, number("How many of them were below it.")),
             ])
         },
+    },
+    Operation {
+        id: "tasks.clone",
+        module: "apflow.task.clone",
+        mcp: Some("clone_task"),
+        name: "Copy, link or archive tasks",
+        description: "Makes new tasks from a stored one and what hangs below it, as copies that begin \
+                      anew, as links that answer with the original's result, or as a mixture; or \
+                      archives the stored ones.",
+        category: Category::Crud,
+        tags: &["task", "clone", "copy", "duplicate"],
+        annotations: WRITES,
+        examples: &[
+            r#"{"task_id":"report"}"#,
+            r#"{"task_id":"report","origin_type":"mixed","link_task_ids":["facts"]}"#,
+        ],
+        input: || {
+            let mode = json!({"enum": ["copy", "link", "archive", "mixed"], "default": "copy",
+                "description": "What to make."});
+            object(&[
+                ("task_id", true, text("The task to begin with.")),
+                ("origin_type", false, mode),
+                ("recursive", false, flag("Take along what hangs below it.", true)),
+                ("link_task_ids", false, ids("In a mixture, the tasks to link.")),
+                ("reset_fields", false, map("Fields that copies get instead of the old ones.")),
+                ("save", false, flag("Store it; else only say what would be stored.", true)),
+                ("user_id", false, text("Who owns the new tasks, if not the old owner.")),
+                (
+                    "auto_include_deps",
+                    false,
+                    json!({"type": "boolean", "description": "Take along what the tasks depend on."}),
+                ),
+                ("include_dependents", false, flag("Take along what depends on them.", false)),
+                ("idempotency_key", false, text("Two requests with one key are one request.")),
+            ])
+        },
+        output: || json!({"anyOf": [task(), list_of(&task())]}),
     },
 ];

@@ -6,7 +6,11 @@ mod action;
 mod crud;
 mod monitoring;
 mod query;
+pub mod route;
+mod scheduling;
+mod shapes;
 mod system;
+mod webhook;
 mod words;
 
 use serde_json::{Map, Value, json};
@@ -67,14 +71,22 @@ pub enum Category {
     Query,
     /// Looks at what goes on.
     Monitoring,
+    /// Runs tasks by the clock, or because somebody outside says so.
+    Scheduling,
     /// Asks about the process.
     System,
 }
 
 impl Category {
     /// Every shelf, in the order v1 lists them.
-    pub const ALL: [Self; 5] =
-        [Self::AgentAction, Self::Crud, Self::Query, Self::Monitoring, Self::System];
+    pub const ALL: [Self; 6] = [
+        Self::AgentAction,
+        Self::Crud,
+        Self::Query,
+        Self::Monitoring,
+        Self::Scheduling,
+        Self::System,
+    ];
 
     /// The word on the wire.
     pub const fn as_str(self) -> &'static str {
@@ -83,6 +95,7 @@ impl Category {
             Self::Crud => "crud",
             Self::Query => "query",
             Self::Monitoring => "monitoring",
+            Self::Scheduling => "scheduling",
             Self::System => "system",
         }
     }
@@ -121,6 +134,8 @@ static SHELVES: &[&[Operation]] = &[
     crud::OPERATIONS,
     query::OPERATIONS,
     monitoring::OPERATIONS,
+    scheduling::OPERATIONS,
+    webhook::OPERATIONS,
     system::OPERATIONS,
 ];
 
@@ -204,7 +219,10 @@ mod tests {
             let schema = operation.input_schema();
             for name in schema["properties"].as_object().expect("an object").keys() {
                 // `updates` stands in place of the flat fields, `tasks` of `task_id`.
-                let mut params = json!({ "task_id": "a", "name": "n" });
+                let mut params = json!({
+                    "task_id": "a", "name": "n",
+                    "from": "2026-11-20T00:00:00Z", "to": "2026-11-21T00:00:00Z",
+                });
                 if ["tasks.create", "tasks.execute"].contains(&operation.id) {
                     params = json!({ "tasks": [] });
                 }
@@ -228,8 +246,11 @@ mod tests {
     #[test]
     fn discovery_has_the_shape_v1_clients_read() {
         let document = methods(&Map::new());
-        assert_eq!(document["categories"], json!(["agent_action", "crud", "query", "monitoring"]));
-        assert_eq!(document["total"], 14);
+        assert_eq!(
+            document["categories"],
+            json!(["agent_action", "crud", "query", "monitoring", "scheduling"])
+        );
+        assert_eq!(document["total"], 22);
         let first = &document["methods"]["agent_action"][0];
         assert_eq!(first["method"], "tasks.execute");
         for key in ["name", "description", "category", "tags", "input_schema", "examples"] {

@@ -1,10 +1,11 @@
 //! Looking at what goes on.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     Category, Operation, READS,
-    words::{ids, limit, list_of, number, object, task, text},
+    shapes::{flag_out, moment},
+    words::{id, ids, limit, list_of, number, object, or_null, owner, task, text},
 };
 use crate::store::Page;
 
@@ -21,8 +22,8 @@ pub(super) static OPERATIONS: &[Operation] = &[
         examples: &["{}"],
         input: || {
             object(&[
-                ("user_id", false, text("Only this owner's.")),
-                ("limit", false, limit(Page::default().limit)),
+                ("user_id", false, or_null(owner())),
+                ("limit", false, or_null(limit(Page::default().limit))),
             ])
         },
         output: || list_of(&task()),
@@ -39,16 +40,20 @@ pub(super) static OPERATIONS: &[Operation] = &[
         examples: &[r#"{"task_ids":["report","facts"]}"#],
         input: || {
             object(&[
-                ("task_id", false, text("The task.")),
+                ("task_id", false, id("The task.")),
                 ("task_ids", false, ids("The tasks, if there are several.")),
             ])
         },
         output: || {
             list_of(&object(&[
                 ("task_id", true, text("The task.")),
-                ("status", true, text("One of the five statuses, or not_found.")),
-                ("progress", true, json!({"type": "number"})),
-                ("is_running", true, json!({"type": "boolean"})),
+                ("context_id", true, text("The same.")),
+                ("status", true, standing()),
+                ("progress", true, json!({"type": "number", "minimum": 0, "maximum": 1})),
+                ("error", true, or_null(text("Why there is no result."))),
+                ("is_running", true, flag_out("Whether it, or its tree, is worked on.")),
+                ("started_at", true, or_null(moment("When it began."))),
+                ("updated_at", true, or_null(moment("When it last changed."))),
             ]))
         },
     },
@@ -62,7 +67,18 @@ pub(super) static OPERATIONS: &[Operation] = &[
         tags: &["task", "running", "count", "monitoring"],
         annotations: READS,
         examples: &["{}"],
-        input: || object(&[("user_id", false, text("Only this owner's."))]),
-        output: || object(&[("count", true, number("So many."))]),
+        input: || object(&[("user_id", false, or_null(owner()))]),
+        output: || {
+            object(&[
+                ("count", true, number("So many.")),
+                ("user_id", false, text("Whose, if that was asked.")),
+            ])
+        },
     },
 ];
+
+/// One of the five statuses, or that there is no such task.
+fn standing() -> Value {
+    let words = ["pending", "in_progress", "completed", "failed", "cancelled", "not_found"];
+    json!({ "type": "string", "enum": words })
+}

@@ -4,7 +4,10 @@ use serde_json::json;
 
 use super::{
     Category, Operation, READS,
-    words::{flag, limit, list_of, number, object, one_task, status, task, text},
+    shapes::{page_of_tasks, tree},
+    words::{
+        flag, id, limit, list_of, number, object, one_task, or_null, owner, status, task, text,
+    },
 };
 use crate::store::Page;
 
@@ -33,12 +36,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         annotations: READS,
         examples: &[r#"{"task_id":"report"}"#],
         input: one_task,
-        output: || {
-            object(&[
-                ("task", true, task()),
-                ("children", true, json!({"type": "array", "items": {"type": "object"}})),
-            ])
-        },
+        output: tree,
     },
     Operation {
         id: "tasks.list",
@@ -52,22 +50,22 @@ pub(super) static OPERATIONS: &[Operation] = &[
         examples: &[r#"{"status":"failed","limit":20}"#, "{}"],
         input: || {
             object(&[
-                ("status", false, status()),
-                ("user_id", false, text("Only this owner's.")),
-                ("root_only", false, flag("Only tasks without a parent.", true)),
+                ("status", false, or_null(status())),
+                ("user_id", false, or_null(owner())),
+                ("root_only", false, or_null(flag("Only tasks without a parent.", true))),
                 (
                     "id_prefix",
                     false,
-                    text(
+                    or_null(text(
                         "Only tasks whose ids begin like this, in the order of their ids; of the first 1000.",
-                    ),
+                    )),
                 ),
-                ("limit", false, limit(Page::default().limit)),
-                ("offset", false, number("Skip so many.")),
-                ("page", false, flag("Answer with {tasks, total, limit, offset}.", false)),
+                ("limit", false, or_null(limit(Page::default().limit))),
+                ("offset", false, or_null(number("Skip so many."))),
+                ("page", false, or_null(flag("Answer with {tasks, total, limit, offset}.", false))),
             ])
         },
-        output: || list_of(&task()),
+        output: || json!({"anyOf": [list_of(&task()), page_of_tasks()]}),
     },
     Operation {
         id: "tasks.children",
@@ -81,10 +79,10 @@ pub(super) static OPERATIONS: &[Operation] = &[
         examples: &[r#"{"parent_id":"report"}"#],
         input: || {
             object(&[
-                ("parent_id", false, text("The parent.")),
-                ("task_id", false, text("The same, by its other name.")),
-                ("limit", false, limit(Page::MAX)),
-                ("offset", false, number("Skip so many.")),
+                ("parent_id", false, id("The parent.")),
+                ("task_id", false, id("The same, by its other name.")),
+                ("limit", false, or_null(limit(Page::MAX))),
+                ("offset", false, or_null(number("Skip so many."))),
             ])
         },
         output: || list_of(&task()),
@@ -101,11 +99,26 @@ pub(super) static OPERATIONS: &[Operation] = &[
         examples: &[r#"{"root_only":true}"#, r#"{"statuses":["failed"]}"#],
         input: || {
             object(&[
-                ("user_id", false, text("Only this owner's.")),
-                ("root_only", false, flag("Only tasks without a parent.", false)),
-                ("statuses", false, json!({"type": "array", "items": status()})),
+                ("user_id", false, or_null(owner())),
+                ("root_only", false, or_null(flag("Only tasks without a parent.", false))),
+                (
+                    "statuses",
+                    false,
+                    or_null(json!({"type": "array", "items": status(), "maxItems": 5})),
+                ),
             ])
         },
-        output: || object(&[("total", true, number("How many there are."))]),
+        output: || {
+            object(&[
+                ("pending", false, number("So many are pending.")),
+                ("in_progress", false, number("So many are in progress.")),
+                ("completed", false, number("So many completed.")),
+                ("failed", false, number("So many failed.")),
+                ("cancelled", false, number("So many were cancelled.")),
+                ("total", true, number("How many there are of these.")),
+                ("user_id", false, text("Whose, if that was asked.")),
+                ("root_only", false, json!({"const": true})),
+            ])
+        },
     },
 ];

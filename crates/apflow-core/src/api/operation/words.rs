@@ -1,19 +1,57 @@
 //! The words the schemas of the catalogue are written in.
+//!
+//! They are exact: what they do not name is refused where a surface is strict (ruling 34).
 
 use serde_json::{Map, Value, json};
 
-use crate::store::Page;
+pub(super) use super::shapes::{options, task, tasks_in};
+use crate::{api::params::MAX_IDS, id::MAX_ID_CHARS, store::Page};
 
+/// An object with these fields and no others.
 pub(super) fn object(fields: &[(&str, bool, Value)]) -> Value {
     let properties: Map<String, Value> =
         fields.iter().map(|(name, _, schema)| ((*name).to_owned(), schema.clone())).collect();
     let required: Vec<_> =
         fields.iter().filter(|(_, required, _)| *required).map(|(name, ..)| *name).collect();
-    json!({ "type": "object", "properties": properties, "required": required })
+    let mut schema = json!({ "type": "object", "properties": properties });
+    if !required.is_empty() {
+        schema["required"] = json!(required);
+    }
+    schema["additionalProperties"] = json!(false);
+    schema
 }
 
 pub(super) fn one_task() -> Value {
-    object(&[("task_id", true, text("The task."))])
+    object(&[("task_id", true, id("The task."))])
+}
+
+/// The same values, or `null`, which says as much as leaving it out.
+pub(super) fn or_null(mut schema: Value) -> Value {
+    if let Some(words) = schema.get_mut("enum").and_then(Value::as_array_mut) {
+        words.push(Value::Null);
+    }
+    if let Some(ways) = schema.get_mut("anyOf").and_then(Value::as_array_mut) {
+        ways.push(json!({ "type": "null" }));
+    }
+    if let Some(kind) = schema.get_mut("type") {
+        *kind = json!([kind.take(), "null"]);
+    }
+    schema
+}
+
+/// An id or a name.
+pub(super) fn id(description: &str) -> Value {
+    brief(description, MAX_ID_CHARS)
+}
+
+/// A text of at least one and at most so many characters.
+pub(super) fn brief(description: &str, most: usize) -> Value {
+    json!({ "type": "string", "minLength": 1, "maxLength": most, "description": description })
+}
+
+/// Whose tasks are meant.
+pub(super) fn owner() -> Value {
+    json!({ "type": "string", "maxLength": MAX_ID_CHARS, "description": "Only this owner's." })
 }
 
 pub(super) fn text(description: &str) -> Value {
@@ -25,7 +63,7 @@ pub(super) fn flag(description: &str, default: bool) -> Value {
 }
 
 pub(super) fn number(description: &str) -> Value {
-    json!({ "type": "integer", "minimum": 0, "description": description })
+    json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX, "description": description })
 }
 
 pub(super) fn limit(default: u32) -> Value {
@@ -42,11 +80,13 @@ pub(super) fn list_of(item: &Value) -> Value {
 }
 
 pub(super) fn ids(description: &str) -> Value {
-    json!({ "type": "array", "items": {"type": "string"}, "description": description })
+    json!({ "type": "array", "items": id("A task."), "maxItems": MAX_IDS,
+        "description": description })
 }
 
 pub(super) fn status() -> Value {
-    json!({ "enum": ["pending", "in_progress", "completed", "failed", "cancelled"] })
+    json!({ "type": "string",
+        "enum": ["pending", "in_progress", "completed", "failed", "cancelled"] })
 }
 
 pub(super) fn priority() -> Value {
@@ -54,53 +94,13 @@ pub(super) fn priority() -> Value {
         "description": "0 urgent, 1 high, 2 normal, 3 low." })
 }
 
-pub(super) fn dependencies() -> Value {
-    json!({ "type": "array", "description": "Tasks that come first, by id or name.", "items": {
-        "anyOf": [{"type": "string"}, {"type": "object", "properties": {
-            "id": {"type": "string"}, "name": {"type": "string"},
-            "required": {"type": "boolean", "default": true},
-        }}],
-    } })
-}
-
-pub(super) fn options() -> Value {
-    json!({ "type": "object", "description": "What holds for each tree.", "properties": {
-        "on_failure": {"enum": ["continue", "fail_fast", "skip_dependents"]},
-        "structure_order": {"enum": ["soft", "none"]},
-        "timeout_seconds": {"type": "number", "exclusiveMinimum": 0},
-    } })
-}
-
-pub(super) fn tasks_in(description: &str) -> Value {
-    let mut item = object(&[
-        ("name", true, text("Display name, 1 to 255 characters.")),
-        ("id", false, text("Its id; made up if there is none.")),
-        ("parent_id", false, text("The task it hangs under, by id or name.")),
-        ("dependencies", false, dependencies()),
-        ("priority", false, priority()),
-        ("inputs", false, map("What the executor is given.")),
-        ("params", false, map("How the executor is built; `executor_id` names it.")),
-        ("schemas", false, map("`method` names the executor if `params` does not.")),
-        ("user_id", false, text("Owner.")),
-        ("timeout_seconds", false, json!({"type": "number", "exclusiveMinimum": 0})),
-        ("max_attempts", false, json!({"type": "integer", "minimum": 1, "maximum": 100})),
-    ]);
-    item["additionalProperties"] = json!(true);
-    json!({ "type": "array", "items": item, "description": description })
-}
-
-pub(super) fn task() -> Value {
-    object(&[
-        ("id", true, text("Its id.")),
-        ("name", true, text("Display name.")),
-        ("status", true, status()),
-        ("state", true, map("Where it stands in detail: `name`, and what goes with it.")),
-        ("parent_id", true, json!({"type": ["string", "null"]})),
-        ("task_tree_id", true, text("Its tree.")),
-        ("priority", true, priority()),
-        ("progress", true, json!({"type": "number", "minimum": 0, "maximum": 1})),
-        ("inputs", true, map("What the executor is given.")),
-        ("result", true, json!({"description": "What the executor returned."})),
-        ("error", true, json!({"type": ["string", "null"]})),
-    ])
+pub(super) fn callback() -> Value {
+    json!({ "type": "object", "required": ["url"], "description": "Where to tell of the run.",
+        "properties": {
+            "url": {"type": "string", "format": "uri"},
+            "method": {"enum": ["POST", "PUT"], "default": "POST"},
+            "headers": {"type": "object", "additionalProperties": {"type": "string"}},
+            "timeout": {"type": "number", "exclusiveMinimum": 0, "default": 30},
+            "max_retries": {"type": "integer", "minimum": 0, "default": 3},
+        } })
 }

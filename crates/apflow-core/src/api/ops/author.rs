@@ -12,7 +12,7 @@ use crate::{
     },
     code::Code,
     id::TaskId,
-    store::{Idempotency, Inserted, StoreError},
+    store::{Idempotency, Inserted, NewCallback, StoreError},
 };
 
 pub(crate) async fn create(
@@ -20,7 +20,7 @@ pub(crate) async fn create(
     caller: &Caller,
     create: Create,
 ) -> Result<Reply, ApiError> {
-    let (inserted, warnings) = submit(gateway, caller, create, false).await?;
+    let (inserted, warnings) = submit(gateway, caller, create, false, None, None).await?;
     let mut tasks = Vec::new();
     for root in &inserted.roots {
         tasks.extend(gateway.backend.trees().subtree(root).await?);
@@ -34,16 +34,27 @@ pub(super) async fn submit(
     caller: &Caller,
     create: Create,
     start: bool,
+    callback: Option<NewCallback>,
+    callback_url: Option<&str>,
 ) -> Result<(Inserted, Vec<String>), ApiError> {
     let Create { tasks, options, idempotency_key } = create;
     owned_by(caller, &tasks)?;
-    let idempotency = idempotency_key.map(|key| Idempotency {
-        owner: caller.bound_to().unwrap_or_default().to_owned(),
-        key,
-        digest: digest(&json!({ "tasks": tasks, "options": options, "start": start })),
+    let idempotency = idempotency_key.map(|key| {
+        let mut request = json!({ "tasks": tasks, "options": options, "start": start });
+        // Its headers may be secrets, and its id is made up each time.
+        if let Some(url) = callback_url {
+            request["callback"] = json!(url);
+        }
+        promise(caller, key, &request)
     });
     let user_id = caller.user_id.clone();
-    gateway.backend.submit(Submit { tasks, options, start, idempotency, user_id }).await
+    gateway.backend.submit(Submit { tasks, options, start, idempotency, user_id, callback }).await
+}
+
+/// A caller's key for a request that says `body`.
+pub(super) fn promise(caller: &Caller, key: String, body: &Value) -> Idempotency {
+    let owner = caller.bound_to().unwrap_or_default().to_owned();
+    Idempotency { owner, key, digest: digest(body) }
 }
 
 /// A caller bound to one owner cannot make tasks for another.
@@ -98,10 +109,16 @@ pub(crate) async fn update(
     if patch == crate::store::Patch::default() {
         return Ok(Reply::Task(Some(Box::new(record))));
     }
+    crate::api::patch_schedule::check(&record.definition.schedule, &patch)?;
     gateway.backend.update(&task, patch).await.map_err(|error| match error {
         StoreError::Rejected(reasons) => {
             let detail = format!("Update failed:\n- {}", reasons.join("\n- "));
             ApiError::new(Code::InvalidParams, detail)
+        }
+        error @ (StoreError::Cycle { .. } | StoreError::UnknownDependency { .. }) => {
+            let error = ApiError::from(error);
+            let detail = format!("Update failed:\n- {}", error.detail);
+            ApiError { detail, ..error }
         }
         other => other.into(),
     })?;
@@ -137,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_bound_caller_makes_only_its_own_tasks() {
-        let me = Caller { user_id: Some("u1".to_owned()), admin: false };
+        let me = Caller::user("u1");
         assert!(owned_by(&me, &json!([{"name": "a"}, {"name": "b", "user_id": "u1"}])).is_ok());
         let error = owned_by(&me, &json!({"user_id": "u2"})).expect_err("not mine");
         assert_eq!(

@@ -1,10 +1,14 @@
 //! The operations, one file per family.
 
 pub(super) mod author;
+pub(super) mod derive;
+pub(super) mod events;
 pub(super) mod monitor;
 pub(super) mod read;
 pub(super) mod run;
+pub(super) mod schedule;
 pub(super) mod system;
+pub(super) mod webhook;
 
 use super::{ApiError, Caller};
 use crate::code::Code;

@@ -1,5 +1,7 @@
 //! Reading tasks: get, list, tree, children, count.
 
+use std::collections::HashSet;
+
 use super::owner;
 use crate::{
     api::{
@@ -86,7 +88,8 @@ pub(crate) async fn tree(
     task: &TaskId,
 ) -> Result<Reply, ApiError> {
     gateway.existing(caller, task).await?;
-    let records = gateway.backend.trees().subtree(task).await?;
+    let mut records = gateway.backend.trees().subtree(task).await?;
+    hide_foreign(caller, &mut records);
     if records.is_empty() {
         // It was deleted between the two reads.
         return Err(ApiError::no_such_task(task));
@@ -99,6 +102,25 @@ pub(crate) async fn tree(
             .hint("ask for the tree of a task further down, or use tasks.children"));
     }
     Ok(Reply::Tree(records))
+}
+
+/// Leaves out what the caller may not know of, and what hangs under it.
+pub(super) fn hide_foreign(caller: &Caller, records: &mut Vec<Record>) {
+    if caller.bound_to().is_none() {
+        return;
+    }
+    // Parents come first, so a hidden one is known before its children.
+    let mut shown = HashSet::new();
+    let mut first = true;
+    records.retain(|record| {
+        let hangs = record.parent_id.as_ref().is_some_and(|parent| shown.contains(parent));
+        let keep = (std::mem::take(&mut first) || hangs)
+            && caller.sees(record.definition.user_id.as_deref());
+        if keep {
+            shown.insert(record.id.clone());
+        }
+        keep
+    });
 }
 
 pub(crate) async fn children(

@@ -1,7 +1,11 @@
 //! A store that keeps nothing: one lock, plain rows, the same rules. The model the databases follow.
 
+mod access;
+mod callbacks;
 mod control;
+mod derive;
 mod rows;
+mod schedule;
 
 use std::{
     sync::{
@@ -12,20 +16,21 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use crate::{
+    derive::link_record,
     id::{NodeId, Seq, TaskId, TreeId},
     store::{
-        Claim, Claimed, Counts, Ended, Inserted, JournalStore, NeedKind, NeedResult, NewTask, Page,
-        Refusal, Renewal, Settled, Settlement, Signal, StoreError, Submission, TaskEvent,
-        TaskFilter, TreeStore, Wake, WorkStore,
+        Claim, Claimed, Counts, Ended, EventKind, Inserted, JournalStore, NeedKind, NeedResult,
+        NewTask, Page, Refusal, Renewal, Settled, Settlement, Signal, StoreError, Submission,
+        TaskEvent, TaskFilter, Told, TreeStore, Wake, WorkStore,
     },
-    task::{Record, RunSummary, State, StateName, Status, Task, TreeRecord},
+    task::{Definition, Record, RunSummary, State, StateName, Status, Task, TreeRecord},
     time::{Clock, Timestamp},
     transition::{Event, Refused},
 };
-use rows::{Need, Rows, TaskRow, TreeRow, position, seq};
+use rows::{Answer, Need, Rows, TaskRow, TreeRow, position, seq};
 
 /// A [`Store`](crate::store::Store) in memory, for tests: the reference model of the real ones.
 ///
@@ -36,6 +41,7 @@ pub struct MemoryStore {
     clock: Arc<dyn Clock>,
     signals: broadcast::Sender<Signal>,
     ends: broadcast::Sender<Signal>,
+    schedules: watch::Sender<u64>,
     failing: AtomicU32,
     forgetful: AtomicU32,
     poison: Mutex<Option<String>>,
@@ -50,6 +56,7 @@ impl MemoryStore {
             clock,
             signals: broadcast::channel(1024).0,
             ends: broadcast::channel(1024).0,
+            schedules: watch::Sender::new(0),
             failing: AtomicU32::new(0),
             forgetful: AtomicU32::new(0),
             poison: Mutex::default(),
@@ -124,8 +131,12 @@ impl MemoryStore {
         let changed: Vec<Seq> = std::mem::take(&mut rows.changed).into_iter().collect();
         let finished: Vec<Seq> = std::mem::take(&mut rows.finished).into_iter().collect();
         let readied = std::mem::take(&mut rows.readied);
+        let rescheduled = std::mem::take(&mut rows.rescheduled);
         if self.mute.load(Ordering::SeqCst) {
             return;
+        }
+        if rescheduled {
+            self.schedules.send_modify(|count| *count = count.wrapping_add(1));
         }
         // Nobody listening is no error.
         if !stopped.is_empty() {
@@ -156,7 +167,17 @@ fn unavailable(what: &str) -> StoreError {
 }
 
 fn record(rows: &Rows, at: usize) -> Option<Record> {
+    let own = own_record(rows, at)?;
+    match rows.row(at)?.original.and_then(|original| own_record(rows, original)) {
+        Some(original) => Some(link_record(own, original)),
+        None => Some(own),
+    }
+}
+
+fn own_record(rows: &Rows, at: usize) -> Option<Record> {
     let row = rows.row(at)?;
+    let mut definition = shown(rows, at, row);
+    definition.origin.has_references |= rows.links_to(at).next().is_some();
     let needs = || rows.needs.iter().filter(move |need| need.of == at);
     let waits = matches!(row.task.state, State::Blocked { .. });
     let ids = |wanted: &dyn Fn(&Need, &TaskRow) -> bool| -> Vec<TaskId> {
@@ -171,7 +192,7 @@ fn record(rows: &Rows, at: usize) -> Option<Record> {
         tree_id: rows.trees[row.tree].record.id.clone(),
         parent_id: row.parent.and_then(|parent| Some(rows.row(parent)?.id.clone())),
         has_children: !rows.children(at).is_empty(),
-        definition: row.definition.as_ref().clone(),
+        definition,
         task: row.task.clone(),
         progress: row.progress,
         resolved_inputs: row.resolved_inputs.clone(),
@@ -187,6 +208,15 @@ fn record(rows: &Rows, at: usize) -> Option<Record> {
                 && on.task.state != State::Completed
         }),
     })
+}
+
+/// What the author said, with where the schedule stands.
+fn shown(rows: &Rows, at: usize, row: &TaskRow) -> Definition {
+    let mut definition = row.definition.as_ref().clone();
+    if let Some(scheduled) = rows.schedules.get(&at) {
+        scheduled.standing.show(&mut definition.schedule);
+    }
+    definition
 }
 
 fn summary(rows: &Rows, tree: usize) -> RunSummary {
@@ -205,21 +235,17 @@ fn summary(rows: &Rows, tree: usize) -> RunSummary {
         total: count(of_tree().count()),
         completed: count(of_tree().filter(|task| task.task.state == State::Completed).count()),
         failed_tasks: ids(StateName::Failed),
-        blocked_tasks: ids(StateName::Blocked),
+        // While a run goes on, a blocked task may still get its turn.
+        blocked_tasks: if row.open { Vec::new() } else { ids(StateName::Blocked) },
         started_at: row.started_at,
         finished_at: row.finished_at,
     }
 }
 
 fn insert(rows: &mut Rows, submission: Submission) -> Result<Inserted, StoreError> {
-    let Submission { trees, tasks, start, idempotency } = submission;
-    if let Some(key) = &idempotency
-        && let Some((digest, inserted)) = rows.keys.get(&(key.owner.clone(), key.key.clone()))
-    {
-        if *digest != key.digest {
-            return Err(StoreError::KeyReused { key: key.key.clone() });
-        }
-        return Ok(Inserted { replayed: true, ..inserted.clone() });
+    let Submission { trees, tasks, start, idempotency, callback } = submission;
+    if let Some(Answer::Stored(inserted)) = rows.replay(idempotency.as_ref())? {
+        return Ok(Inserted { replayed: true, ..inserted });
     }
     let (first_tree, first_task, forest) = (rows.trees.len(), rows.tasks.len(), rows.forests);
     rows.forests += 1;
@@ -254,19 +280,20 @@ fn insert(rows: &mut Rows, submission: Submission) -> Result<Inserted, StoreErro
         }
         let row = new_row(rows.now, at, first_task, first_tree, forest, task);
         rows.tasks.push(Some(row));
+        schedule::put(rows, at);
     }
     if start {
+        let position = rows.position();
         for tree in first_tree..rows.trees.len() {
             rows.begin_run(tree);
+            rows.add_callback(callback.as_ref(), tree, position);
         }
         for (index, waiting_for) in counts.into_iter().enumerate() {
             // A new task can always be started.
             let _ = rows.send(first_task + index, Event::Started { waiting_for, failed: 0 });
         }
     }
-    if let Some(key) = idempotency {
-        rows.keys.insert((key.owner, key.key), (key.digest, inserted.clone()));
-    }
+    rows.remember(idempotency, Answer::Stored(inserted.clone()));
     Ok(inserted)
 }
 
@@ -297,6 +324,7 @@ fn new_row(
         created_at: now,
         updated_at: now,
         worker: None,
+        original: None,
     }
 }
 
@@ -353,7 +381,8 @@ fn claimed_row(rows: &Rows, at: usize) -> Option<Claimed> {
     let row = rows.row(at)?;
     let tree = &rows.trees[row.tree];
     let need = |id: &TaskId| {
-        let (_, need) = rows.find(id)?;
+        let (at, _) = rows.find(id)?;
+        let need = rows.seen(at)?;
         let completed = need.task.state == State::Completed;
         Some(NeedResult {
             id: id.clone(),
@@ -418,8 +447,9 @@ fn move_on(rows: &mut Rows, at: usize, event: Event) -> bool {
 fn passes(rows: &Rows, row: &TaskRow, filter: &TaskFilter) -> bool {
     let tree = &rows.trees[row.tree].record;
     let parent = row.parent.and_then(|parent| rows.row(parent));
+    let seen = row.original.and_then(|original| rows.row(original)).unwrap_or(row);
     filter.user_id.as_ref().is_none_or(|user| row.definition.user_id.as_ref() == Some(user))
-        && (filter.statuses.is_empty() || filter.statuses.contains(&row.task.state.status()))
+        && (filter.statuses.is_empty() || filter.statuses.contains(&seen.task.state.status()))
         && (!filter.root_only || row.parent.is_none())
         && filter.parent_id.as_ref().is_none_or(|id| parent.is_some_and(|parent| parent.id == *id))
         && filter.tree_id.as_ref().is_none_or(|id| tree.id == *id)
@@ -452,7 +482,7 @@ impl TreeStore for MemoryStore {
         let rows = self.lock();
         let mut those: Vec<_> = rows.all().filter(|(_, row)| passes(&rows, row, filter)).collect();
         if filter.parent_id.is_some() {
-            those.sort_by_key(|(at, row)| (row.task.priority, *at));
+            those.sort_by_key(|(at, row)| (rows.seen(*at).unwrap_or(row).task.priority, *at));
         } else {
             those.reverse();
         }
@@ -483,8 +513,8 @@ impl TreeStore for MemoryStore {
     async fn count(&self, filter: &TaskFilter) -> Result<Counts, StoreError> {
         let rows = self.lock();
         let mut counts = Counts::default();
-        for (_, row) in rows.all().filter(|(_, row)| passes(&rows, row, filter)) {
-            let status = row.task.state.status();
+        for (at, row) in rows.all().filter(|(_, row)| passes(&rows, row, filter)) {
+            let status = rows.seen(at).unwrap_or(row).task.state.status();
             for (each, count) in Status::ALL.iter().zip(&mut counts.by_status) {
                 *count += u64::from(*each == status);
             }
@@ -504,6 +534,10 @@ impl TreeStore for MemoryStore {
 
     async fn prune(&self, finished_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.change(|rows| Ok(control::prune(rows, finished_before, limit)))
+    }
+
+    async fn forget_keys(&self, older_than: Duration, limit: u32) -> Result<u64, StoreError> {
+        self.change(|rows| Ok(rows.forget_keys(older_than, limit)))
     }
 }
 
@@ -604,9 +638,39 @@ impl JournalStore for MemoryStore {
         Ok(rows.events.iter().filter(wanted).take(limit).cloned().collect())
     }
 
+    async fn told(
+        &self,
+        tree: Option<&TreeId>,
+        after: i64,
+        limit: u32,
+        result_bytes: u32,
+    ) -> Result<Vec<Told>, StoreError> {
+        let events = self.events(tree, after, limit).await?;
+        let rows = self.lock();
+        let most = usize::try_from(result_bytes).unwrap_or(usize::MAX);
+        Ok(events.into_iter().filter_map(|event| told(&rows, event, most)).collect())
+    }
+
     async fn set_aside(&self) -> Result<Vec<(String, String, String)>, StoreError> {
         Ok(Vec::new())
     }
+}
+
+fn told(rows: &Rows, event: TaskEvent, most: usize) -> Option<Told> {
+    let tree = &rows.trees[*rows.tree_ids.get(&event.tree)?].record;
+    let task = event.task.as_ref().and_then(|task| rows.find(task)).map(|(_, row)| row);
+    let still = |row: &&TaskRow| {
+        event.kind == EventKind::Completed && row.task.completed_at == Some(event.at)
+    };
+    let result = task.filter(still).and_then(|row| row.result.as_deref());
+    let small = result.filter(|result| result.to_string().len() <= most).cloned();
+    Some(Told {
+        root: tree.root.clone(),
+        owner: tree.user_id.clone(),
+        result_omitted: result.is_some() && small.is_none(),
+        result: small,
+        event,
+    })
 }
 
 impl Wake for MemoryStore {

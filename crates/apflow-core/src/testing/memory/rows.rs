@@ -1,17 +1,19 @@
 //! The rows of the store in memory, and what one change makes of the others.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
 use serde_json::{Map, Value, json};
 
+use super::callbacks::CallbackRow;
+use super::schedule::Scheduled;
 use crate::{
     id::{NodeId, Seq, TaskId, TreeId},
     plan::{self, Cause, Node},
-    store::{EventKind, Inserted, NeedKind, TaskEvent},
-    task::{Definition, OnFailure, Outcome, State, StateName, Task, TreeRecord},
+    store::{ApiToken, EventKind, Inserted, NeedKind, Started, TaskEvent},
+    task::{Definition, OnFailure, OriginType, Outcome, State, StateName, Task, TreeRecord},
     time::Timestamp,
     transition::{Event, Refused},
 };
@@ -31,6 +33,8 @@ pub(super) struct TaskRow {
     pub(super) created_at: Timestamp,
     pub(super) updated_at: Timestamp,
     pub(super) worker: Option<NodeId>,
+    /// What a link answers for, by position.
+    pub(super) original: Option<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -42,6 +46,21 @@ pub(super) struct TreeRow {
     pub(super) started_at: Option<Timestamp>,
     pub(super) finished_at: Option<Timestamp>,
     pub(super) deadline: Option<Timestamp>,
+}
+
+/// What an idempotency key stands for.
+#[derive(Debug, Clone)]
+pub(super) struct Key {
+    pub(super) digest: String,
+    pub(super) answer: Answer,
+    pub(super) used_at: Timestamp,
+}
+
+/// The first answer to a request with a key.
+#[derive(Debug, Clone)]
+pub(super) enum Answer {
+    Stored(Inserted),
+    Started(Started),
 }
 
 /// One edge, by position of the tasks.
@@ -62,8 +81,13 @@ pub(super) struct Rows {
     pub(super) needs: Vec<Need>,
     pub(super) ids: HashMap<TaskId, usize>,
     pub(super) tree_ids: HashMap<TreeId, usize>,
-    pub(super) keys: HashMap<(String, String), (String, Inserted)>,
+    pub(super) keys: HashMap<(String, String), Key>,
+    pub(super) tokens: Vec<ApiToken>,
+    /// Marks and until when each counts.
+    pub(super) seen: HashMap<String, Timestamp>,
     pub(super) events: Vec<TaskEvent>,
+    pub(super) callbacks: Vec<CallbackRow>,
+    pub(super) last_callback: i64,
     pub(super) dead: HashSet<NodeId>,
     /// Tasks that ended and whose dependents do not know yet.
     ended: Vec<usize>,
@@ -71,6 +95,9 @@ pub(super) struct Rows {
     pub(super) stopped: Vec<Seq>,
     pub(super) changed: BTreeSet<Seq>,
     pub(super) finished: BTreeSet<Seq>,
+    /// Schedules, by position of their task.
+    pub(super) schedules: BTreeMap<usize, Scheduled>,
+    pub(super) rescheduled: bool,
 }
 
 /// The tasks of one submission as planning sees them.
@@ -100,7 +127,19 @@ pub(super) fn position(seq: Seq) -> usize {
     usize::try_from(seq.0 - 1).unwrap_or(usize::MAX)
 }
 
+impl TaskRow {
+    /// A link or an archived task.
+    pub(super) fn is_fixed(&self) -> bool {
+        matches!(self.definition.origin.kind, OriginType::Link | OriginType::Archive)
+    }
+}
+
 impl Rows {
+    /// The links to a task.
+    pub(super) fn links_to(&self, at: usize) -> impl Iterator<Item = &TaskRow> {
+        self.all().map(|(_, row)| row).filter(move |row| row.original == Some(at))
+    }
+
     pub(super) fn find(&self, id: &TaskId) -> Option<(usize, &TaskRow)> {
         let at = *self.ids.get(id)?;
         Some((at, self.tasks.get(at)?.as_ref()?))
@@ -139,6 +178,7 @@ impl Rows {
                 tree: row.tree,
                 parent: row.parent.and_then(|parent| local.get(&parent).copied()),
                 join: row.task.join,
+                fixed: row.is_fixed(),
             })
             .collect();
         let edge = |need: &Need| {
@@ -147,6 +187,11 @@ impl Rows {
         };
         let edges = self.needs.iter().filter_map(edge).collect();
         View { at, nodes, edges }
+    }
+
+    /// The position of the last event.
+    pub(super) fn position(&self) -> i64 {
+        i64::try_from(self.events.len()).unwrap_or(i64::MAX - 1)
     }
 
     pub(super) fn append(
@@ -158,7 +203,7 @@ impl Rows {
     ) {
         let row = task.and_then(|at| self.row(at));
         let event = TaskEvent {
-            seq: i64::try_from(self.events.len()).unwrap_or(i64::MAX - 1) + 1,
+            seq: self.position() + 1,
             tree: self.trees[tree].record.id.clone(),
             task: row.map(|row| row.id.clone()),
             kind,
@@ -210,15 +255,15 @@ impl Rows {
             }
             State::Failed { failure } => {
                 row.error = Some(failure.message.clone());
-                (Some(EventKind::Failed), json!({ "failure": failure }))
+                (Some(EventKind::Failed), json!({ "kind": failure.kind, "error": failure.message }))
             }
             State::Skipped { why } => {
                 row.error = Some(why.clone());
-                (Some(EventKind::Skipped), json!({ "reason": why }))
+                (Some(EventKind::Skipped), json!({ "error": why }))
             }
             State::Cancelled { reason } => {
                 row.error = Some(reason.clone());
-                (Some(EventKind::Cancelled), json!({ "reason": reason }))
+                (Some(EventKind::Cancelled), json!({ "error": reason }))
             }
         };
         if matches!(after, StateName::Created | StateName::Blocked)
@@ -329,7 +374,8 @@ impl Rows {
             .timeout_seconds
             .and_then(|seconds| std::time::Duration::try_from_secs_f64(seconds).ok())
             .map(|time| now.after(time));
-        self.append(EventKind::RunStarted, tree, None, Value::Null);
+        let run = row.run;
+        self.append(EventKind::RunStarted, tree, None, json!({ "run": run }));
     }
 
     /// When time alone will change something.

@@ -1,0 +1,2 @@
+-- The trees that callbacks tell of.
+SELECT DISTINCT tree FROM af_callbacks WHERE state = 'active' LIMIT $1

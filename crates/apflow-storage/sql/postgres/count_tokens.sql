@@ -1,0 +1,2 @@
+-- How many tokens there are.
+SELECT count(*) FROM af_tokens

@@ -1,0 +1,2 @@
+-- Whether others link to a submission.
+SELECT 1::bigint FROM af_references WHERE original = $1 LIMIT 1

@@ -1,0 +1,17 @@
+-- Tasks with a schedule that pass a filter, by next slot; those without one last.
+SELECT t.seq, t.id, r.id, p.id, t.has_children, t.definition, t.created_at,
+    w.progress, w.resolved, w.output, w.output_parts, w.updated_at,
+    w.seq, w.tree, w.forest, w.state, w.priority, w.join_any, w.token, w.attempts, w.max_attempts,
+    w.waiting_for, w.failed_needs, w.wake_at, w.worker, w.detail, w.error, w.started_at, w.completed_at
+FROM af_schedules s
+JOIN af_tasks t ON t.seq = s.task
+JOIN af_work w ON w.seq = s.task
+JOIN af_trees r ON r.seq = s.tree
+LEFT JOIN af_tasks p ON p.seq = t.parent
+WHERE ($1::text IS NULL OR s.user_id = $1)
+    AND ($2::text IS NULL OR s.kind = $2)
+    AND ($3::text[] IS NULL OR w.state = ANY ($3))
+    AND (NOT $4::boolean OR s.enabled <> 0)
+    AND ($5::bigint IS NULL OR s.slot <= $5)
+ORDER BY s.slot NULLS LAST, s.task
+LIMIT $6 OFFSET $7

@@ -1,0 +1,13 @@
+-- What happened in one tree after a position, with what a listener wants to know.
+-- A result is that of this event if the task has not moved since.
+SELECT e.seq, r.id, t.id, e.kind, e.attempt, e.at, e.detail, o.id, r.user_id,
+    CASE WHEN w.output_parts = 0 AND octet_length(w.output) <= $3 THEN w.output END,
+    w.output_parts > 0 OR coalesce(octet_length(w.output), 0) > $3
+FROM af_trees r
+JOIN af_events e ON e.tree = r.seq
+JOIN af_tasks o ON o.seq = r.seq
+LEFT JOIN af_tasks t ON t.seq = e.task
+LEFT JOIN af_work w ON w.seq = e.task AND e.kind = 11 AND w.completed_at = e.at
+WHERE r.id = $4 AND e.seq > $1
+ORDER BY e.seq
+LIMIT $2

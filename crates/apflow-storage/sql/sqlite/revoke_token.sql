@@ -1,0 +1,2 @@
+-- Takes a token back.
+UPDATE af_tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING id
