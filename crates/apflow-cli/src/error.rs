@@ -74,7 +74,8 @@ impl Exit {
             | Code::DatabaseAddress
             | Code::Config
             | Code::InvalidInputs
-            | Code::HttpRequest => Self::Usage,
+            | Code::HttpRequest
+            | Code::SettingRefused => Self::Usage,
             Code::NotFound => Self::NotFound,
             Code::IllegalTransition
             | Code::AlreadyRunning

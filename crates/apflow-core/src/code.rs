@@ -130,6 +130,8 @@ codes! {
     InvalidInputs = "0033", -32602, 400, "the inputs do not fit what the executor declares";
     /// The HTTP request is not one apflow answers.
     HttpRequest = "0034", -32600, 400, "the HTTP request is not one apflow answers";
+    /// The setting may not be read or changed here.
+    SettingRefused = "0047", -32602, 403, "the setting may not be read or changed here";
 }
 
 #[cfg(test)]

@@ -22,11 +22,11 @@ pub enum Surface {
 
 impl Surface {
     fn serves(self, method: &str) -> bool {
-        let prefix = match self {
-            Self::Tasks => "tasks.",
-            Self::System => "system.",
+        let prefixes: &[&str] = match self {
+            Self::Tasks => &["tasks."],
+            Self::System => &["system.", "config."],
         };
-        method.starts_with(prefix)
+        prefixes.iter().any(|prefix| method.starts_with(prefix))
     }
 
     /// The text of the Python server for a method that does not exist.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{ApiError, Backend, Call, Reply, ops};
+use super::{ApiError, Backend, Call, Configuration, Reply, ops};
 use crate::{id::TaskId, task::Record, time::Clock};
 
 /// Who asks.
@@ -52,12 +52,20 @@ pub struct Gateway {
     pub(super) backend: Arc<dyn Backend>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) config: GatewayConfig,
+    pub(super) configuration: Option<Arc<dyn Configuration>>,
 }
 
 impl Gateway {
     /// A gateway to this engine.
     pub fn new(backend: Arc<dyn Backend>, clock: Arc<dyn Clock>, config: GatewayConfig) -> Self {
-        Self { backend, clock, config }
+        Self { backend, clock, config, configuration: None }
+    }
+
+    /// The same with a configuration that can be asked for and changed.
+    #[must_use]
+    pub fn with_configuration(mut self, configuration: Arc<dyn Configuration>) -> Self {
+        self.configuration = Some(configuration);
+        self
     }
 
     /// What is settled once.
@@ -83,6 +91,10 @@ impl Gateway {
             Call::RunningCount { user_id } => ops::monitor::count(self, caller, user_id).await,
             Call::Health => Ok(ops::system::health(self)),
             Call::Executors => Ok(ops::system::executors(self)),
+            Call::ConfigList => ops::config::list(self, caller),
+            Call::ConfigGet(key) => ops::config::get(self, caller, &key),
+            Call::ConfigSet(set) => ops::config::set(self, caller, &set),
+            Call::ConfigReload => ops::config::reload(self, caller),
         }
     }
 

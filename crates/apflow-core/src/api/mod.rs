@@ -6,10 +6,12 @@
 //!
 //! * [`call`] reads parameters; [`reply`] and [`wire`] write answers in the shapes of the Python API.
 //! * [`operation`] describes each operation for people, agents and generated documents.
+//! * [`configuration`] is what the process is configured with, if it lets itself be asked.
 //! * [`backend`] is what the gateway asks of an engine.
 
 pub mod backend;
 pub mod call;
+pub mod configuration;
 mod error;
 mod gateway;
 pub mod operation;
@@ -21,6 +23,7 @@ pub mod wire;
 
 pub use backend::{Backend, Submit};
 pub use call::{Call, Read};
+pub use configuration::Configuration;
 pub use error::ApiError;
 pub use gateway::{Caller, Gateway, GatewayConfig};
 pub use operation::Operation;

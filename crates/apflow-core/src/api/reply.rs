@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::wire;
+use super::{
+    configuration::{Reloaded, Setting},
+    wire,
+};
 use crate::{
     executor::Manifest,
     id::TaskId,
@@ -79,6 +82,12 @@ pub enum Reply {
         /// There is an allow-list.
         restricted: bool,
     },
+    /// One key of the configuration.
+    Setting(Box<Setting>),
+    /// Every key of the configuration.
+    Settings(Vec<Setting>),
+    /// What came of reading the configuration again.
+    Reloaded(Reloaded),
 }
 
 /// The numbers, and the question they answer.
@@ -192,6 +201,9 @@ impl Reply {
                 "running_tasks_count": running,
             }),
             Self::Executors { executors, restricted } => executors_json(executors, *restricted),
+            Self::Setting(setting) => setting.json(),
+            Self::Settings(settings) => settings.iter().map(Setting::json).collect(),
+            Self::Reloaded(reloaded) => reloaded.json(),
         }
     }
 }

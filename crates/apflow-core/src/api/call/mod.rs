@@ -4,6 +4,7 @@
 //! (ruling 27). Parameters nobody knows are left out with a warning (ruling 34).
 
 mod author;
+mod config;
 mod monitor;
 mod query;
 mod run;
@@ -13,12 +14,14 @@ use serde_json::Value;
 pub(super) use self::query::status_word;
 pub use self::{
     author::{Create, Update},
+    config::ConfigSet,
     monitor::RunningList,
     query::{Children, Count, List},
     run::{Cancel, Execute, ExecuteWhat},
 };
 use self::{
     author::{create, update},
+    config::{config_get, config_set},
     monitor::{running_list, running_status},
     query::{children, count, list},
     run::{cancel, execute},
@@ -62,6 +65,14 @@ pub enum Call {
     Health,
     /// List the executors.
     Executors,
+    /// Read every key of the configuration.
+    ConfigList,
+    /// Read one key of the configuration.
+    ConfigGet(String),
+    /// Change one until the process ends.
+    ConfigSet(ConfigSet),
+    /// Read the configuration again.
+    ConfigReload,
 }
 
 /// A call, and what had to be ignored to understand it.
@@ -103,6 +114,10 @@ impl Call {
             }
             "system.health" => nothing("system.health", params, Self::Health),
             "system.executors" => nothing("system.executors", params, Self::Executors),
+            "config.list" => nothing("config.list", params, Self::ConfigList),
+            "config.get" => config_get(params),
+            "config.set" => config_set(params),
+            "config.reload" => nothing("config.reload", params, Self::ConfigReload),
             _ => Err(ApiError::new(Code::UnknownMethod, format!("Unknown method: {method}"))),
         }
     }

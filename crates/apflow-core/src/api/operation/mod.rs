@@ -3,6 +3,7 @@
 //! Every protocol, the command line and the generated reference are made from it (ruling 26).
 
 mod action;
+mod config;
 mod crud;
 mod monitoring;
 mod query;
@@ -122,6 +123,7 @@ static SHELVES: &[&[Operation]] = &[
     query::OPERATIONS,
     monitoring::OPERATIONS,
     system::OPERATIONS,
+    config::OPERATIONS,
 ];
 
 /// Every operation; those of v1 first and in its order.
@@ -204,7 +206,7 @@ mod tests {
             let schema = operation.input_schema();
             for name in schema["properties"].as_object().expect("an object").keys() {
                 // `updates` stands in place of the flat fields, `tasks` of `task_id`.
-                let mut params = json!({ "task_id": "a", "name": "n" });
+                let mut params = json!({ "task_id": "a", "name": "n", "key": "k", "value": 1 });
                 if ["tasks.create", "tasks.execute"].contains(&operation.id) {
                     params = json!({ "tasks": [] });
                 }
