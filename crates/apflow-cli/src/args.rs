@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use crate::show;
+use crate::{commands::config::args::ConfigArgs, show};
 
 /// What `apflow help exit-codes` says.
 pub(crate) const EXIT_CODES: &str = "\
@@ -41,9 +41,24 @@ pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
 
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+/// What every command can be told.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub(crate) struct Global {
     /// Log to standard error; more often, more of it. APFLOW_LOG chooses exactly.
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
+
+    /// Read this configuration file over all others.
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Configuration")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Take this profile of the configuration.
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Configuration")]
+    pub(crate) profile: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -64,6 +79,8 @@ pub(crate) enum Command {
     Info(Info),
     /// Look after the database.
     Db(Db),
+    /// Read and write the configuration.
+    Config(ConfigArgs),
     /// Print a JSON Schema.
     Schema(Schema),
     /// Explain an error code, or `exit-codes`.
@@ -74,17 +91,16 @@ pub(crate) enum Command {
 /// Where tasks are stored.
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct DatabaseArgs {
-    /// The database: sqlite:FILE or postgres://… [default: APFLOW_DATABASE_URL, DATABASE_URL, or
-    /// .apflow/apflow.db here]
+    /// The database: sqlite:FILE or postgres://… [default: APFLOW_DATABASE_URL, DATABASE_URL,
+    /// storage.url, or .apflow/apflow.db here]
     #[arg(long, value_name = "URL")]
     pub(crate) db: Option<String>,
 }
 
 /// When a write counts as done.
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Durability {
     /// When it survives a power cut.
-    #[default]
     Strict,
     /// When it survives a crash of the process; faster.
     Relaxed,
@@ -106,7 +122,7 @@ pub(crate) struct Grants {
     /// Grants only executors that are named like this; may be repeated.
     #[arg(long, value_name = "EXECUTOR")]
     pub(crate) allow: Vec<String>,
-    /// Run at most so many tasks at the same time [default: APFLOW_MAX_PARALLEL_TASKS, or 256]
+    /// Run at most so many tasks at the same time [default: engine.max_parallel, or 256]
     #[arg(long, value_name = "N")]
     pub(crate) parallel: Option<u32>,
 }
@@ -186,32 +202,33 @@ pub(crate) struct Run {
     pub(crate) quiet: bool,
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
-    /// When a write counts as done.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) durability: Durability,
+    /// When a write counts as done [default: strict]
+    #[arg(long, value_enum)]
+    pub(crate) durability: Option<Durability>,
     #[command(flatten)]
     pub(crate) allow: Grants,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Serve {
-    /// The address to listen on.
-    #[arg(long, env = "APFLOW_API_HOST", hide_env_values = true, default_value = "127.0.0.1")]
-    pub(crate) host: String,
-    /// The port to listen on; 0 takes any.
-    #[arg(long, env = "APFLOW_API_PORT", hide_env_values = true, default_value_t = 8000)]
-    pub(crate) port: u16,
+    /// The address to listen on [default: server.host, or 127.0.0.1]
+    #[arg(long)]
+    pub(crate) host: Option<String>,
+    /// The port to listen on; 0 takes any [default: server.port, or 8000]
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
     /// Listen beyond this machine although nobody has to prove who they are.
     #[arg(long)]
     pub(crate) insecure: bool,
-    /// How long running tasks and requests may go on after SIGTERM, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
-    pub(crate) grace: f64,
+    /// How long running tasks and requests may go on after SIGTERM, in seconds
+    /// [default: server.grace, or 10]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) grace: Option<f64>,
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
-    /// When a write counts as done.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) durability: Durability,
+    /// When a write counts as done [default: strict]
+    #[arg(long, value_enum)]
+    pub(crate) durability: Option<Durability>,
     #[command(flatten)]
     pub(crate) allow: Grants,
 }
@@ -231,9 +248,9 @@ pub(crate) struct Resume {
     pub(crate) quiet: bool,
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
-    /// When a write counts as done.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) durability: Durability,
+    /// When a write counts as done [default: strict]
+    #[arg(long, value_enum)]
+    pub(crate) durability: Option<Durability>,
     #[command(flatten)]
     pub(crate) allow: Grants,
 }
@@ -245,7 +262,8 @@ pub(crate) struct Tasks {
     /// Reserved: ask a server instead of the database.
     #[arg(long, global = true, value_name = "URL", hide = true)]
     pub(crate) server: Option<String>,
-    /// The database [default: APFLOW_DATABASE_URL, DATABASE_URL, or .apflow/apflow.db here]
+    /// The database [default: APFLOW_DATABASE_URL, DATABASE_URL, storage.url, or
+    /// .apflow/apflow.db here]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) db: Option<String>,
     /// How to write the answer.
@@ -424,11 +442,22 @@ pub(crate) enum DbCommand {
     },
 }
 
+impl DbCommand {
+    /// The database it looks after.
+    pub(crate) fn database(&self) -> &DatabaseArgs {
+        match self {
+            Self::Migrate { database } | Self::Status { database, .. } => database,
+        }
+    }
+}
+
 /// What there is a schema of.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Subject {
     /// Workflow files.
     Workflow,
+    /// Configuration files.
+    Config,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     args::Run,
-    config::{self, Database},
+    config::{self, Database, Settings},
     error::{CliError, Exit},
     follow::{Follow, Gauge, Interrupts, OnInterrupt, Waited},
     show::{self, tree::Board},
@@ -29,7 +29,7 @@ use crate::{
 /// How long what still runs for others may take when a run has ended.
 const LAST: Duration = Duration::from_millis(500);
 
-pub(crate) async fn run(args: Run) -> Result<Exit, CliError> {
+pub(crate) async fn run(args: Run, settings: Settings) -> Result<Exit, CliError> {
     let began = Instant::now();
     let timeout = seconds("--timeout", args.timeout)?;
     let source = Source::read(&args.file)?;
@@ -41,8 +41,8 @@ pub(crate) async fn run(args: Run) -> Result<Exit, CliError> {
     if let Some(why) = unfit(&name) {
         return Err(CliError::usage(format!("--run {name} is no name for a run")).because(why));
     }
-    config::warn_of_grants(&args.allow)?;
-    let registry = config::registry(&args.allow)?;
+    config::warn_of_grants(&settings)?;
+    let registry = config::registry(&settings)?;
     let mut order = source.order(inputs, &name, &registry)?;
     order.start = true;
     if !args.detach {
@@ -53,14 +53,11 @@ pub(crate) async fn run(args: Run) -> Result<Exit, CliError> {
     // What is wrong with the file is told before there is a database.
     let submission = source.compile(order)?;
 
-    let database = Database::find(&args.database);
+    let database = Database::find(&settings);
     database.prepare()?;
     let gauge = Arc::new(Gauge::default());
-    let mut app = config::app(&database, &args.allow)?
-        .durability(args.durability.into())
-        .observer(Arc::clone(&gauge) as Arc<_>)
-        .open()
-        .await?;
+    let mut app =
+        config::app(&settings, &database)?.observer(Arc::clone(&gauge) as Arc<_>).open().await?;
     // The engine would check it once more and store it no differently.
     let inserted = app.engine().store().insert(submission).await.map_err(|error| {
         let taken = matches!(error, StoreError::DuplicateTask(_) | StoreError::DuplicateTree(_));

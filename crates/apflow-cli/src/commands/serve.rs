@@ -1,38 +1,52 @@
 //! `apflow serve`: the HTTP server with a worker inside, until a signal.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use apflow::{
-    core::code::Code,
-    protocols::http::{HttpConfig, serve as serve_http},
+    core::{api::configuration::Reloaded, code::Code, engine::Engine},
+    protocols::http::serve as serve_http,
 };
 use tokio::net::{TcpListener, lookup_host};
 use tokio_util::sync::CancellationToken;
 
-use super::run::seconds;
 use crate::{
     args::Serve,
-    config::{self, Database},
+    config::{self, Database, Live, Overrides, Settings},
     error::{CliError, Exit},
     follow::Interrupts,
-    show,
+    log, show,
 };
 
-pub(crate) async fn serve(args: Serve) -> Result<Exit, CliError> {
-    let grace = seconds("--grace", Some(args.grace))?.unwrap_or_default();
-    let address = address(&args.host, args.port).await?;
+pub(crate) async fn serve(args: Serve, overrides: Overrides) -> Result<Exit, CliError> {
+    let settings = Settings::load(&overrides)?;
+    for warning in settings.warnings() {
+        show::warn(warning);
+    }
+    let filter = log::changeable(settings.log_filter().as_deref())?;
+    if let Some(unheeded) = settings.unheeded_credential() {
+        return Err(CliError::usage(format!("`{unheeded}` is configured and would not be heeded"))
+            .because("this server asks nobody who they are")
+            .help(format!(
+                "take it away; `apflow config explain {unheeded}` says where it stands"
+            )));
+    }
+    let grace = settings.server.grace;
+    let address = address(&settings.server.host, settings.server.port).await?;
     if !address.ip().is_loopback() && !args.insecure {
-        return Err(CliError::usage(format!("{} reaches beyond this machine", args.host))
+        let host = &settings.server.host;
+        return Err(CliError::usage(format!("{host} reaches beyond this machine"))
             .because("this server asks nobody who they are, and whoever reaches it may run tasks")
             .help("leave --host out, put a proxy in front that checks who calls,")
             .help("or say --insecure if the network is yours alone"));
     }
-    let database = Database::find(&args.database);
+    let database = Database::find(&settings);
     database.prepare()?;
     let mut interrupts = Interrupts::listen()?;
-    config::warn_of_grants(&args.allow)?;
-    let mut app =
-        config::app(&database, &args.allow)?.durability(args.durability.into()).open().await?;
+    config::warn_of_grants(&settings)?;
+    let mut app = config::app(&settings, &database)?.open().await?;
     let listener = TcpListener::bind(address).await.map_err(|error| {
         CliError::usage(format!("{address} cannot be listened on"))
             .because(error.to_string())
@@ -47,11 +61,13 @@ pub(crate) async fn serve(args: Serve) -> Result<Exit, CliError> {
     ));
 
     let stop = CancellationToken::new();
-    let gateway = app.gateway().clone();
-    let config = HttpConfig { grace, ..HttpConfig::default() };
+    let http = config::http(&settings);
+    let live = Arc::new(live(overrides, settings, filter, app.engine().clone()));
+    let gateway = app.gateway().clone().with_configuration(Arc::clone(&live) as Arc<_>);
+    let _hearing = Hearing::begin(live)?;
     let (until, heard) = (stop.clone(), stop.clone());
     let work = async {
-        let serving = serve_http(listener, gateway, config, until);
+        let serving = serve_http(listener, gateway, http, until);
         // Requests that wait for a run need the worker, so both drain together.
         let draining = async {
             heard.cancelled().await;
@@ -80,6 +96,69 @@ pub(crate) async fn serve(args: Serve) -> Result<Exit, CliError> {
             Ok(Exit::Ok)
         }
         () = interrupts.next() => Ok(Exit::Interrupted),
+    }
+}
+
+/// What can change while the server runs, and who takes it.
+fn live(overrides: Overrides, settings: Settings, filter: log::Filter, engine: Engine) -> Live {
+    Live::new(overrides, settings)
+        .tell(move |settings| filter.set(settings.log_filter().as_deref()))
+        .tell(move |settings| {
+            let allow = &settings.executors;
+            engine.registry().restrict(&allow.extensions, &allow.extension_ids);
+            Ok(())
+        })
+}
+
+/// Reads the configuration again at each SIGHUP, until it is dropped.
+struct Hearing(tokio::task::JoinHandle<()>);
+
+impl Hearing {
+    #[cfg(unix)]
+    fn begin(live: Arc<Live>) -> Result<Self, CliError> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut hangups = signal(SignalKind::hangup()).map_err(|error| {
+            CliError::internal("SIGHUP cannot be heard").because(error.to_string())
+        })?;
+        Ok(Self(tokio::spawn(async move {
+            while hangups.recv().await.is_some() {
+                let live = Arc::clone(&live);
+                // Files are read in a thread where that may take its time.
+                let _ = tokio::task::spawn_blocking(move || tell(live.read_again())).await;
+            }
+        })))
+    }
+
+    #[cfg(not(unix))]
+    fn begin(_: Arc<Live>) -> Result<Self, CliError> {
+        Ok(Self(tokio::spawn(async {})))
+    }
+}
+
+impl Drop for Hearing {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Says what came of reading the configuration again.
+fn tell(read: Result<Reloaded, CliError>) {
+    match read {
+        Ok(Reloaded { changed, needs_restart, warnings }) => {
+            for warning in &warnings {
+                show::warn(warning);
+            }
+            let changed =
+                if changed.is_empty() { "nothing changed".to_owned() } else { changed.join(", ") };
+            show::say(&format!("the configuration was read again: {changed}"));
+            if !needs_restart.is_empty() {
+                show::say(&format!("the next start takes {}", needs_restart.join(", ")));
+            }
+        }
+        Err(error) => {
+            error.show();
+            show::say("the configuration stays as it was");
+        }
     }
 }
 

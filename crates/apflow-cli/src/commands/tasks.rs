@@ -24,29 +24,31 @@ use super::{
     run::{leave, seconds},
 };
 use crate::{
-    args::{DatabaseArgs, Execute, Grants, Output, RunOutput, Tasks, TasksCommand},
-    config::{self, Database},
+    args::{Execute, Output, RunOutput, Tasks, TasksCommand},
+    config::{self, Database, Settings},
     error::{CliError, Exit},
     follow::{Follow, Gauge, Interrupts, OnInterrupt},
     show::{self, data, table, tree},
 };
 
-pub(crate) async fn tasks(args: Tasks) -> Result<Exit, CliError> {
+pub(crate) async fn tasks(args: Tasks, settings: Settings) -> Result<Exit, CliError> {
     if args.server.is_some() {
         return Err(CliError::usage("--server is not there yet")
             .because("this release asks the database alone")
             .help("leave --server out, or POST the call to the /tasks of the server"));
     }
-    let database = Database::find(&DatabaseArgs { db: args.db.clone() });
+    let database = Database::find(&settings);
     let (method, params) = match args.command {
-        TasksCommand::Execute(execute) => return run(&database, execute, args.output).await,
+        TasksCommand::Execute(execute) => {
+            return run(&settings, &database, execute, args.output).await;
+        }
         command => call(command)?,
     };
     let changes =
         ["tasks.create", "tasks.cancel", "tasks.update", "tasks.delete"].contains(&method);
     let app = if changes {
         database.prepare()?;
-        config::app(&database, &Grants::default())?.open().await?
+        config::app(&settings, &database)?.open().await?
     } else {
         // Reading works while another process holds the database.
         config::reader(&database).open().await?
@@ -114,13 +116,18 @@ async fn ask(app: &App, method: &str, params: Value) -> Result<Reply, CliError> 
 }
 
 /// `tasks execute`: runs it here unless it is left to others.
-async fn run(database: &Database, args: Execute, output: Output) -> Result<Exit, CliError> {
+async fn run(
+    settings: &Settings,
+    database: &Database,
+    args: Execute,
+    output: Output,
+) -> Result<Exit, CliError> {
     let began = Instant::now();
     let timeout = seconds("--timeout", args.timeout)?;
-    config::warn_of_grants(&args.allow)?;
+    config::warn_of_grants(settings)?;
     let gauge = Arc::new(Gauge::default());
     let mut app =
-        config::app(database, &args.allow)?.observer(Arc::clone(&gauge) as Arc<_>).open().await?;
+        config::app(settings, database)?.observer(Arc::clone(&gauge) as Arc<_>).open().await?;
     let mut records = Vec::with_capacity(args.ids.len());
     for id in args.ids.iter().collect::<BTreeSet<_>>() {
         let record = app.engine().store().record(&TaskId::new(id)).await?;
