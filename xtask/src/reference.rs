@@ -14,13 +14,15 @@ enum Source {
     /// From a function here.
     Made(fn() -> String),
     /// From what `apflow`, called with these words, prints.
-    #[expect(dead_code, reason = "for the pages the binary prints: its help, its JSON Schemas")]
     Printed(&'static [&'static str]),
 }
 
 /// Every generated page; a new one is one line.
-const PAGES: &[(&str, Source)] =
-    &[("docs/STATES.md", Source::Made(states)), ("docs/reference/errors.md", Source::Made(errors))];
+const PAGES: &[(&str, Source)] = &[
+    ("docs/STATES.md", Source::Made(states)),
+    ("docs/reference/errors.md", Source::Made(errors)),
+    ("docs/reference/configuration.md", Source::Printed(&["config", "reference"])),
+];
 
 /// Writes every page anew.
 pub(crate) fn write() -> Result<(), String> {
