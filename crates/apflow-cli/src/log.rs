@@ -1,7 +1,5 @@
 //! Logging to standard error, as much as is asked for.
 
-use std::io::IsTerminal as _;
-
 use tracing_subscriber::{
     EnvFilter, Registry, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
 };
@@ -28,8 +26,7 @@ pub(crate) fn begin(filter: Option<&str>) -> Result<(), CliError> {
 /// The same for a process that may be told otherwise later.
 pub(crate) fn changeable(filter: Option<&str>) -> Result<Filter, CliError> {
     let (filter, handle) = reload::Layer::new(read(filter.unwrap_or("off"))?);
-    let colours = std::io::stderr().is_terminal()
-        && anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+    let colours = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
     // A second call would be a test's; the first one stays.
     let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();

@@ -203,3 +203,18 @@ fn grants_of_a_users_file_count_for_a_run() {
     );
     place.apflow(&["run", "flow.yaml"]).exits(0);
 }
+
+#[test]
+fn files_of_the_python_versions_are_read_and_not_written() {
+    let place = Place::new();
+    place.write("apflow.yaml", "api:\n  timeout: 5\n");
+    place.write(".data/config.cli.yaml", "api_retry_attempts: '7'\nlog_level: WARNING\n");
+    assert_eq!(place.apflow(&["config", "get", "api.timeout"]).exits(0).out, "5\n");
+    assert_eq!(place.apflow(&["config", "get", "api_retry_attempts"]).exits(0).out, "7\n");
+    assert_eq!(place.apflow(&["config", "get", "log-level"]).exits(0).out, "warning\n");
+    let set = ["config", "set", "api.timeout", "6", "--config", "apflow.yaml"];
+    place.apflow(&set).exits(2).tells(&["not written"]);
+    assert_eq!(place.lines("apflow.yaml"), ["api:", "  timeout: 5"]);
+    place.apflow(&["config", "set", "api.timeout", "6", "--project"]).exits(0);
+    assert_eq!(place.apflow(&["config", "get", "api.timeout"]).exits(0).out, "6\n");
+}

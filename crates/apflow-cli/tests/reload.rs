@@ -106,7 +106,7 @@ fn sighup_makes_a_server_take_what_it_can_and_say_what_waits() {
     let level = server.result("config.get", &json!({"key": "log.level"}));
     assert_eq!((&level["value"], &level["needs_restart"]), (&json!("debug"), &json!(false)));
     let grace = server.result("config.get", &json!({"key": "server.grace"}));
-    assert_eq!((&grace["value"], &grace["needs_restart"]), (&json!(10.0), &json!(true)));
+    assert_eq!((&grace["value"], &grace["needs_restart"]), (&json!(10), &json!(true)));
 
     place.write(USER, "log.level = \"loud\"\nexecutors.extension_ids = []\n");
     server.running.signal("HUP");

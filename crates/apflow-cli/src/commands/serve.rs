@@ -53,6 +53,11 @@ pub(crate) async fn serve(args: Serve, overrides: Overrides) -> Result<Exit, Cli
             .help("choose another --port; 0 takes any")
     })?;
     let bound = listener.local_addr().unwrap_or(address);
+    let http = config::http(&settings);
+    let live = Arc::new(live(overrides, settings, filter, app.engine().clone()));
+    let gateway = app.gateway().clone().with_configuration(Arc::clone(&live) as Arc<_>);
+    // Before anybody is told that the server is there: until it is heard, SIGHUP ends the process.
+    let _hearing = Hearing::begin(live)?;
     app.work();
     show::say(&format!(
         "apflow {} serves http://{bound}/tasks on {}",
@@ -61,10 +66,6 @@ pub(crate) async fn serve(args: Serve, overrides: Overrides) -> Result<Exit, Cli
     ));
 
     let stop = CancellationToken::new();
-    let http = config::http(&settings);
-    let live = Arc::new(live(overrides, settings, filter, app.engine().clone()));
-    let gateway = app.gateway().clone().with_configuration(Arc::clone(&live) as Arc<_>);
-    let _hearing = Hearing::begin(live)?;
     let (until, heard) = (stop.clone(), stop.clone());
     let work = async {
         let serving = serve_http(listener, gateway, http, until);

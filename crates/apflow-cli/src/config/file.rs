@@ -337,15 +337,15 @@ mod tests {
         let text = "[server]\nport = 9000\nhosts = [\n  \"a\",\n]\n\n[[hooks]]\non = \"pre\"\n\n\
                     [profiles.test]\nstorage.url = \"sqlite:t.db\"\n[profiles.test.log]\n\
                     level = \"debug\"\n";
-        let test = Some("test".to_owned());
+        let profile = Some("test".to_owned());
         assert_eq!(
             read(text, Form::Toml),
             [
                 ("server.port".to_owned(), json!(9000), 2, None),
                 ("server.hosts".to_owned(), json!(["a"]), 3, None),
                 ("hooks".to_owned(), json!([{"on": "pre"}]), 7, None),
-                ("storage.url".to_owned(), json!("sqlite:t.db"), 11, test.clone()),
-                ("log.level".to_owned(), json!("debug"), 13, test),
+                ("storage.url".to_owned(), json!("sqlite:t.db"), 11, profile.clone()),
+                ("log.level".to_owned(), json!("debug"), 13, profile),
             ]
         );
     }

@@ -99,7 +99,12 @@ impl World {
         let last = |dir: &Path| home.as_deref() == Some(dir);
         let mut marked = None;
         for dir in self.here.ancestors() {
-            if [PROJECT, ".apflow/config.toml"].iter().any(|name| dir.join(name).is_file()) {
+            let ours = |name: &&str| {
+                let path = dir.join(name);
+                // A stranger's file somewhere above does not make his directory the project.
+                path.is_file() && self.believes(&path)
+            };
+            if [PROJECT, ".apflow/config.toml"].iter().any(ours) {
                 return Some(dir.to_owned());
             }
             if marked.is_none() && MARKERS.iter().any(|name| dir.join(name).exists()) {
@@ -133,12 +138,10 @@ impl World {
             add(Layer::User, dir.join(FILE), Form::Toml, false);
         }
         let project = self.project();
-        if let Some(root) = &project {
-            add(Layer::Project, root.join(".data").join(V1), Form::Yaml, false);
-            add(Layer::Project, root.join(V2), Form::Yaml, false);
-        }
-        add(Layer::Project, self.here.join(V2), Form::Yaml, false);
         let root = project.as_deref().unwrap_or(&self.here);
+        add(Layer::Project, root.join(".data").join(V1), Form::Yaml, false);
+        add(Layer::Project, root.join(V2), Form::Yaml, false);
+        add(Layer::Project, self.here.join(V2), Form::Yaml, false);
         add(Layer::Project, root.join(".apflow").join(FILE), Form::Toml, false);
         add(Layer::Project, root.join(PROJECT), Form::Toml, false);
         let chosen = named.or_else(|| self.variable("APFLOW_CONFIG").map(Path::new));

@@ -72,7 +72,7 @@ fn files_of_both_python_versions_count_below_ours() {
     bed.file(V2, "api:\n  server_url: http://two\n  retry_attempts: 7\n");
     let url = (json!("http://two"), format!("user: {V2}:2"));
     assert_eq!(bed.value("api.server_url"), url);
-    assert_eq!(bed.value("api.timeout"), (json!(5.0), format!("user: {V1}:2, api_timeout")));
+    assert_eq!(bed.value("api.timeout"), (json!(5), format!("user: {V1}:2, api_timeout")));
     assert_eq!(bed.value("log.level").0, json!("warning"));
     assert_eq!(bed.value("api.retry_attempts").0, json!(7));
     let warnings = bed.settings().expect("good files").warnings().join("\n");

@@ -56,9 +56,10 @@ impl Kind {
                 Ok(number) => json!(number),
                 Err(_) => return Err(self.expected()),
             },
-            Self::Seconds | Self::Factor => match text.parse::<f64>() {
-                Ok(number) => json!(number),
-                Err(_) => return Err(self.expected()),
+            Self::Seconds | Self::Factor => match (text.parse::<u64>(), text.parse::<f64>()) {
+                (Ok(whole), _) => json!(whole),
+                (_, Ok(number)) => json!(number),
+                _ => return Err(self.expected()),
             },
             Self::List | Self::Paths if !text.starts_with('[') => {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());

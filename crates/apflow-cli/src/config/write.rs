@@ -204,7 +204,7 @@ level = \"debug\"
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("apflow.toml");
         fs::write(&path, text).expect("a file");
-        let draft = Draft::open(path.clone()).ok().expect("a good file");
+        let draft = Draft::open(path.clone()).expect("a good file");
         (dir, path, draft)
     }
 
@@ -231,7 +231,7 @@ level = \"debug\"
         assert!(draft.set(key("hooks"), None, &hooks).is_ok() && draft.save().is_ok());
         let text = fs::read_to_string(path).expect("a file");
         assert!(text.starts_with("[[hooks]]\n"), "{text}");
-        let entries = file::entries(&text, crate::config::place::Form::Toml).ok().expect("TOML");
+        let entries = file::entries(&text, crate::config::place::Form::Toml).expect("TOML");
         assert_eq!(entries[0].value, hooks);
     }
 

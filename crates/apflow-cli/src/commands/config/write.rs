@@ -14,7 +14,7 @@ use crate::{
         gather::Gathered,
         key::{Key, Standing},
         layer::Layer,
-        place::World,
+        place::{Form, World},
         value::REFERENCE,
         write::{Draft, write},
     },
@@ -36,6 +36,13 @@ fn choose(
     secret: bool,
 ) -> Result<Chosen, CliError> {
     let named = overrides.config.as_deref();
+    if let Some(place) = world.places(named).iter().find(|it| it.named && it.form == Form::Yaml)
+        && !(target.user || target.project || target.system)
+    {
+        return Err(CliError::usage(format!("{} cannot be changed", place.path.display()))
+            .because("files of the Python versions are read and not written")
+            .help("name a TOML file with --config, or say --user"));
+    }
     let of = |layer| world.written(layer, named).map(|path| Chosen { layer, path });
     let asked = match target {
         Target { user: true, .. } => Some(Layer::User),
