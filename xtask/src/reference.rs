@@ -25,6 +25,7 @@ const PAGES: &[(&str, Source)] = &[
     ("docs/reference/errors.md", Source::Made(errors)),
     ("docs/reference/cli.md", Source::Printed(&["reference"])),
     ("docs/reference/operations.md", Source::Made(operations::page)),
+    ("docs/reference/configuration.md", Source::Printed(&["config", "reference"])),
 ];
 
 /// Writes every page anew.

@@ -24,7 +24,10 @@ pub(crate) use self::{
         TasksCommand, Update, Watch,
     },
 };
-use crate::{commands::scheduler::Scheduler, show};
+use crate::{
+    commands::{config::args::ConfigArgs, scheduler::Scheduler},
+    show,
+};
 
 /// What `apflow help exit-codes` says.
 pub(crate) const EXIT_CODES: &str = "\
@@ -59,9 +62,24 @@ pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
 
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+/// What every command can be told.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub(crate) struct Global {
     /// Log to standard error; more often, more of it. APFLOW_LOG chooses exactly.
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
+
+    /// Read this configuration file over all others.
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Configuration")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Take this profile of the configuration.
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Configuration")]
+    pub(crate) profile: Option<String>,
 
     /// When to colour. NO_COLOR and CLICOLOR_FORCE are heard, too.
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t)]
@@ -110,6 +128,8 @@ pub(crate) enum Command {
     Db(Db),
     /// Make, list and take back what callers prove themselves with.
     Token(crate::commands::token::Token),
+    /// Read and write the configuration.
+    Config(ConfigArgs),
     /// Print a JSON Schema.
     Schema(Schema),
     /// Explain an error code, or `exit-codes`.
@@ -138,17 +158,16 @@ pub(crate) enum Command {
 /// Where tasks are stored.
 #[derive(Debug, Clone, Default, ClapArgs)]
 pub(crate) struct DatabaseArgs {
-    /// The database: sqlite:FILE or postgres://… [default: APFLOW_DATABASE_URL, DATABASE_URL, or
-    /// .apflow/apflow.db here]
+    /// The database: sqlite:FILE or postgres://… [default: APFLOW_DATABASE_URL, DATABASE_URL,
+    /// storage.url, or .apflow/apflow.db here]
     #[arg(long, value_name = "URL")]
     pub(crate) db: Option<String>,
 }
 
 /// When a write counts as done.
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Durability {
     /// When it survives a power cut.
-    #[default]
     Strict,
     /// When it survives a crash of the process; faster.
     Relaxed,
@@ -170,7 +189,7 @@ pub(crate) struct Grants {
     /// Grants only executors that are named like this; may be repeated.
     #[arg(long, value_name = "EXECUTOR")]
     pub(crate) allow: Vec<String>,
-    /// Run at most so many tasks at the same time [default: APFLOW_MAX_PARALLEL_TASKS, or 256]
+    /// Run at most so many tasks at the same time [default: engine.max_parallel, or 256]
     #[arg(long, value_name = "N")]
     pub(crate) parallel: Option<u32>,
 }
@@ -256,9 +275,9 @@ pub(crate) struct Run {
     /// Show no progress.
     #[arg(short, long)]
     pub(crate) quiet: bool,
-    /// When a write counts as done.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) durability: Durability,
+    /// When a write counts as done [default: strict]
+    #[arg(long, value_enum)]
+    pub(crate) durability: Option<Durability>,
     #[command(flatten)]
     pub(crate) connection: Connection,
     #[command(flatten)]
@@ -270,24 +289,25 @@ pub(crate) struct Serve {
     /// As the Python command line wrote it; it means nothing.
     #[arg(hide = true, value_parser = ["start"])]
     pub(crate) start: Option<String>,
-    /// The address to listen on.
-    #[arg(long, env = "APFLOW_API_HOST", hide_env_values = true, default_value = "127.0.0.1")]
-    pub(crate) host: String,
-    /// The port to listen on; 0 takes any.
-    #[arg(short, long, env = "APFLOW_API_PORT", hide_env_values = true, default_value_t = 8000)]
-    pub(crate) port: u16,
+    /// The address to listen on [default: server.host, or 127.0.0.1]
+    #[arg(long)]
+    pub(crate) host: Option<String>,
+    /// The port to listen on; 0 takes any [default: server.port, or 8000]
+    #[arg(short, long)]
+    pub(crate) port: Option<u16>,
     /// Listen beyond this machine although nobody has to prove who they are; not needed with a JWT key
     /// or an API token.
     #[arg(long)]
     pub(crate) insecure: bool,
-    /// How long running tasks and requests may go on after SIGTERM, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
-    pub(crate) grace: f64,
+    /// How long running tasks and requests may go on after SIGTERM, in seconds
+    /// [default: server.grace, or 10]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) grace: Option<f64>,
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
-    /// When a write counts as done.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) durability: Durability,
+    /// When a write counts as done [default: strict]
+    #[arg(long, value_enum)]
+    pub(crate) durability: Option<Durability>,
     #[command(flatten)]
     pub(crate) allow: Grants,
 }
@@ -307,9 +327,9 @@ pub(crate) struct Resume {
     pub(crate) quiet: bool,
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
-    /// When a write counts as done.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) durability: Durability,
+    /// When a write counts as done [default: strict]
+    #[arg(long, value_enum)]
+    pub(crate) durability: Option<Durability>,
     #[command(flatten)]
     pub(crate) allow: Grants,
 }
@@ -382,11 +402,22 @@ pub(crate) enum DbCommand {
     },
 }
 
+impl DbCommand {
+    /// The database it looks after.
+    pub(crate) fn database(&self) -> &DatabaseArgs {
+        match self {
+            Self::Migrate { database } | Self::Status { database, .. } => database,
+        }
+    }
+}
+
 /// What there is a schema of.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Subject {
     /// Workflow files.
     Workflow,
+    /// Configuration files.
+    Config,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -77,6 +77,7 @@ impl Exit {
             | Code::InvalidInputs
             | Code::AmbiguousId
             | Code::HttpRequest
+            | Code::SettingRefused
             | Code::NoSchedule
             | Code::OverlapUnavailable
             | Code::NoCallbacks => Self::Usage,

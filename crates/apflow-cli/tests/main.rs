@@ -2,12 +2,14 @@
 
 #![expect(clippy::expect_used, reason = "a helper of tests may panic")]
 
+mod config;
 mod crash;
 mod daemon;
 mod errors;
 mod examples;
 mod help;
 mod output;
+mod reload;
 mod remote;
 mod run;
 mod scheduled;
@@ -52,7 +54,9 @@ impl Place {
     }
 
     fn write(&self, name: &str, text: &str) -> String {
-        fs::write(self.path(name), text).expect("a file");
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
+        fs::write(path, text).expect("a file");
         name.to_owned()
     }
 
@@ -74,8 +78,12 @@ impl Place {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_apflow"));
         command.args(args).current_dir(self.dir.path()).stdin(Stdio::null());
+        // Nobody's own configuration counts here.
+        command.env("HOME", self.dir.path()).env_remove("XDG_CONFIG_HOME");
         for (name, _) in std::env::vars() {
-            if name.starts_with("APFLOW_") || name == "DATABASE_URL" || name == "RUST_LOG" {
+            if name.starts_with("APFLOW_")
+                || ["DATABASE_URL", "RUST_LOG", "LOG_LEVEL"].contains(&name.as_str())
+            {
                 command.env_remove(name);
             }
         }

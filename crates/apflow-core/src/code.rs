@@ -154,6 +154,8 @@ codes! {
     ServerUnreachable = "0050", -32603, 503, "the server does not answer";
     /// The beginning of an id fits several tasks.
     AmbiguousId = "0051", -32602, 400, "the beginning of an id fits several tasks";
+    /// The setting may not be read or changed here.
+    SettingRefused = "0047", -32602, 403, "the setting may not be read or changed here";
 }
 
 #[cfg(test)]

@@ -10,10 +10,10 @@ use super::Serve;
 pub(crate) struct Daemon {
     #[command(subcommand)]
     pub(crate) command: DaemonCommand,
-    /// The file that names the process [default: APFLOW_DAEMON_PID_FILE, or .apflow/apflow.pid here]
+    /// The file that names the process [default: daemon.pid_file, or .apflow/apflow.pid here]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) pid_file: Option<PathBuf>,
-    /// The file it logs to [default: APFLOW_DAEMON_LOG_FILE, or .apflow/apflow.log here]
+    /// The file it logs to [default: daemon.log_file, or .apflow/apflow.log here]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) log_file: Option<PathBuf>,
 }

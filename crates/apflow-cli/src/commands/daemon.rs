@@ -13,8 +13,8 @@ use apflow::core::code::Code;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use crate::{
-    args::{Daemon, DaemonCommand, StartDaemon},
-    config::variable,
+    args::{Daemon, DaemonCommand, Global, StartDaemon},
+    config::Overrides,
     error::{CliError, Exit},
     show,
 };
@@ -42,28 +42,29 @@ struct Named {
     address: String,
 }
 
-pub(crate) fn daemon(args: Daemon) -> Result<Exit, CliError> {
+pub(crate) fn daemon(args: Daemon, global: &Global) -> Result<Exit, CliError> {
+    let settings = crate::settings(global, &())?;
+    let configured = &settings.daemon;
     let files = Files {
-        pid: file(args.pid_file, "APFLOW_DAEMON_PID_FILE", "apflow.pid"),
-        log: file(args.log_file, "APFLOW_DAEMON_LOG_FILE", "apflow.log"),
+        pid: file(args.pid_file, configured.pid_file.as_ref(), "apflow.pid"),
+        log: file(args.log_file, configured.log_file.as_ref(), "apflow.log"),
     };
     match args.command {
-        DaemonCommand::Start(args) => start(&files, args),
+        DaemonCommand::Start(args) => start(&files, args, global),
         DaemonCommand::Stop => stop(&files),
         DaemonCommand::Status => Ok(status(&files)?),
         DaemonCommand::Restart(args) => {
             if files.running().is_some() {
                 stop(&files)?;
             }
-            start(&files, args)
+            start(&files, args, global)
         }
         DaemonCommand::Logs { follow, lines } => logs(&files, follow, lines),
     }
 }
 
-fn file(flag: Option<PathBuf>, name: &str, default: &str) -> PathBuf {
-    flag.or_else(|| variable(name).map(PathBuf::from))
-        .unwrap_or_else(|| Path::new(".apflow").join(default))
+fn file(flag: Option<PathBuf>, configured: Option<&PathBuf>, default: &str) -> PathBuf {
+    flag.or_else(|| configured.cloned()).unwrap_or_else(|| Path::new(".apflow").join(default))
 }
 
 fn failed(what: impl Into<String>, error: &std::io::Error) -> CliError {
@@ -109,9 +110,10 @@ fn began_of(pid: i32) -> Option<String> {
     (!ended).then_some(began)
 }
 
-fn start(files: &Files, args: StartDaemon) -> Result<Exit, CliError> {
+fn start(files: &Files, args: StartDaemon, global: &Global) -> Result<Exit, CliError> {
     if args.foreground {
-        return crate::wait_for(super::serve::serve(args.serve));
+        let overrides = Overrides::of(global, &args.serve);
+        return crate::wait_for(super::serve::serve(args.serve, overrides));
     }
     if let Some(named) = files.running() {
         return Err(CliError::usage(format!("process {} serves already", named.pid))
@@ -126,7 +128,7 @@ fn start(files: &Files, args: StartDaemon) -> Result<Exit, CliError> {
             fs::create_dir_all(dir)
                 .map_err(|error| failed(format!("{shown} cannot be made"), &error))?;
             if dir == Path::new(".apflow") {
-                let _ = fs::write(dir.join(".gitignore"), "*\n");
+                let _ = fs::write(dir.join(".gitignore"), "*\n!config.toml\n");
             }
         }
     }
@@ -137,9 +139,23 @@ fn start(files: &Files, args: StartDaemon) -> Result<Exit, CliError> {
     let both = log.try_clone().map_err(|error| failed("the log cannot be opened twice", &error))?;
     let program =
         std::env::current_exe().map_err(|error| failed("apflow does not find itself", &error))?;
+    let mut words = serve_words(std::env::args().skip(1));
+    // What stands before `daemon` is for the server as well.
+    let named = [
+        ("--config", global.config.as_ref().map(|file| file.display().to_string())),
+        ("--profile", global.profile.clone()),
+    ];
+    for (flag, value) in named {
+        let typed = |word: &String| word == flag || word.starts_with(&format!("{flag}="));
+        if let Some(value) = value
+            && !words.iter().any(typed)
+        {
+            words.extend([flag.to_owned(), value]);
+        }
+    }
     let child = Command::new(program)
         .arg("serve")
-        .args(serve_words(std::env::args().skip(1)))
+        .args(words)
         .stdin(Stdio::null())
         .stdout(log)
         .stderr(both)

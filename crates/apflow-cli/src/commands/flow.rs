@@ -1,6 +1,6 @@
 //! `apflow run flow`: an executor with inputs, or tasks as JSON, as the Python command line ran them.
 
-use std::{fs, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
 use apflow::{core::id::Ids as _, system::SystemIds};
 use serde_json::{Map, Value, json};
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{run::leave, tasks};
 use crate::{
     args::Flow,
-    config::{self, Database},
+    config::{self, Database, Settings},
     door::{Door, elsewhere},
     error::{CliError, Exit},
     follow::{Interrupts, OnInterrupt, Waited},
@@ -16,14 +16,14 @@ use crate::{
     watch::Watch,
 };
 
-pub(crate) async fn flow(args: Flow) -> Result<Exit, CliError> {
+pub(crate) async fn flow(args: Flow, settings: &Arc<Settings>) -> Result<Exit, CliError> {
     let tasks = owned(given(&args)?, &args.user_id)?;
     let roots = roots(&tasks);
     let mut wish = json!({ "tasks": tasks, "wait": false });
     if args.use_demo {
         wish["use_demo"] = json!(true);
     }
-    let door = Door::open(&args.connection)?;
+    let door = Door::open(&args.connection, settings)?;
     door.settle().await?;
     if door.is_remote() {
         tasks::warn_of_grants(&args.allow);
@@ -35,10 +35,10 @@ pub(crate) async fn flow(args: Flow) -> Result<Exit, CliError> {
         }
         return follow(&door, &args, roots, &mut interrupts).await.and_then(|(_, exit)| exit);
     }
-    config::warn_of_grants(&args.allow)?;
-    let database = Database::find(&args.connection.database());
+    config::warn_of_grants(settings)?;
+    let database = Database::find(settings);
     database.prepare()?;
-    let opened = config::app(&database, &args.allow)?.open().await;
+    let opened = config::app(settings, &database)?.open().await;
     let mut app = opened.map_err(|error| elsewhere(error.into()))?;
     let door = Door::through(app.gateway().clone(), &database);
     door.call("tasks.execute", wish).await?;

@@ -7,17 +7,17 @@ use serde_json::{Value, json};
 
 use crate::{
     args::{Info, RunOutput},
-    config::{self, Database},
+    config::{self, Database, Settings},
     error::{CliError, Exit},
     show::{self, data, table},
 };
 
-pub(crate) fn info(args: &Info) -> Result<Exit, CliError> {
-    config::warn_of_grants(&args.allow)?;
-    let registry = config::registry(&args.allow)?;
+pub(crate) fn info(args: &Info, settings: &Settings) -> Result<Exit, CliError> {
+    config::warn_of_grants(settings)?;
+    let registry = config::registry(settings)?;
     let whole = match &args.executor {
         Some(id) => executor(&registry, id)?,
-        None => everything(&registry, &Database::find(&args.database)),
+        None => everything(&registry, &Database::find(settings)),
     };
     match (args.output, &args.executor) {
         (RunOutput::Json, _) => show::data(&data::json(&whole))?,

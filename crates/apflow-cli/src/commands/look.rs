@@ -1,5 +1,7 @@
 //! `apflow executors` and `apflow monitor`: what can run, and what goes on.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::{db, info, tasks};
@@ -8,7 +10,7 @@ use crate::{
         Connection, Db, DbCommand, Executors, ExecutorsCommand, Format, Monitor, MonitorCommand,
         Output, RunOutput,
     },
-    config,
+    config::{self, Settings},
     door::Door,
     error::{CliError, Exit},
     show::{
@@ -33,14 +35,14 @@ const TRACE: Sheet = Sheet::Rows(
     &[],
 );
 
-pub(crate) async fn executors(args: Executors) -> Result<Exit, CliError> {
-    let door = Door::open(&args.connection)?;
+pub(crate) async fn executors(args: Executors, settings: &Arc<Settings>) -> Result<Exit, CliError> {
+    let door = Door::open(&args.connection, settings)?;
     door.settle().await?;
     let list = if door.is_remote() {
         door.call("system.executors", json!({})).await?
     } else {
         // What is here is known without a database.
-        info::executors(&config::registry(&args.allow)?)
+        info::executors(&config::registry(settings)?)
     };
     match args.command {
         ExecutorsCommand::List { old_format } => {
@@ -62,12 +64,12 @@ pub(crate) async fn executors(args: Executors) -> Result<Exit, CliError> {
     Ok(Exit::Ok)
 }
 
-pub(crate) async fn monitor(args: Monitor) -> Result<Exit, CliError> {
+pub(crate) async fn monitor(args: Monitor, settings: &Arc<Settings>) -> Result<Exit, CliError> {
     let Monitor { command, format, connection } = args;
     if matches!(command, MonitorCommand::Db) {
-        return database(&connection, &format).await;
+        return database(&connection, &format, settings).await;
     }
-    let door = Door::open(&connection)?;
+    let door = Door::open(&connection, settings)?;
     let exit = match command {
         MonitorCommand::Status { all, task_id, limit } => {
             status(&door, all, task_id, limit, &format).await?
@@ -124,7 +126,11 @@ async fn trace(door: &Door, id: &str, format: &Format) -> Result<Exit, CliError>
     Ok(Exit::Ok)
 }
 
-async fn database(connection: &Connection, format: &Format) -> Result<Exit, CliError> {
+async fn database(
+    connection: &Connection,
+    format: &Format,
+    settings: &Settings,
+) -> Result<Exit, CliError> {
     let output = match format.output {
         Output::Json | Output::Jsonl => RunOutput::Json,
         Output::Yaml => RunOutput::Yaml,
@@ -134,5 +140,6 @@ async fn database(connection: &Connection, format: &Format) -> Result<Exit, CliE
         return Err(CliError::usage("the database of a server is its own affair")
             .help("ask on the machine of the server, or leave --server out"));
     }
-    db::db(Db { command: DbCommand::Status { database: connection.database(), output } }).await
+    let database = connection.database();
+    db::db(Db { command: DbCommand::Status { database, output } }, settings).await
 }

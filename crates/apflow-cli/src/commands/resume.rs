@@ -21,25 +21,22 @@ use super::{
 };
 use crate::{
     args::Resume,
-    config::{self, Database},
+    config::{self, Database, Settings},
     door::{Door, elsewhere},
     error::{CliError, Exit},
     follow::{Follow, Gauge, Interrupts, OnInterrupt},
     show::{self, tree::Board},
 };
 
-pub(crate) async fn resume(args: Resume) -> Result<Exit, CliError> {
+pub(crate) async fn resume(args: Resume, settings: &Settings) -> Result<Exit, CliError> {
     let began = Instant::now();
     let timeout = seconds("--timeout", args.timeout)?;
-    config::warn_of_grants(&args.allow)?;
-    let database = Database::find(&args.database);
+    config::warn_of_grants(settings)?;
+    let database = Database::find(settings);
     database.prepare()?;
     let gauge = Arc::new(Gauge::default());
-    let opened = config::app(&database, &args.allow)?
-        .durability(args.durability.into())
-        .observer(Arc::clone(&gauge) as Arc<_>)
-        .open()
-        .await;
+    let opened =
+        config::app(settings, &database)?.observer(Arc::clone(&gauge) as Arc<_>).open().await;
     let mut app = opened.map_err(|error| elsewhere(error.into()))?;
     let live = live(app.engine()).await?;
     let of_run = |tree: &&Tree| args.run.as_deref().is_none_or(|run| tree.is_of(run));

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     args::{Run, RunCommand},
-    config::{self, Database},
+    config::{self, Database, Settings},
     door::{Door, elsewhere},
     error::{CliError, Exit},
     follow::{Follow, Gauge, Interrupts, OnInterrupt, Waited},
@@ -36,9 +36,9 @@ use crate::{
 /// How long what still runs for others may take when a run has ended.
 const LAST: Duration = Duration::from_millis(500);
 
-pub(crate) async fn run(mut args: Run) -> Result<Exit, CliError> {
+pub(crate) async fn run(mut args: Run, settings: &Arc<Settings>) -> Result<Exit, CliError> {
     if let Some(RunCommand::Flow(flow)) = args.command.take() {
-        return super::flow::flow(*flow).await;
+        return super::flow::flow(*flow, settings).await;
     }
     let began = Instant::now();
     let timeout = seconds("--timeout", args.timeout)?;
@@ -51,13 +51,13 @@ pub(crate) async fn run(mut args: Run) -> Result<Exit, CliError> {
     if let Some(why) = unfit(&name) {
         return Err(CliError::usage(format!("--run {name} is no name for a run")).because(why));
     }
-    let door = Door::open(&args.connection)?;
+    let door = Door::open(&args.connection, settings)?;
     door.settle().await?;
     if door.is_remote() {
         return there(&door, &args, &source, inputs, &name, (began, timeout)).await;
     }
-    config::warn_of_grants(&args.allow)?;
-    let registry = config::registry(&args.allow)?;
+    config::warn_of_grants(settings)?;
+    let registry = config::registry(settings)?;
     let mut order = source.order(inputs, &name, &known(&registry))?;
     order.start = true;
     if !args.detach && !args.dry_run {
@@ -71,14 +71,11 @@ pub(crate) async fn run(mut args: Run) -> Result<Exit, CliError> {
     // What is wrong with the file is told before there is a database.
     let submission = source.compile(order)?;
 
-    let database = Database::find(&args.connection.database());
+    let database = Database::find(settings);
     database.prepare()?;
     let gauge = Arc::new(Gauge::default());
-    let opened = config::app(&database, &args.allow)?
-        .durability(args.durability.into())
-        .observer(Arc::clone(&gauge) as Arc<_>)
-        .open()
-        .await;
+    let opened =
+        config::app(settings, &database)?.observer(Arc::clone(&gauge) as Arc<_>).open().await;
     let mut app = opened.map_err(|error| elsewhere(error.into()))?;
     // The engine would check it once more and store it no differently.
     let inserted = app.engine().store().insert(submission).await.map_err(|error| {

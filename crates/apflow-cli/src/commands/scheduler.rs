@@ -1,6 +1,6 @@
 //! `apflow scheduler …`: fires schedules, and shows what they are about to do.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use apflow::core::{
     code::Code,
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     args::{Connection, Durability, Format, Grants},
-    config::{self, Database},
+    config::{self, Database, Flags, Overrides, Settings},
     door::Door,
     error::{CliError, Exit},
     follow::Interrupts,
@@ -99,12 +99,12 @@ struct StartArgs {
     /// It stays in the foreground; leave the background to your service manager.
     #[arg(short, long, hide = true)]
     background: bool,
-    /// How long running tasks may go on after SIGTERM, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
-    grace: f64,
-    /// When a write counts as done.
-    #[arg(long, value_enum, default_value_t)]
-    durability: Durability,
+    /// How long running tasks may go on after SIGTERM, in seconds [default: server.grace, or 10]
+    #[arg(long, value_name = "SECONDS")]
+    grace: Option<f64>,
+    /// When a write counts as done [default: strict]
+    #[arg(long, value_enum)]
+    durability: Option<Durability>,
     #[command(flatten)]
     allow: Grants,
 }
@@ -122,14 +122,32 @@ struct TriggerArgs {
     allow: Grants,
 }
 
-pub(crate) async fn scheduler(args: Scheduler) -> Result<Exit, CliError> {
+impl Flags for Scheduler {
+    fn say(&self, over: &mut Overrides) {
+        self.connection.say(over);
+        match &self.command {
+            SchedulerCommand::Start(start) => {
+                over.maybe("scheduler.max_concurrent", "--max-concurrent", start.max_concurrent);
+                over.maybe("server.grace", "--grace", start.grace);
+                start.durability.say(over);
+                start.allow.say(over);
+            }
+            SchedulerCommand::Trigger(trigger) => trigger.allow.say(over),
+            _ => {}
+        }
+    }
+}
+
+pub(crate) async fn scheduler(args: Scheduler, settings: &Arc<Settings>) -> Result<Exit, CliError> {
     let Scheduler { command, connection } = args;
     let command = match command {
-        SchedulerCommand::Start(start) => return run(&connection, start).await,
-        SchedulerCommand::WebhookUrl { url, format } => return webhook_url::show(&url, &format),
+        SchedulerCommand::Start(start) => return run(&connection, settings, start).await,
+        SchedulerCommand::WebhookUrl { url, format } => {
+            return webhook_url::show(&url, &format, settings);
+        }
         other => other,
     };
-    let door = Door::open(&connection)?;
+    let door = Door::open(&connection, settings)?;
     let done = match command {
         SchedulerCommand::List { filter, limit, format } => {
             let mut params = filter.params();
@@ -138,7 +156,7 @@ pub(crate) async fn scheduler(args: Scheduler) -> Result<Exit, CliError> {
         }
         SchedulerCommand::Status { format } => status(&door, &format).await,
         SchedulerCommand::Trigger(args) if door.is_remote() => afar(&door, args).await,
-        SchedulerCommand::Trigger(args) => trigger(&door, &connection, args).await,
+        SchedulerCommand::Trigger(args) => trigger(&door, settings, args).await,
         SchedulerCommand::ExportIcal { filter, name, base_url, output } => {
             export(&door, &filter, &name, base_url, output).await
         }
@@ -168,33 +186,34 @@ async fn export(
     Ok(Exit::Ok)
 }
 
-async fn run(connection: &Connection, args: StartArgs) -> Result<Exit, CliError> {
+async fn run(
+    connection: &Connection,
+    settings: &Settings,
+    args: StartArgs,
+) -> Result<Exit, CliError> {
     if connection.server.is_some() {
         return Err(CliError::usage("the scheduler works on a database")
             .help("`apflow serve` fires the schedules of a server; leave --server out"));
     }
-    let database = &Database::find(&connection.database());
+    let database = &Database::find(settings);
     if args.background {
         return Err(CliError::usage("the scheduler runs in the foreground")
             .because("a process that leaves its terminal is kept alive by nobody")
             .help("let systemd, launchd or a container run `apflow scheduler start`"));
     }
-    let grace = seconds("--grace", Some(args.grace))?.unwrap_or_default();
+    let grace = settings.server.grace;
     let back_stop = seconds("--interval", Some(args.interval))?.unwrap_or_default();
     let timeout = seconds("--timeout", args.timeout)?;
-    let allow = Grants { parallel: args.max_concurrent.or(args.allow.parallel), ..args.allow };
     database.prepare()?;
     let mut interrupts = Interrupts::listen()?;
-    config::warn_of_grants(&allow)?;
-    let mut engine = config::engine(&allow)?;
+    config::warn_of_grants(settings)?;
+    let mut engine = config::engine(settings);
+    if let Some(most) = settings.scheduler.max_concurrent {
+        engine.slots = most;
+    }
     engine.attempt_timeout = timeout.or(engine.attempt_timeout);
     let config = SchedulerConfig { back_stop, user_id: args.user_id, ..SchedulerConfig::default() };
-    let mut app = config::app(database, &allow)?
-        .engine(engine)
-        .scheduler(config)
-        .durability(args.durability.into())
-        .open()
-        .await?;
+    let mut app = config::app(settings, database)?.engine(engine).scheduler(config).open().await?;
     app.work();
     let mut stats = app.schedule().watch();
     show::say(&format!(
@@ -244,16 +263,12 @@ async fn status(door: &Door, format: &Format) -> Result<Exit, CliError> {
     Ok(Exit::Ok)
 }
 
-async fn trigger(
-    door: &Door,
-    connection: &Connection,
-    args: TriggerArgs,
-) -> Result<Exit, CliError> {
-    config::warn_of_grants(&args.allow)?;
-    let database = &Database::find(&connection.database());
+async fn trigger(door: &Door, settings: &Settings, args: TriggerArgs) -> Result<Exit, CliError> {
+    config::warn_of_grants(settings)?;
+    let database = &Database::find(settings);
     database.prepare()?;
     let mut interrupts = Interrupts::listen()?;
-    let mut app = config::app(database, &args.allow)?.open().await?;
+    let mut app = config::app(settings, database)?.open().await?;
     let task = TaskId::new(door.id(&args.id).await?);
     let wish =
         Start { task: task.clone(), scope: StartScope::Afresh, reexecute: true, callback: None };

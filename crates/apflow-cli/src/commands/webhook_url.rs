@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::{
     access,
     args::{Format, Output},
+    config::Settings,
     error::{CliError, Exit},
     show::{
         self,
@@ -23,20 +24,28 @@ use crate::{
 pub(crate) struct WebhookUrl {
     /// The task.
     pub(crate) id: String,
-    /// Where the server is reached.
-    #[arg(short, long, value_name = "URL", default_value = "http://localhost:8000")]
-    pub(crate) base_url: String,
+    /// Where the server is reached [default: server.base_url, or http://localhost:8000]
+    #[arg(short, long, value_name = "URL")]
+    pub(crate) base_url: Option<String>,
     /// Also print the secret that Standard Webhooks senders need for this task.
     #[arg(long)]
     pub(crate) show_secret: bool,
 }
 
-pub(crate) fn show(args: &WebhookUrl, format: &Format) -> Result<Exit, CliError> {
+pub(crate) fn show(
+    args: &WebhookUrl,
+    format: &Format,
+    settings: &Settings,
+) -> Result<Exit, CliError> {
     if let Some(why) = check_id(&args.id) {
         return Err(CliError::usage("that is no task id").because(why));
     }
-    let base = base(&args.base_url)?;
-    let secrets = access::webhooks()?.secrets;
+    let base = match (&args.base_url, &settings.server.base_url) {
+        (Some(given), _) => base(given)?,
+        (None, Some(configured)) => base(configured.whole())?,
+        (None, None) => "http://localhost:8000",
+    };
+    let secrets = access::webhooks(settings)?.secrets;
     let signed = !secrets.is_empty();
     let url = format!("{base}/webhook/trigger/{}", encoded(&args.id));
     let curl = curl(&url, &args.id, signed);

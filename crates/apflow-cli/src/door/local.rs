@@ -1,6 +1,6 @@
 //! Calls carried out in this process, on a database it opens for them.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use apflow::{
     App,
@@ -15,8 +15,7 @@ use serde_json::Value;
 
 use super::{Answer, Worker};
 use crate::{
-    args::Grants,
-    config::{self, Database},
+    config::{self, Database, Settings},
     error::CliError,
 };
 
@@ -28,17 +27,17 @@ pub(super) struct Local {
 
 enum Open {
     /// Nothing was asked yet.
-    Nothing,
+    Nothing(Arc<Settings>),
     /// Reading works while another process has the database.
-    Reader(Box<App>),
+    Reader(Box<App>, Arc<Settings>),
     Writer(Box<App>),
     /// Somebody else opened it.
     Given(Gateway),
 }
 
 impl Local {
-    pub(super) fn new(database: Database) -> Self {
-        Self { database, open: Open::Nothing }
+    pub(super) fn new(settings: Arc<Settings>) -> Self {
+        Self { database: Database::find(&settings), open: Open::Nothing(settings) }
     }
 
     pub(super) fn through(gateway: Gateway, database: Database) -> Self {
@@ -56,20 +55,23 @@ impl Local {
     }
 
     async fn gateway(&mut self, only_reads: bool) -> Result<&Gateway, CliError> {
-        if matches!((&self.open, only_reads), (Open::Nothing, true)) {
+        if let (Open::Nothing(settings), true) = (&self.open, only_reads) {
+            let settings = Arc::clone(settings);
             let app = config::reader(&self.database).open().await?;
-            self.open = Open::Reader(Box::new(app));
+            self.open = Open::Reader(Box::new(app), settings);
         }
-        if matches!((&self.open, only_reads), (Open::Nothing | Open::Reader(_), false)) {
+        if let (Open::Nothing(settings) | Open::Reader(_, settings), false) =
+            (&self.open, only_reads)
+        {
             self.database.prepare()?;
-            let opened = config::app(&self.database, &Grants::default())?.open().await;
+            let opened = config::app(settings, &self.database)?.open().await;
             let app = opened.map_err(|error| elsewhere(error.into()))?;
             self.open = Open::Writer(Box::new(app));
         }
         match &self.open {
-            Open::Reader(app) | Open::Writer(app) => Ok(app.gateway()),
+            Open::Reader(app, _) | Open::Writer(app) => Ok(app.gateway()),
             Open::Given(gateway) => Ok(gateway),
-            Open::Nothing => Err(CliError::internal("the database was not opened")),
+            Open::Nothing(_) => Err(CliError::internal("the database was not opened")),
         }
     }
 
@@ -82,7 +84,7 @@ impl Local {
         const PAGE: u32 = 1000;
         self.gateway(true).await?;
         let tree = TreeId::new(tree);
-        let (Open::Reader(app) | Open::Writer(app)) = &self.open else { return Ok(None) };
+        let (Open::Reader(app, _) | Open::Writer(app)) = &self.open else { return Ok(None) };
         loop {
             let events = app.engine().store().events(Some(&tree), after, PAGE).await?;
             let Some(last) = events.last() else { return Ok(Some(after)) };
@@ -105,7 +107,7 @@ impl Local {
     }
 
     pub(super) async fn close(self) {
-        if let Open::Reader(app) | Open::Writer(app) = self.open {
+        if let Open::Reader(app, _) | Open::Writer(app) = self.open {
             let _ = app.shutdown(Duration::ZERO).await;
         }
     }

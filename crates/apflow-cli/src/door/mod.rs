@@ -5,7 +5,10 @@ mod local;
 mod place;
 mod remote;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use apflow::core::{api::Gateway, code::Code};
 use serde_json::{Value, json};
@@ -13,14 +16,19 @@ use tokio::sync::Mutex;
 
 pub(crate) use self::local::elsewhere;
 use self::{local::Local, place::Place, remote::Remote};
-use crate::{args::Connection, config::Database, error::CliError, show};
+use crate::{
+    args::Connection,
+    config::{Database, Settings},
+    error::CliError,
+    show,
+};
 
 /// Carries out calls of the API where the tasks are.
 pub(crate) struct Door {
     way: Mutex<Way>,
     remote: AtomicBool,
     /// Whether the database may answer where the server does not.
-    fallback: bool,
+    fallback: Option<Arc<Settings>>,
 }
 
 /// How a call gets to the tasks.
@@ -30,24 +38,29 @@ enum Way {
 }
 
 impl Door {
-    /// The door these arguments and the environment name; nothing is opened or called yet.
-    pub(crate) fn open(connection: &Connection) -> Result<Self, CliError> {
-        let place = Place::choose(connection)?;
+    /// The door these arguments and the configuration name; nothing is opened or called yet.
+    pub(crate) fn open(
+        connection: &Connection,
+        settings: &Arc<Settings>,
+    ) -> Result<Self, CliError> {
+        let place = Place::choose(connection, settings)?;
         let way = match place {
-            Place::Database => {
-                Way::Local(Box::new(Local::new(Database::find(&connection.database()))))
-            }
+            Place::Database => Way::Local(Box::new(Local::new(Arc::clone(settings)))),
             Place::Server(server) => Way::Remote(Box::new(Remote::new(server))),
         };
         let remote = AtomicBool::new(matches!(way, Way::Remote(_)));
-        Ok(Self { way: Mutex::new(way), remote, fallback: place::fallback() })
+        Ok(Self {
+            way: Mutex::new(way),
+            remote,
+            fallback: settings.api.fallback_local.then(|| Arc::clone(settings)),
+        })
     }
 
     /// The door to what this process has open already.
     pub(crate) fn through(gateway: Gateway, database: &Database) -> Self {
         let local = Local::through(gateway, database.clone());
         let way = Mutex::new(Way::Local(Box::new(local)));
-        Self { way, remote: AtomicBool::new(false), fallback: false }
+        Self { way, remote: AtomicBool::new(false), fallback: None }
     }
 
     /// Whether a server is asked.
@@ -57,7 +70,7 @@ impl Door {
 
     /// Where the database may answer instead, finds out now whether the server does.
     pub(crate) async fn settle(&self) -> Result<(), CliError> {
-        if self.fallback && self.is_remote() {
+        if self.fallback.is_some() && self.is_remote() {
             self.call("system.health", json!({})).await?;
         }
         Ok(())
@@ -71,10 +84,10 @@ impl Door {
         let answer = match &mut *way {
             Way::Local(local) => local.call(method, params).await?,
             Way::Remote(remote) => match remote.call(method, params.clone()).await {
-                Err(error) if self.fallback && error.code() == Some(Code::ServerUnreachable) => {
+                Err(error) if error.code() == Some(Code::ServerUnreachable) => {
+                    let Some(settings) = &self.fallback else { return Err(error) };
                     show::warn("the server does not answer; the database here is asked instead");
-                    let mut local =
-                        Local::new(Database::find(&crate::args::DatabaseArgs::default()));
+                    let mut local = Local::new(Arc::clone(settings));
                     let answer = local.call(method, params).await?;
                     *way = Way::Local(Box::new(local));
                     self.remote.store(false, Ordering::Relaxed);

@@ -7,7 +7,7 @@ use url::{Host, Url};
 
 use crate::{
     args::Connection,
-    config::{switched_on, variable},
+    config::{Secret, Settings, said_by},
     error::{CliError, Exit},
     show,
 };
@@ -54,19 +54,14 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Whether the database may answer where the server does not.
-pub(super) fn fallback() -> bool {
-    switched_on("APFLOW_API_FALLBACK_LOCAL")
-}
-
 /// The longest a token may be, as the server sees it.
 const TOKEN_BYTES: usize = 8 << 10;
 /// The longest time one may wait for an answer.
 const PATIENCE: f64 = 86_400.0;
 
 impl Place {
-    /// What was typed wins over the environment, and `--local-only` over everything.
-    pub(crate) fn choose(connection: &Connection) -> Result<Self, CliError> {
+    /// What was typed wins over the rest of the configuration, and `--local-only` over everything.
+    pub(crate) fn choose(connection: &Connection, settings: &Settings) -> Result<Self, CliError> {
         if connection.db.is_some() && connection.server.is_some() {
             return Err(
                 CliError::usage("--db and --server name two places").help("leave one of them out")
@@ -80,12 +75,12 @@ impl Place {
             return Ok(Self::Database);
         }
         let flag = connection.server.clone();
-        let Some(address) = flag.clone().or_else(|| variable("APFLOW_API_SERVER_URL")) else {
+        if settings.api.local_only && flag.is_none() {
             return Ok(Self::Database);
-        };
-        let said_by = if flag.is_some() { "--server" } else { "APFLOW_API_SERVER_URL" };
-        let base = address_of(&address, said_by)?;
-        let token = token(connection.token_file.as_deref())?;
+        }
+        let Some(address) = &settings.api.server_url else { return Ok(Self::Database) };
+        let base = address_of(address.whole(), &said_by(settings, "api.server_url"))?;
+        let token = token(connection.token_file.as_deref(), settings)?;
         if token.is_some() {
             Server::may_have_a_token(&base, connection.insecure)?;
         }
@@ -93,9 +88,9 @@ impl Place {
             base,
             flag,
             token,
-            timeout: seconds(connection.api_timeout, "APFLOW_API_TIMEOUT", 30.0)?,
-            retries: retries()?,
-            backoff: seconds(None, "APFLOW_API_RETRY_BACKOFF", 1.0)?,
+            timeout: patience(connection.api_timeout, settings.api.timeout)?,
+            retries: settings.api.retry_attempts,
+            backoff: settings.api.retry_backoff,
         }))
     }
 }
@@ -123,8 +118,8 @@ fn address_of(text: &str, said_by: &str) -> Result<Url, CliError> {
     Ok(url)
 }
 
-/// The token: from the file that is named, else from the environment.
-fn token(file: Option<&Path>) -> Result<Option<Token>, CliError> {
+/// The token: from the file that is named, else from the configuration.
+fn token(file: Option<&Path>, settings: &Settings) -> Result<Option<Token>, CliError> {
     let text = match file {
         Some(file) => {
             warn_of_readers(file);
@@ -133,8 +128,7 @@ fn token(file: Option<&Path>) -> Result<Option<Token>, CliError> {
                     .because(error.to_string())
             })?
         }
-        // The second one is what the Python command line reads.
-        None => variable("APFLOW_API_TOKEN").or_else(|| variable("APFLOW_ADMIN_AUTH_TOKEN")),
+        None => settings.api.token.as_ref().map(Secret::reveal).transpose()?,
     };
     let Some(text) = text else { return Ok(None) };
     let text = text.lines().next().unwrap_or_default().trim();
@@ -184,23 +178,13 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn seconds(flag: Option<f64>, name: &str, default: f64) -> Result<Duration, CliError> {
-    let (said_by, given) = match (flag, variable(name)) {
-        (Some(given), _) => ("--api-timeout", Some(given)),
-        (None, Some(text)) => (name, text.trim().parse().ok()),
-        (None, None) => return Ok(Duration::from_secs_f64(default)),
-    };
-    given
-        .filter(|given| *given > 0.0 && *given <= PATIENCE)
-        .map(Duration::from_secs_f64)
-        .ok_or_else(|| CliError::usage(format!("{said_by} takes seconds above 0 and up to a day")))
-}
-
-fn retries() -> Result<u32, CliError> {
-    let Some(text) = variable("APFLOW_API_RETRY_ATTEMPTS") else { return Ok(3) };
-    text.trim().parse().ok().filter(|count| *count <= 20).ok_or_else(|| {
-        CliError::usage("APFLOW_API_RETRY_ATTEMPTS must be a whole number from 0 to 20")
-    })
+/// How long to wait: as typed, else as configured.
+fn patience(typed: Option<f64>, configured: Duration) -> Result<Duration, CliError> {
+    let Some(typed) = typed else { return Ok(configured) };
+    if typed > 0.0 && typed <= PATIENCE {
+        return Ok(Duration::from_secs_f64(typed));
+    }
+    Err(CliError::usage("--api-timeout takes seconds above 0 and up to a day"))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{ApiError, Backend, Call, Feed, Reply, feed::FeedLimits, ops};
+use super::{ApiError, Backend, Call, Configuration, Feed, Reply, feed::FeedLimits, ops};
 use crate::{code::Code, id::TaskId, task::Record, time::Clock, webhook::Webhooks};
 
 /// Who asks.
@@ -91,18 +91,26 @@ pub struct Gateway {
     pub(super) config: GatewayConfig,
     pub(super) webhooks: Arc<Webhooks>,
     feed: Option<Feed>,
+    pub(super) configuration: Option<Arc<dyn Configuration>>,
 }
 
 impl Gateway {
     /// A gateway to this engine.
     pub fn new(backend: Arc<dyn Backend>, clock: Arc<dyn Clock>, config: GatewayConfig) -> Self {
         let feed = backend.feed(config.feed);
-        Self { backend, clock, config, webhooks: Arc::default(), feed }
+        Self { backend, clock, config, configuration: None, webhooks: Arc::default(), feed }
     }
 
     /// Lets this doorkeeper say which inbound webhooks may trigger tasks.
     pub fn with_webhooks(mut self, webhooks: Arc<Webhooks>) -> Self {
         self.webhooks = webhooks;
+        self
+    }
+
+    /// The same with a configuration that can be asked for and changed.
+    #[must_use]
+    pub fn with_configuration(mut self, configuration: Arc<dyn Configuration>) -> Self {
+        self.configuration = Some(configuration);
         self
     }
 
@@ -146,6 +154,10 @@ impl Gateway {
             Call::ScheduledBackfill(wish) => ops::schedule::backfill(self, caller, wish).await,
             Call::Health => Ok(ops::system::health(self)),
             Call::Executors => Ok(ops::system::executors(self)),
+            Call::ConfigList => ops::config::list(self, caller),
+            Call::ConfigGet(key) => ops::config::get(self, caller, &key),
+            Call::ConfigSet(set) => ops::config::set(self, caller, &set),
+            Call::ConfigReload => ops::config::reload(self, caller),
         }
     }
 

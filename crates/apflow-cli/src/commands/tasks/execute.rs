@@ -18,7 +18,7 @@ use crate::{
         resume::{self, board},
         run::{leave, seconds},
     },
-    config::{self, Database},
+    config::{self, Database, Settings},
     door::{Door, elsewhere},
     error::{CliError, Exit},
     follow::{Follow, Gauge, Interrupts, OnInterrupt},
@@ -31,11 +31,12 @@ use crate::{
 
 pub(super) async fn execute(
     connection: &Connection,
+    settings: &Arc<Settings>,
     args: Execute,
     format: &Format,
 ) -> Result<Exit, CliError> {
     let timeout = seconds("--timeout", args.timeout)?;
-    let door = Door::open(connection)?;
+    let door = Door::open(connection, settings)?;
     door.settle().await?;
     let ids = door.ids(&args.which.ids).await?;
     if args.dry_run {
@@ -52,7 +53,7 @@ pub(super) async fn execute(
         return there(&door, &ids, &args, timeout, format).await;
     }
     door.close().await;
-    here(&Database::find(&connection.database()), &ids, args, timeout, format).await
+    here(settings, &ids, args, timeout, format).await
 }
 
 /// How the data of a run is written; it has fewer forms than a list.
@@ -90,17 +91,18 @@ fn start(answer: &Value) -> Start {
 }
 
 async fn here(
-    database: &Database,
+    settings: &Settings,
     ids: &[String],
     args: Execute,
     timeout: Option<Duration>,
     format: &Format,
 ) -> Result<Exit, CliError> {
     let began = Instant::now();
-    config::warn_of_grants(&args.allow)?;
+    config::warn_of_grants(settings)?;
+    let database = &Database::find(settings);
     let gauge = Arc::new(Gauge::default());
     let opened =
-        config::app(database, &args.allow)?.observer(Arc::clone(&gauge) as Arc<_>).open().await;
+        config::app(settings, database)?.observer(Arc::clone(&gauge) as Arc<_>).open().await;
     let mut app = opened.map_err(|error| elsewhere(error.into()))?;
     let door = Door::through(app.gateway().clone(), database);
     let mut records = Vec::with_capacity(ids.len());

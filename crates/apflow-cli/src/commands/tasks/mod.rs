@@ -5,6 +5,8 @@ mod clone;
 mod execute;
 pub(crate) mod watch;
 
+use std::sync::Arc;
+
 use apflow::core::{
     code::Code,
     submit::{Limits, Order, Reading, compile, read_tasks},
@@ -16,6 +18,7 @@ pub(crate) use self::execute::{Begun, afar, warn_of_grants};
 use super::{file, scheduled, webhook_url};
 use crate::{
     args::{Children, Count, Create, Format, List, OldFormat, Output, Tasks, TasksCommand},
+    config::Settings,
     door::Door,
     error::{CliError, Exit},
     show::{
@@ -24,15 +27,15 @@ use crate::{
     },
 };
 
-pub(crate) async fn tasks(args: Tasks) -> Result<Exit, CliError> {
+pub(crate) async fn tasks(args: Tasks, settings: &Arc<Settings>) -> Result<Exit, CliError> {
     let Tasks { command, format, connection } = args;
     if let TasksCommand::Execute(execute) = command {
-        return execute::execute(&connection, execute, &format).await;
+        return execute::execute(&connection, settings, execute, &format).await;
     }
     if let TasksCommand::WebhookUrl(url) = &command {
-        return webhook_url::show(url, &format);
+        return webhook_url::show(url, &format, settings);
     }
-    let door = Door::open(&connection)?;
+    let door = Door::open(&connection, settings)?;
     let done = match command {
         TasksCommand::Create(args) => create(&door, &args, &format).await,
         TasksCommand::Get(args) => {

@@ -2,7 +2,7 @@
 
 mod reason;
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 use apflow::{
     core::{registry::Registry, time::Clock as _},
@@ -14,7 +14,7 @@ use self::reason::{Executor, Facts, Reason, reason};
 use super::tasks::no_such_task;
 use crate::{
     args::{Output, Why},
-    config,
+    config::{self, Settings},
     door::Door,
     error::{CliError, Exit},
     show::{
@@ -26,10 +26,10 @@ use crate::{
 /// Tasks that are read one by one because another waits for them.
 const READ: usize = 5;
 
-pub(crate) async fn why(args: Why) -> Result<Exit, CliError> {
-    let door = Door::open(&args.connection)?;
+pub(crate) async fn why(args: Why, settings: &Arc<Settings>) -> Result<Exit, CliError> {
+    let door = Door::open(&args.connection, settings)?;
     let ids = door.ids(&args.ids).await?;
-    let registry = config::registry(&args.allow)?;
+    let registry = config::registry(settings)?;
     let mut exit = Exit::Ok;
     let mut answers = Vec::with_capacity(ids.len());
     for id in &ids {

@@ -3,6 +3,7 @@
 //! Every protocol, the command line and the generated reference are made from it (ruling 26).
 
 mod action;
+mod config;
 mod crud;
 mod monitoring;
 mod query;
@@ -137,6 +138,7 @@ static SHELVES: &[&[Operation]] = &[
     scheduling::OPERATIONS,
     webhook::OPERATIONS,
     system::OPERATIONS,
+    config::OPERATIONS,
 ];
 
 /// Every operation; those of v1 first and in its order.
@@ -220,7 +222,7 @@ mod tests {
             for name in schema["properties"].as_object().expect("an object").keys() {
                 // `updates` stands in place of the flat fields, `tasks` of `task_id`.
                 let mut params = json!({
-                    "task_id": "a", "name": "n",
+                    "task_id": "a", "name": "n", "key": "k", "value": 1,
                     "from": "2026-11-20T00:00:00Z", "to": "2026-11-21T00:00:00Z",
                 });
                 if ["tasks.create", "tasks.execute"].contains(&operation.id) {
