@@ -150,14 +150,3 @@ fn the_operations_read_and_change_what_may_be_and_no_secret_leaves() {
     server.running.signal("TERM");
     server.running.end().exits(0);
 }
-
-#[test]
-fn a_credential_that_nobody_would_heed_keeps_the_server_from_starting() {
-    let place = place("");
-    let mut command = place.command(&["serve", "--port", "0"]);
-    let secret = "CANARY-CANARY-CANARY-CANARY-CANARY";
-    let output = command.env("APFLOW_JWT_SECRET", secret).output().expect("apflow starts");
-    let said = crate::Said::of(&output).exits(2);
-    assert!(!said.err.contains("CANARY"), "{}", said.err);
-    said.tells(&["auth.jwt_secret", "asks nobody who they are"]);
-}

@@ -74,7 +74,8 @@ enum SchedulerCommand {
         output: Option<String>,
     },
     /// Say how a system outside triggers a task, as `apflow tasks webhook-url` does.
-    WebhookUrl {
+    #[command(name = "webhook-url")]
+    Address {
         #[command(flatten)]
         url: WebhookUrl,
         #[command(flatten)]
@@ -142,7 +143,7 @@ pub(crate) async fn scheduler(args: Scheduler, settings: &Arc<Settings>) -> Resu
     let Scheduler { command, connection } = args;
     let command = match command {
         SchedulerCommand::Start(start) => return run(&connection, settings, start).await,
-        SchedulerCommand::WebhookUrl { url, format } => {
+        SchedulerCommand::Address { url, format } => {
             return webhook_url::show(&url, &format, settings);
         }
         other => other,
@@ -161,7 +162,7 @@ pub(crate) async fn scheduler(args: Scheduler, settings: &Arc<Settings>) -> Resu
             export(&door, &filter, &name, base_url, output).await
         }
         // They are done above, without a door.
-        SchedulerCommand::Start(_) | SchedulerCommand::WebhookUrl { .. } => Ok(Exit::Ok),
+        SchedulerCommand::Start(_) | SchedulerCommand::Address { .. } => Ok(Exit::Ok),
     };
     door.close().await;
     done

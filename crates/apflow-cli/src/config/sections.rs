@@ -75,7 +75,7 @@ pub(crate) struct Server {
     pub(crate) base_url: Option<Address>,
     pub(crate) docs: bool,
     pub(crate) system_routes: bool,
-    pub(crate) rate: Option<f64>,
+    pub(crate) rate: f64,
     pub(crate) rate_burst: u32,
 }
 

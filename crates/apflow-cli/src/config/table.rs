@@ -110,8 +110,9 @@ pub(crate) const KEYS: &[Key] = &[
     Key::new(
         "server.rate",
         Kind::Factor,
-        "Requests a second that one caller may make; 0 or none: as many as it likes.",
+        "Requests a second that one caller may make; 0 sets no limit.",
     )
+    .default("0")
     .variables(&["APFLOW_SERVER_RATE"]),
     Key::new(
         "server.rate_burst",
