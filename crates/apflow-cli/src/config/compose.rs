@@ -63,10 +63,8 @@ pub(crate) fn http(settings: &Settings) -> Result<HttpConfig, CliError> {
         openapi: server.docs,
         docs: server.docs,
         system_routes: server.system_routes,
-        rate: server
-            .rate
-            .filter(|rate| *rate > 0.0)
-            .map(|per_second| Rate { per_second, burst: server.rate_burst }),
+        rate: (server.rate > 0.0)
+            .then(|| Rate { per_second: server.rate, burst: server.rate_burst }),
         compat_errors_v1: settings.compat.errors == "v1",
         proxies: access::networks(
             settings,
