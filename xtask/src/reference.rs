@@ -16,7 +16,6 @@ enum Source {
     /// From a function here.
     Made(fn() -> String),
     /// From what `apflow`, called with these words, prints.
-    #[expect(dead_code, reason = "for the pages the binary prints: its help, its JSON Schemas")]
     Printed(&'static [&'static str]),
 }
 
@@ -24,7 +23,9 @@ enum Source {
 const PAGES: &[(&str, Source)] = &[
     ("docs/STATES.md", Source::Made(states)),
     ("docs/reference/errors.md", Source::Made(errors)),
+    ("docs/reference/cli.md", Source::Printed(&["reference"])),
     ("docs/reference/operations.md", Source::Made(operations::page)),
+    ("docs/reference/configuration.md", Source::Printed(&["config", "reference"])),
 ];
 
 /// Writes every page anew.

@@ -1,4 +1,4 @@
-//! What the environment says about who may call: keys, webhook secrets, proxies.
+//! What the configuration says about who may call: keys, webhook secrets, proxies.
 
 use std::{fs, sync::Arc};
 
@@ -7,94 +7,108 @@ use apflow::{
     core::{
         code::Code,
         secret::Secret,
+        time::Timestamp,
         webhook::{Network, WebhookConfig},
     },
-    protocols::auth::{Gate, Jwt, JwtConfig, JwtKey},
+    protocols::auth::{ConfiguredToken, Gate, Jwt, JwtConfig, JwtKey},
     system::SystemClock,
 };
 
 use crate::{
-    config::{is_blank, listed, switched_on, variable},
+    config::{self, Settings, blank, said_by, sections::TokenEntry},
     error::CliError,
 };
 
-/// The secret that JWTs are signed and checked with.
+/// The variable for the secret that JWTs are signed and checked with.
 pub(crate) const JWT_SECRET: &str = "APFLOW_JWT_SECRET";
-const JWT_ALGORITHM: &str = "APFLOW_JWT_ALGORITHM";
-const JWT_PUBLIC_KEY_FILE: &str = "APFLOW_JWT_PUBLIC_KEY_FILE";
-const JWT_ISSUER: &str = "APFLOW_JWT_ISSUER";
-const JWT_AUDIENCE: &str = "APFLOW_JWT_AUDIENCE";
-/// The secret that webhooks are signed with.
+/// The variable for the secret that webhooks are signed with.
 pub(crate) const WEBHOOK_SECRET: &str = "APFLOW_WEBHOOK_SECRET";
-const WEBHOOK_SECRET_OLD: &str = "APFLOW_WEBHOOK_SECRET_OLD";
-const WEBHOOK_ALLOWED_IPS: &str = "APFLOW_WEBHOOK_ALLOWED_IPS";
-const WEBHOOK_RATE_LIMIT: &str = "APFLOW_WEBHOOK_RATE_LIMIT";
-const WEBHOOK_LEGACY: &str = "APFLOW_WEBHOOK_LEGACY_SIGNATURE";
-const TRUSTED_PROXIES: &str = "APFLOW_TRUSTED_PROXIES";
 
 fn wrong(what: impl Into<String>) -> CliError {
     CliError::new(Code::Config, what.into())
 }
 
-/// A secret; a variable that is set and empty is a mistake that would leave a door open.
-fn secret(name: &str) -> Result<Option<Secret>, CliError> {
-    if is_blank(name) {
-        return Err(wrong(format!("{name} is set and empty"))
+/// A key without a value although one of its variables is set is a mistake that would leave a door
+/// open.
+fn not_lost<T>(key: &str, value: Option<T>) -> Result<Option<T>, CliError> {
+    match blank(key) {
+        Some(name) if value.is_none() => Err(wrong(format!("{name} is set and empty"))
             .because("a secret that got lost on its way must not leave the server open")
-            .help("give it a value, or unset it"));
+            .help("give it a value, or unset it")),
+        _ => Ok(value),
     }
-    Ok(variable(name).map(Secret::new))
 }
 
-/// The algorithm that was chosen, or the usual one.
-pub(crate) fn algorithm() -> String {
-    variable(JWT_ALGORITHM).unwrap_or_else(|| "HS256".to_owned())
+/// A secret, wherever it is kept.
+fn secret(key: &str, value: Option<&config::Secret>) -> Result<Option<Secret>, CliError> {
+    Ok(not_lost(key, value)?.map(config::Secret::reveal).transpose()?.map(Secret::new))
 }
 
 /// The secret for JWTs, if there is one.
-pub(crate) fn jwt_secret() -> Result<Option<Secret>, CliError> {
-    secret(JWT_SECRET)
+pub(crate) fn jwt_secret(settings: &Settings) -> Result<Option<Secret>, CliError> {
+    secret("auth.jwt_secret", settings.auth.jwt_secret.as_ref())
 }
 
 /// The check of JWTs, if a key was given.
-pub(crate) fn jwt() -> Result<Option<Jwt>, CliError> {
-    if is_blank(JWT_PUBLIC_KEY_FILE) {
-        return Err(wrong(format!("{JWT_PUBLIC_KEY_FILE} is set and empty")).help("unset it"));
-    }
-    let key = match (jwt_secret()?, variable(JWT_PUBLIC_KEY_FILE)) {
+pub(crate) fn jwt(settings: &Settings) -> Result<Option<Jwt>, CliError> {
+    let auth = &settings.auth;
+    let file = not_lost("auth.jwt_public_key_file", auth.jwt_public_key_file.as_ref())?;
+    let by = |key: &str| said_by(settings, key);
+    let key = match (jwt_secret(settings)?, file) {
         (None, None) => return Ok(None),
         (Some(_), Some(_)) => {
-            return Err(wrong(format!("{JWT_SECRET} and {JWT_PUBLIC_KEY_FILE} are both set"))
-                .because("one algorithm is believed, and it has one key")
+            let (one, other) = (by("auth.jwt_secret"), by("auth.jwt_public_key_file"));
+            return Err(wrong("auth.jwt_secret and auth.jwt_public_key_file are both set")
+                .because(format!(
+                    "one algorithm is believed, and it has one key; see {one} and {other}"
+                ))
                 .help("unset one of them"));
         }
         (Some(secret), None) => JwtKey::Secret(secret),
-        (None, Some(file)) => JwtKey::PublicPem(fs::read_to_string(&file).map_err(|error| {
-            wrong(format!("{JWT_PUBLIC_KEY_FILE}: {file} cannot be read"))
-                .because(error.to_string())
+        (None, Some(file)) => JwtKey::PublicPem(fs::read_to_string(file).map_err(|error| {
+            let by = by("auth.jwt_public_key_file");
+            wrong(format!("{by}: {} cannot be read", file.display())).because(error.to_string())
         })?),
     };
     let config = JwtConfig {
-        algorithm: algorithm(),
+        algorithm: auth.jwt_algorithm.clone(),
         key,
-        issuer: variable(JWT_ISSUER),
-        audience: variable(JWT_AUDIENCE),
+        issuer: auth.issuer.clone(),
+        audience: auth.audience.clone(),
     };
     let jwt = Jwt::new(&config).map_err(|why| {
         wrong("JWTs cannot be checked with that key")
             .because(why)
-            .help(format!("see {JWT_SECRET}, {JWT_PUBLIC_KEY_FILE} and {JWT_ALGORITHM}"))
+            .help("see auth.jwt_secret, auth.jwt_public_key_file and auth.jwt_algorithm")
     })?;
     Ok(Some(jwt))
 }
 
 /// The gate of this application, with every source of secrets it has.
-pub(crate) fn gate(app: &App) -> Result<Gate, CliError> {
-    let gate = Gate::new(Arc::new(SystemClock)).store(app.access());
-    Ok(match jwt()? {
+pub(crate) fn gate(app: &App, settings: &Settings) -> Result<Gate, CliError> {
+    let tokens: Vec<_> = settings.auth.tokens.iter().map(token).collect::<Result<_, _>>()?;
+    let gate = Gate::new(Arc::new(SystemClock)).store(app.access()).tokens(tokens);
+    Ok(match jwt(settings)? {
         Some(jwt) => gate.jwt(jwt),
         None => gate,
     })
+}
+
+/// An API token of the configuration. It is an admin's only where that is said.
+fn token(entry: &TokenEntry) -> Result<ConfiguredToken, CliError> {
+    let wrong = |why: String| wrong(format!("auth.tokens: `{}`", entry.name)).because(why);
+    if entry.user_id.is_none() && !entry.admin {
+        return Err(wrong("a token speaks for somebody".to_owned())
+            .help("give it a user_id, or admin = true"));
+    }
+    let expires_at = match &entry.expires_at {
+        None => None,
+        Some(text) => Some(text.parse::<Timestamp>().map_err(|error| {
+            wrong(format!("expires_at: {error}")).help("write it like 2027-01-31T12:00:00Z")
+        })?),
+    };
+    let token = ConfiguredToken::new(&entry.sha256, entry.user_id.clone()).map_err(wrong)?;
+    Ok(ConfiguredToken { admin: entry.admin, read_only: entry.read_only, expires_at, ..token })
 }
 
 /// What is said at the start: whether callers have to prove themselves, and by what.
@@ -113,22 +127,18 @@ pub(crate) fn told(sources: &[String], signed: bool) -> String {
 }
 
 /// How inbound webhooks are checked.
-pub(crate) fn webhooks() -> Result<WebhookConfig, CliError> {
+pub(crate) fn webhooks(settings: &Settings) -> Result<WebhookConfig, CliError> {
+    let webhook = &settings.webhook;
     let mut secrets = Vec::new();
-    secrets.extend(secret(WEBHOOK_SECRET)?);
-    secrets.extend(secret(WEBHOOK_SECRET_OLD)?);
-    let per_minute = match variable(WEBHOOK_RATE_LIMIT) {
-        None => 0,
-        Some(text) => text.trim().parse().map_err(|_| {
-            wrong(format!("{WEBHOOK_RATE_LIMIT} is no whole number"))
-                .help("say how often one address may trigger one task within a minute; 0 for ever")
-        })?,
-    };
+    secrets.extend(secret("webhook.secret", webhook.secret.as_ref())?);
+    for old in &webhook.old_secrets {
+        secrets.push(Secret::new(old.reveal()?));
+    }
     let config = WebhookConfig {
         secrets,
-        legacy_signature: switched_on(WEBHOOK_LEGACY),
-        allowed: networks(WEBHOOK_ALLOWED_IPS)?,
-        per_minute,
+        legacy_signature: webhook.legacy_signature,
+        allowed: networks(settings, "webhook.allowed_ips", &webhook.allowed_ips)?,
+        per_minute: webhook.rate_limit,
     };
     config.check().map_err(|why| {
         wrong(why)
@@ -137,16 +147,16 @@ pub(crate) fn webhooks() -> Result<WebhookConfig, CliError> {
     Ok(config)
 }
 
-/// Proxies that may say whom they speak for.
-pub(crate) fn proxies() -> Result<Vec<Network>, CliError> {
-    networks(TRUSTED_PROXIES)
-}
-
-fn networks(name: &str) -> Result<Vec<Network>, CliError> {
+/// The addresses and networks of a key.
+pub(crate) fn networks(
+    settings: &Settings,
+    key: &str,
+    listed: &[String],
+) -> Result<Vec<Network>, CliError> {
     let read = |text: &String| {
         text.parse().map_err(|why: String| {
-            wrong(format!("{name} lists addresses and networks")).because(why)
+            wrong(format!("{} lists addresses and networks", said_by(settings, key))).because(why)
         })
     };
-    listed(name).iter().map(read).collect()
+    listed.iter().map(read).collect()
 }

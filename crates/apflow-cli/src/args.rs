@@ -2,12 +2,30 @@
 
 #![expect(clippy::doc_markdown, reason = "clap shows the comments word for word")]
 
+mod connection;
+mod flow;
+mod format;
+mod look;
+mod shell;
+mod tasks;
+
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::{
+    connection::Connection,
+    flow::Flow,
+    format::{Format, Output, TimeFormat},
+    look::{Executors, ExecutorsCommand, Monitor, MonitorCommand, Why},
+    shell::{Completions, Daemon, DaemonCommand, Man, Reserved, Shell, StartDaemon},
+    tasks::{
+        Cancel, Children, CloneArgs, Count, Create, Delete, Execute, List, OldFormat, Tasks,
+        TasksCommand, Update, Watch,
+    },
+};
 use crate::{
-    commands::{scheduled::ScheduledCommand, scheduler::Scheduler},
+    commands::{config::args::ConfigArgs, scheduler::Scheduler},
     show,
 };
 
@@ -44,9 +62,40 @@ pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
 
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+/// What every command can be told.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub(crate) struct Global {
     /// Log to standard error; more often, more of it. APFLOW_LOG chooses exactly.
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
+
+    /// Read this configuration file over all others.
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Configuration")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Take this profile of the configuration.
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Configuration")]
+    pub(crate) profile: Option<String>,
+
+    /// When to colour. NO_COLOR and CLICOLOR_FORCE are heard, too.
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t)]
+    pub(crate) color: Color,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal
+    #[default]
+    Auto,
+    /// Also in files and pipes
+    Always,
+    /// Nowhere
+    Never,
 }
 
 #[derive(Debug, Subcommand)]
@@ -59,6 +108,14 @@ pub(crate) enum Command {
     Resume(Resume),
     /// Create, read, run and change tasks.
     Tasks(Tasks),
+    /// Say why a task is where it is, and what to type to move it.
+    Why(Why),
+    /// Say what executors there are.
+    Executors(Executors),
+    /// Look at what goes on.
+    Monitor(Monitor),
+    /// Keep `apflow serve` in the background.
+    Daemon(Daemon),
     /// Run tasks by the clock.
     Scheduler(Scheduler),
     /// Tell everything that is wrong with a workflow file.
@@ -71,27 +128,46 @@ pub(crate) enum Command {
     Db(Db),
     /// Make, list and take back what callers prove themselves with.
     Token(crate::commands::token::Token),
+    /// Read and write the configuration.
+    Config(ConfigArgs),
     /// Print a JSON Schema.
     Schema(Schema),
     /// Explain an error code, or `exit-codes`.
     #[command(visible_alias = "help")]
     Explain(Explain),
+    /// Print what a shell needs to complete commands.
+    Completions(Completions),
+    /// Print the manual page, or write those of all commands.
+    Man(Man),
+    /// Print the version.
+    Version,
+    /// Print the reference of all commands as Markdown.
+    #[command(hide = true)]
+    Reference,
+    /// Not there yet: a process that only works.
+    #[command(hide = true)]
+    Worker(Reserved),
+    /// Not there yet: tools for agents over MCP.
+    #[command(hide = true)]
+    Mcp(Reserved),
+    /// Not there yet: task trees from a sentence.
+    #[command(hide = true)]
+    Generate(Reserved),
 }
 
 /// Where tasks are stored.
-#[derive(Debug, Clone, ClapArgs)]
+#[derive(Debug, Clone, Default, ClapArgs)]
 pub(crate) struct DatabaseArgs {
-    /// The database: sqlite:FILE or postgres://… [default: APFLOW_DATABASE_URL, DATABASE_URL, or
-    /// .apflow/apflow.db here]
+    /// The database: sqlite:FILE or postgres://… [default: APFLOW_DATABASE_URL, DATABASE_URL,
+    /// storage.url, or .apflow/apflow.db here]
     #[arg(long, value_name = "URL")]
     pub(crate) db: Option<String>,
 }
 
 /// When a write counts as done.
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Durability {
     /// When it survives a power cut.
-    #[default]
     Strict,
     /// When it survives a crash of the process; faster.
     Relaxed,
@@ -113,7 +189,7 @@ pub(crate) struct Grants {
     /// Grants only executors that are named like this; may be repeated.
     #[arg(long, value_name = "EXECUTOR")]
     pub(crate) allow: Vec<String>,
-    /// Run at most so many tasks at the same time [default: APFLOW_MAX_PARALLEL_TASKS, or 256]
+    /// Run at most so many tasks at the same time [default: engine.max_parallel, or 256]
     #[arg(long, value_name = "N")]
     pub(crate) parallel: Option<u32>,
 }
@@ -137,20 +213,6 @@ impl Grants {
     }
 }
 
-/// How data is written to standard output.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
-    /// For people.
-    #[default]
-    Table,
-    /// For programs.
-    Json,
-    /// For both.
-    Yaml,
-    /// Ids alone, one a line.
-    Id,
-}
-
 /// How the result of a run is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RunOutput {
@@ -163,10 +225,26 @@ pub(crate) enum RunOutput {
     Yaml,
 }
 
+/// Ways to run that are not a workflow file.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunCommand {
+    /// Run tasks as the Python command line did: an executor with inputs, or tasks as JSON.
+    Flow(Box<Flow>),
+}
+
 #[derive(Debug, ClapArgs)]
+#[command(args_conflicts_with_subcommands = true)]
+#[expect(
+    clippy::struct_excessive_bools,
+    clippy::struct_field_names,
+    reason = "each is a flag, named as it is typed"
+)]
 pub(crate) struct Run {
+    #[command(subcommand)]
+    pub(crate) command: Option<RunCommand>,
     /// A workflow file in YAML or JSON; `-` reads standard input.
-    pub(crate) file: String,
+    #[arg(required = true)]
+    pub(crate) file: Option<String>,
     /// An input of the workflow; a value that is JSON is taken as JSON. May be repeated.
     #[arg(short, long = "input", value_name = "KEY=VALUE")]
     pub(crate) input: Vec<String>,
@@ -177,8 +255,14 @@ pub(crate) struct Run {
     #[arg(long = "run", value_name = "NAME")]
     pub(crate) name: Option<String>,
     /// Store and start it, and leave it to `apflow serve` or `apflow resume`.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "follow")]
     pub(crate) detach: bool,
+    /// Show how it moves and wait for its end, which is the default.
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Only check it and show what would be stored.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Stop waiting after this many seconds; the run can go on with `apflow resume`.
     #[arg(long, value_name = "SECONDS")]
     pub(crate) timeout: Option<f64>,
@@ -191,35 +275,39 @@ pub(crate) struct Run {
     /// Show no progress.
     #[arg(short, long)]
     pub(crate) quiet: bool,
+    /// When a write counts as done [default: strict]
+    #[arg(long, value_enum)]
+    pub(crate) durability: Option<Durability>,
     #[command(flatten)]
-    pub(crate) database: DatabaseArgs,
-    /// When a write counts as done.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) durability: Durability,
+    pub(crate) connection: Connection,
     #[command(flatten)]
     pub(crate) allow: Grants,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Serve {
-    /// The address to listen on.
-    #[arg(long, env = "APFLOW_API_HOST", hide_env_values = true, default_value = "127.0.0.1")]
-    pub(crate) host: String,
-    /// The port to listen on; 0 takes any.
-    #[arg(long, env = "APFLOW_API_PORT", hide_env_values = true, default_value_t = 8000)]
-    pub(crate) port: u16,
+    /// As the Python command line wrote it; it means nothing.
+    #[arg(hide = true, value_parser = ["start"])]
+    pub(crate) start: Option<String>,
+    /// The address to listen on [default: server.host, or 127.0.0.1]
+    #[arg(long)]
+    pub(crate) host: Option<String>,
+    /// The port to listen on; 0 takes any [default: server.port, or 8000]
+    #[arg(short, long)]
+    pub(crate) port: Option<u16>,
     /// Listen beyond this machine although nobody has to prove who they are; not needed with a JWT key
     /// or an API token.
     #[arg(long)]
     pub(crate) insecure: bool,
-    /// How long running tasks and requests may go on after SIGTERM, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
-    pub(crate) grace: f64,
+    /// How long running tasks and requests may go on after SIGTERM, in seconds
+    /// [default: server.grace, or 10]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) grace: Option<f64>,
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
-    /// When a write counts as done.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) durability: Durability,
+    /// When a write counts as done [default: strict]
+    #[arg(long, value_enum)]
+    pub(crate) durability: Option<Durability>,
     #[command(flatten)]
     pub(crate) allow: Grants,
 }
@@ -239,134 +327,9 @@ pub(crate) struct Resume {
     pub(crate) quiet: bool,
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
-    /// When a write counts as done.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) durability: Durability,
-    #[command(flatten)]
-    pub(crate) allow: Grants,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Tasks {
-    #[command(subcommand)]
-    pub(crate) command: TasksCommand,
-    /// Reserved: ask a server instead of the database.
-    #[arg(long, global = true, value_name = "URL", hide = true)]
-    pub(crate) server: Option<String>,
-    /// The database [default: APFLOW_DATABASE_URL, DATABASE_URL, or .apflow/apflow.db here]
-    #[arg(long, global = true, value_name = "URL")]
-    pub(crate) db: Option<String>,
-    /// How to write the answer.
-    #[arg(short, long, global = true, value_enum, default_value_t)]
-    pub(crate) output: Output,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum TasksCommand {
-    /// Store tasks without running them.
-    Create {
-        /// A JSON file with one task or an array of them; `-` reads standard input.
-        #[arg(short, long, default_value = "-")]
-        file: String,
-    },
-    /// Show one task.
-    Get {
-        /// The task.
-        id: String,
-    },
-    /// Show tasks, newest first.
-    List {
-        /// Only this owner's.
-        #[arg(short, long)]
-        user_id: Option<String>,
-        /// Only those that stand here: pending, in_progress, completed, failed, cancelled.
-        #[arg(short, long)]
-        status: Option<String>,
-        /// Also tasks that hang under others.
-        #[arg(short, long)]
-        all_tasks: bool,
-        /// At most so many.
-        #[arg(short, long, default_value_t = 100)]
-        limit: u32,
-        /// After so many.
-        #[arg(long, default_value_t = 0)]
-        offset: u32,
-    },
-    /// Show a task with everything under it.
-    Tree {
-        /// The task.
-        id: String,
-    },
-    /// Show what hangs directly under a task.
-    Children {
-        /// The task.
-        id: String,
-    },
-    /// Count tasks by status.
-    Count {
-        /// Only this owner's.
-        #[arg(short, long)]
-        user_id: Option<String>,
-        /// Only tasks without a parent.
-        #[arg(short, long)]
-        root_only: bool,
-    },
-    /// Say how tasks stand.
-    Status {
-        /// The tasks.
-        #[arg(required = true)]
-        ids: Vec<String>,
-    },
-    /// Run stored tasks: a root with all it was stored with, another with what it depends on.
-    Execute(Execute),
-    /// Cancel tasks with what hangs under them and what requires them.
-    Cancel {
-        /// The tasks.
-        #[arg(required = true)]
-        ids: Vec<String>,
-        /// The reason to store.
-        #[arg(short, long)]
-        message: Option<String>,
-    },
-    /// Change a task.
-    Update {
-        /// The task.
-        id: String,
-        /// A field and its new value, which is taken as JSON if it is; may be repeated.
-        #[arg(long = "set", value_name = "FIELD=VALUE", required = true)]
-        set: Vec<String>,
-    },
-    /// Delete a pending task with everything under it.
-    Delete {
-        /// The task.
-        id: String,
-    },
-    /// Say how a system outside triggers a task.
-    WebhookUrl(crate::commands::webhook_url::WebhookUrl),
-    /// Look after the schedules of tasks.
-    Scheduled {
-        #[command(subcommand)]
-        command: ScheduledCommand,
-    },
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Execute {
-    /// The tasks.
-    #[arg(required = true)]
-    pub(crate) ids: Vec<String>,
-    /// Run again although everything completed.
-    #[arg(long)]
-    pub(crate) reexecute: bool,
-    /// Only start it, and leave it to `apflow serve` or `apflow resume`.
-    #[arg(long)]
-    pub(crate) detach: bool,
-    /// Stop waiting after this many seconds.
-    #[arg(long, value_name = "SECONDS")]
-    pub(crate) timeout: Option<f64>,
-    /// Show no progress.
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
+    /// When a write counts as done [default: strict]
+    #[arg(long, value_enum)]
+    pub(crate) durability: Option<Durability>,
     #[command(flatten)]
     pub(crate) allow: Grants,
 }
@@ -439,11 +402,22 @@ pub(crate) enum DbCommand {
     },
 }
 
+impl DbCommand {
+    /// The database it looks after.
+    pub(crate) fn database(&self) -> &DatabaseArgs {
+        match self {
+            Self::Migrate { database } | Self::Status { database, .. } => database,
+        }
+    }
+}
+
 /// What there is a schema of.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Subject {
     /// Workflow files.
     Workflow,
+    /// Configuration files.
+    Config,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -75,7 +75,9 @@ impl Exit {
             | Code::DatabaseAddress
             | Code::Config
             | Code::InvalidInputs
+            | Code::AmbiguousId
             | Code::HttpRequest
+            | Code::SettingRefused
             | Code::NoSchedule
             | Code::OverlapUnavailable
             | Code::NoCallbacks
@@ -94,6 +96,7 @@ impl Exit {
             | Code::DatabaseDamaged
             | Code::DatabaseTooNew
             | Code::DatabaseUnavailable
+            | Code::ServerUnreachable
             | Code::Overloaded
             | Code::RateLimited
             | Code::TooManyStreams
@@ -125,6 +128,14 @@ impl CliError {
     /// An error of this sort; the exit code follows from it.
     pub(crate) fn new(code: Code, what: impl Into<String>) -> Self {
         Self::Said { code, exit: Exit::of(code), what: what.into(), why: None, help: Vec::new() }
+    }
+
+    /// What the API said; it has one code for trees that cannot be stored, and a taken id is a conflict.
+    pub(crate) fn api(code: Code, what: impl Into<String>) -> Self {
+        let what = what.into();
+        let taken = code == Code::InvalidTree && what.contains("already exists");
+        let told = Self::new(code, what);
+        if taken { told.exiting(Exit::Conflict).help("choose another id") } else { told }
     }
 
     /// An argument, variable or file that cannot be used.
@@ -164,6 +175,23 @@ impl CliError {
     /// Problems of a file or a request, named by `of`.
     pub(crate) fn problems(of: impl Into<String>, Problems(problems): Problems) -> Self {
         Self::Problems { of: Some(of.into()), problems }
+    }
+
+    /// Problems of a request.
+    pub(crate) fn of_problems(problems: Vec<Problem>) -> Self {
+        Self::Problems { of: None, problems }
+    }
+
+    /// What sort of error it is, if it is of one sort.
+    pub(crate) fn code(&self) -> Option<Code> {
+        match self {
+            Self::Said { code, .. } => Some(*code),
+            Self::Problems { problems, .. } => match problems.as_slice() {
+                [only] => Some(only.code),
+                _ => None,
+            },
+            Self::NobodyReads => None,
+        }
     }
 
     /// The exit code.
@@ -273,7 +301,7 @@ impl From<StoreError> for CliError {
 impl From<ApiError> for CliError {
     fn from(error: ApiError) -> Self {
         if !error.problems.is_empty() {
-            return Self::Problems { of: None, problems: error.problems };
+            return Self::of_problems(error.problems);
         }
         // At the keyboard what the database said may be shown; `detail` is only its sort then.
         let (what, why) = match &error.source {
@@ -281,12 +309,7 @@ impl From<ApiError> for CliError {
             None => (error.detail, None),
         };
         let hint = error.hint.or_else(|| error.source.as_ref().and_then(|source| source.hint()));
-        // The API has one code for trees that cannot be stored; that an id is taken is a conflict.
-        let taken = error.code == Code::InvalidTree && what.contains("already exists");
-        let mut told = Self::new(error.code, what);
-        if taken {
-            told = told.exiting(Exit::Conflict).help("choose another id");
-        }
+        let mut told = Self::api(error.code, what);
         if let Some(why) = why {
             told = told.because(why);
         }

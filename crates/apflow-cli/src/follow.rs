@@ -119,14 +119,14 @@ impl Interrupts {
 }
 
 /// Where progress is shown.
-enum Screen {
+pub(crate) enum Screen {
     Live(ProgressBar),
     Lines,
     Nothing,
 }
 
 impl Screen {
-    fn choose(quiet: bool) -> Self {
+    pub(crate) fn choose(quiet: bool) -> Self {
         if quiet {
             return Self::Nothing;
         }

@@ -4,26 +4,32 @@ mod access;
 mod args;
 mod commands;
 mod config;
+mod door;
 mod error;
 mod follow;
+mod log;
 mod show;
+mod watch;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc};
 
 use clap::{CommandFactory as _, Parser as _};
 
 use crate::{
-    args::{Args, Command},
+    args::{Args, Command, Global},
+    commands::config::args::{ConfigArgs, ConfigCommand},
+    config::{Flags, Overrides, Settings},
     error::{CliError, Exit},
 };
 
 fn main() -> ExitCode {
     on_panic();
+    // The help is coloured before the arguments are read.
+    colour_as_typed();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => return refused(&suggesting(error)),
     };
-    log_if_asked(args.verbose);
     match dispatch(args) {
         Ok(exit) => exit.into(),
         Err(error) => {
@@ -63,23 +69,87 @@ fn suggesting(mut error: clap::Error) -> clap::Error {
 
 /// Commands that only think run here; the others get a runtime.
 fn dispatch(args: Args) -> Result<Exit, CliError> {
+    let global = args.global;
+    // What needs no configuration reads none.
+    let thinking = || log::begin(config::Overrides::of(&global, &()).log_filter().as_deref());
     match args.command {
-        Command::Validate(args) => commands::validate::validate(&args),
-        Command::Graph(args) => commands::graph::graph(&args),
+        Command::Validate(args) => commands::validate::validate(&args, &*settings(&global, &())?),
+        Command::Graph(args) => thinking().and_then(|()| commands::graph::graph(&args)),
         Command::Schema(args) => commands::schema::schema(&args),
         Command::Explain(args) => commands::explain::explain(&args),
-        Command::Run(args) => wait_for(commands::run::run(args)),
-        Command::Serve(args) => wait_for(commands::serve::serve(args)),
-        Command::Resume(args) => wait_for(commands::resume::resume(args)),
-        Command::Tasks(args) => wait_for(commands::tasks::tasks(args)),
-        Command::Scheduler(args) => wait_for(commands::scheduler::scheduler(args)),
-        Command::Info(args) => commands::info::info(&args),
-        Command::Db(args) => wait_for(commands::db::db(args)),
-        Command::Token(args) => wait_for(commands::token::token(args)),
+        Command::Run(args) => {
+            let settings = settings(&global, &args)?;
+            wait_for(commands::run::run(args, &settings))
+        }
+        Command::Serve(args) => {
+            let overrides = Overrides::of(&global, &args);
+            wait_for(commands::serve::serve(args, overrides))
+        }
+        Command::Resume(args) => {
+            let settings = settings(&global, &args)?;
+            wait_for(commands::resume::resume(args, &settings))
+        }
+        Command::Tasks(args) => {
+            let settings = settings(&global, &args)?;
+            wait_for(commands::tasks::tasks(args, &settings))
+        }
+        Command::Why(args) => {
+            let settings = settings(&global, &(&args.connection, &args.allow))?;
+            wait_for(commands::why::why(args, &settings))
+        }
+        Command::Executors(args) => {
+            let settings = settings(&global, &(&args.connection, &args.allow))?;
+            wait_for(commands::look::executors(args, &settings))
+        }
+        Command::Monitor(args) => {
+            let settings = settings(&global, &args.connection)?;
+            wait_for(commands::look::monitor(args, &settings))
+        }
+        Command::Scheduler(args) => {
+            let settings = settings(&global, &args)?;
+            wait_for(commands::scheduler::scheduler(args, &settings))
+        }
+        Command::Token(args) => {
+            let settings = settings(&global, &args)?;
+            wait_for(commands::token::token(args, &settings))
+        }
+        Command::Daemon(args) => commands::daemon::daemon(args, &global),
+        Command::Info(args) => commands::info::info(&args, &*settings(&global, &args)?),
+        Command::Db(args) => {
+            let settings = settings(&global, args.command.database())?;
+            wait_for(commands::db::db(args, &settings))
+        }
+        Command::Config(ConfigArgs { command: ConfigCommand::GenToken(sign), .. }) => {
+            commands::token::sign(&sign, &*settings(&global, &())?)
+        }
+        Command::Config(ConfigArgs { command: ConfigCommand::VerifyToken(check), .. }) => {
+            let settings = settings(&global, &check.database)?;
+            wait_for(commands::token::verify(check, &settings))
+        }
+        Command::Config(args) => commands::config::config(args, &Overrides::of(&global, &())),
+        Command::Completions(args) => commands::shell::completions(&args),
+        Command::Man(args) => commands::shell::man(&args),
+        Command::Version => commands::shell::version(),
+        Command::Reference => commands::shell::reference(),
+        Command::Worker(_) => Err(commands::shell::reserved("worker")),
+        Command::Mcp(_) => Err(commands::shell::reserved("mcp")),
+        Command::Generate(_) => Err(commands::shell::reserved("generate")),
     }
 }
 
-fn wait_for(work: impl Future<Output = Result<Exit, CliError>>) -> Result<Exit, CliError> {
+/// What is configured for one command; what is doubtful in it is told, and logging begins.
+pub(crate) fn settings(global: &Global, flags: &dyn Flags) -> Result<Arc<Settings>, CliError> {
+    let settings = Settings::load(&Overrides::of(global, flags))?;
+    for warning in settings.warnings() {
+        show::warn(warning);
+    }
+    log::begin(settings.log_filter().as_deref())?;
+    Ok(Arc::new(settings))
+}
+
+pub(crate) fn wait_for(
+    work: impl Future<Output = Result<Exit, CliError>>,
+) -> Result<Exit, CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -90,23 +160,22 @@ fn wait_for(work: impl Future<Output = Result<Exit, CliError>>) -> Result<Exit, 
     done
 }
 
-/// Logging costs a millisecond at start, so it is set up only where somebody reads it.
-fn log_if_asked(verbose: u8) {
-    use tracing_subscriber::EnvFilter;
-    let asked = config::variable("APFLOW_LOG").or_else(|| config::variable("RUST_LOG"));
-    let filter = match (asked, verbose) {
-        (Some(filter), _) => EnvFilter::new(filter),
-        (None, 0) => return,
-        (None, 1) => EnvFilter::new("warn,apflow=info,apflow_core=info,apflow_protocols=info"),
-        (None, 2) => EnvFilter::new("info,apflow=debug,apflow_core=debug,apflow_protocols=debug"),
-        (None, _) => EnvFilter::new("debug"),
-    };
-    let colours = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(colours)
-        .init();
+/// Colours as `--color` says, which clap tells too late for its own help.
+fn colour_as_typed() {
+    let mut words = std::env::args().skip(1);
+    let mut when = None;
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--" => break,
+            "--color" => when = words.next(),
+            _ => when = word.strip_prefix("--color=").map(str::to_owned).or(when),
+        }
+    }
+    match when.as_deref() {
+        Some("always") => anstream::ColorChoice::Always.write_global(),
+        Some("never") => anstream::ColorChoice::Never.write_global(),
+        _ => {}
+    }
 }
 
 /// A panic is our fault; it says so, and where it wants to be told.

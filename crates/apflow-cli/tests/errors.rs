@@ -74,7 +74,8 @@ fn what_is_not_there_is_said_plainly() {
     assert_ne!(said.code, Some(0));
     assert!(!said.err.contains("CANARY"), "{}", said.err);
     place.apflow(&["tasks", "list", "--db", "duckdb:x"]).exits(2).tells(&["AF0024", "DuckDB"]);
-    place.apflow(&["tasks", "list", "--server", "http://x"]).exits(2).tells(&["not there yet"]);
+    place.apflow(&["tasks", "list", "--server", "x:1"]).exits(2).tells(&["AF0031", "http://"]);
+    place.apflow(&["tasks", "list", "--server", "http://x", "--db", "x"]).exits(2);
     place.apflow(&["explain", "AF9999"]).exits(4).tells(&["no code `AF9999`", "AF0001 to"]);
     place.apflow(&["explain", "AF27"]).exits(4).tells(&["did you mean `AF0027`?"]);
     place.apflow(&["explain", "exit-code"]).exits(4).tells(&["did you mean `exit-codes`?"]);

@@ -2,16 +2,22 @@
 
 #![expect(clippy::expect_used, reason = "a helper of tests may panic")]
 
+mod config;
 mod crash;
+mod daemon;
 mod errors;
 mod examples;
 mod help;
+mod output;
 mod python_client;
+mod reload;
+mod remote;
 mod run;
 mod scheduled;
 mod serve;
 mod tasks;
 mod token;
+mod twin;
 
 use std::{
     fs,
@@ -49,7 +55,9 @@ impl Place {
     }
 
     fn write(&self, name: &str, text: &str) -> String {
-        fs::write(self.path(name), text).expect("a file");
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
+        fs::write(path, text).expect("a file");
         name.to_owned()
     }
 
@@ -71,8 +79,12 @@ impl Place {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_apflow"));
         command.args(args).current_dir(self.dir.path()).stdin(Stdio::null());
+        // Nobody's own configuration counts here.
+        command.env("HOME", self.dir.path()).env_remove("XDG_CONFIG_HOME");
         for (name, _) in std::env::vars() {
-            if name.starts_with("APFLOW_") || name == "DATABASE_URL" || name == "RUST_LOG" {
+            if name.starts_with("APFLOW_")
+                || ["DATABASE_URL", "RUST_LOG", "LOG_LEVEL"].contains(&name.as_str())
+            {
                 command.env_remove(name);
             }
         }
@@ -181,6 +193,57 @@ fn until(what: &str, mut happened: impl FnMut() -> bool) {
         assert!(since.elapsed() < PATIENCE, "it never happened: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// The same text with what differs from run to run made equal: moments, times, made-up ids, blanks.
+fn calm(text: &str) -> String {
+    let moment = |word: &str| word.len() >= 20 && word.starts_with("20") && word.contains('T');
+    let number = |word: &str| word.parse::<f64>().is_ok();
+    let made_up = |word: &str| {
+        let word = word.trim_matches(|letter: char| !letter.is_ascii_alphanumeric());
+        word.len() == 36 && word.split('-').count() == 5
+    };
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        let line = &without_ages(line);
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let mut calm: Vec<String> = Vec::new();
+        let indent = &line[..line.len() - line.trim_start().len()];
+        for (place, word) in words.iter().enumerate() {
+            let bare = word.trim_matches(['"', ',']);
+            let timed = words.get(place + 1).is_some_and(|next| ["ms", "s"].contains(next));
+            calm.push(if moment(bare) {
+                word.replace(bare, "MOMENT")
+            } else if made_up(word) {
+                "ID".to_owned()
+            } else if timed && number(word) {
+                "0".to_owned()
+            } else if *word == "ms" && place > 0 && number(words[place - 1]) {
+                "s".to_owned()
+            } else {
+                (*word).to_owned()
+            });
+        }
+        lines.push(format!("{indent}{}", calm.join(" ")));
+    }
+    lines.join("\n")
+}
+
+/// A line without how long ago its moments were: `(now)`, `(3 s ago)`.
+fn without_ages(line: &str) -> String {
+    let mut text = String::new();
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once(" (") {
+        text.push_str(before);
+        match after.split_once(')') {
+            Some((age, after)) if age == "now" || age.ends_with(" ago") => rest = after,
+            _ => {
+                text.push_str(" (");
+                rest = after;
+            }
+        }
+    }
+    text + rest
 }
 
 /// The examples of the repository.

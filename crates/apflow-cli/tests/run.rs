@@ -218,7 +218,7 @@ fn the_default_database_is_made_here_and_kept_out_of_git() {
     let place = Place::new();
     place.write("f.yaml", "tasks: {a: {executor: aggregate_results_executor}}");
     place.apflow(&["run", "f.yaml"]).exits(0);
-    assert_eq!(place.lines(".apflow/.gitignore"), ["*"]);
+    assert_eq!(place.lines(".apflow/.gitignore"), ["*", "!config.toml"]);
     assert!(place.path(".apflow/apflow.db").exists());
     let mut command = place.command(&["tasks", "list"]);
     command.env("APFLOW_DATABASE_URL", "sqlite:x.db").env("DATABASE_URL", "sqlite:y.db");

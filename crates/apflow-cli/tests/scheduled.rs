@@ -22,7 +22,7 @@ fn schedules_are_listed_moved_completed_and_made_up_for() {
     place.fed(&["tasks", "create"], r#"{"id": "plain", "name": "plain"}"#).exits(0);
     let list = place.apflow(&["tasks", "scheduled", "list"]).exits(0);
     assert!(
-        list.out.contains("nightly\\u{1b}[31m") && list.out.contains(" 03:00:00 "),
+        list.out.contains("nightly\\u{1b}[31m") && list.out.contains("T03:00:00Z"),
         "{}",
         list.out
     );

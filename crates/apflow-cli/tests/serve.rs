@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 
 use crate::{Place, Running};
 
-struct Server {
-    running: Running,
-    address: String,
+pub(crate) struct Server {
+    pub(crate) running: Running,
+    pub(crate) address: String,
 }
 
 impl Server {
-    fn start(place: &Place, args: &[&str]) -> Self {
+    pub(crate) fn start(place: &Place, args: &[&str]) -> Self {
         let mut running = place.start(&[&["serve", "--port", "0"][..], args].concat());
         let err = running.child.as_mut().and_then(|child| child.stderr.take()).expect("a pipe");
         let mut lines = BufReader::new(err);
@@ -166,6 +166,9 @@ fn a_server_for_everybody_has_to_be_wished_for() {
     let place = Place::new();
     let args = ["serve", "--host", "0.0.0.0", "--port", "0"];
     place.apflow(&args).exits(2).tells(&["beyond this machine", "--insecure"]);
+    // The form of the Python command line is understood, too.
+    let old = ["serve", "start", "--host", "0.0.0.0", "-p", "0"];
+    place.apflow(&old).exits(2).tells(&["beyond this machine"]);
     let server = Server::start(&place, &["--host", "0.0.0.0", "--insecure"]);
     server.running.signal("TERM");
     server.running.end().exits(0);

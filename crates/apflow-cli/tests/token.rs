@@ -153,7 +153,10 @@ fn a16_a_secret_that_is_empty_short_or_ambiguous_does_not_start_the_server() {
         (&[("APFLOW_JWT_SECRET", "")][..], "APFLOW_JWT_SECRET is set and empty"),
         (&[("APFLOW_JWT_SECRET", "  ")], "empty"),
         (&[("APFLOW_JWT_SECRET", "CANARY-short")], "32"),
-        (&[("APFLOW_JWT_SECRET", SECRET), ("APFLOW_JWT_ALGORITHM", "none")], "no algorithm"),
+        (
+            &[("APFLOW_JWT_SECRET", SECRET), ("APFLOW_JWT_ALGORITHM", "none")],
+            "APFLOW_JWT_ALGORITHM",
+        ),
         (&[("APFLOW_JWT_SECRET", SECRET), ("APFLOW_JWT_ALGORITHM", "RS256")], "public key"),
         (&[("APFLOW_JWT_SECRET", SECRET), ("APFLOW_JWT_PUBLIC_KEY_FILE", "key.pem")], "both set"),
         (

@@ -150,10 +150,16 @@ codes! {
     WebhookRefused = "0043", -32004, 401, "the webhook proves nothing";
     /// The caller sends more than its share.
     RateLimited = "0045", -32603, 429, "the caller sends more than its share";
+    /// The setting may not be read or changed here.
+    SettingRefused = "0047", -32602, 403, "the setting may not be read or changed here";
     /// Nothing here makes up tasks.
     NoGenerator = "0048", -32602, 400, "nothing here makes up tasks";
     /// There is no key for the language model.
     NoLlmKey = "0049", -32602, 400, "there is no key for the language model";
+    /// The server that was named does not answer, or not like apflow.
+    ServerUnreachable = "0050", -32603, 503, "the server does not answer";
+    /// The beginning of an id fits several tasks.
+    AmbiguousId = "0051", -32602, 400, "the beginning of an id fits several tasks";
 }
 
 #[cfg(test)]

@@ -111,6 +111,21 @@ pub trait Ids: Send + Sync {
     fn next(&self) -> String;
 }
 
+/// The first text, byte by byte, that comes after every text that begins like `beginning`.
+///
+/// None if there is none: `beginning` is empty, or made of nothing but the last character there is.
+pub fn after_all_like(beginning: &str) -> Option<String> {
+    let mut letters: Vec<char> = beginning.chars().collect();
+    while let Some(last) = letters.pop() {
+        // Some numbers in between are no characters; UTF-8 sorts like the numbers.
+        if let Some(next) = (last as u32 + 1..=char::MAX as u32).find_map(char::from_u32) {
+            letters.push(next);
+            return Some(letters.into_iter().collect());
+        }
+    }
+    None
+}
+
 /// Why `text` cannot be an id or a name, or `None` if it can.
 pub fn check_id(text: &str) -> Option<String> {
     let chars = text.chars().count();
@@ -123,6 +138,18 @@ pub fn check_id(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_end_of_a_range_comes_after_everything_that_begins_alike_and_before_the_rest() {
+        for beginning in ["a", "task-", "z\u{10ffff}", "\u{d7ff}", "é"] {
+            let end = after_all_like(beginning).expect("there is one");
+            assert!(end.as_str() > format!("{beginning}\u{10ffff}\u{10ffff}").as_str(), "{end}");
+        }
+        assert_eq!(after_all_like("ab").as_deref(), Some("ac"));
+        assert_eq!(after_all_like("\u{d7ff}").as_deref(), Some("\u{e000}"));
+        assert_eq!(after_all_like(""), None);
+        assert_eq!(after_all_like("\u{10ffff}"), None);
+    }
 
     #[test]
     fn an_id_may_be_any_text_of_1_to_255_characters_without_nul() {

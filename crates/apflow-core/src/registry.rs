@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
     marker::PhantomData,
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use async_trait::async_trait;
@@ -14,11 +14,11 @@ use serde_json::{Map, Value};
 
 use crate::executor::{Context, ExecuteError, Executor, Manifest};
 
-/// Executors by id, with the allow-list that decides which may run.
+/// Executors by id, with the allow-list that decides which may run; copies share that list.
 #[derive(Clone, Default)]
 pub struct Registry {
     executors: BTreeMap<String, Arc<dyn Executor>>,
-    allowed: Option<Allowed>,
+    allowed: Arc<RwLock<Option<Allowed>>>,
 }
 
 #[derive(Clone, Default)]
@@ -100,17 +100,25 @@ impl Registry {
     ///
     /// Two empty lists lift the restriction; names that match nothing allow nothing (fails closed).
     pub fn allow_only(&mut self, families: &[String], ids: &[String]) -> &mut Self {
+        self.restrict(families, ids);
+        self
+    }
+
+    /// The same while the registry is in use; what runs already goes on.
+    pub fn restrict(&self, families: &[String], ids: &[String]) {
         let clean = |list: &[String]| -> BTreeSet<String> {
             list.iter().map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
         };
         let allowed = Allowed { families: clean(families), ids: clean(ids) };
-        self.allowed = (!allowed.families.is_empty() || !allowed.ids.is_empty()).then_some(allowed);
-        self
+        let restricted = !allowed.families.is_empty() || !allowed.ids.is_empty();
+        // The list is replaced in one step, so a holder that panicked left a whole one behind.
+        *self.allowed.write().unwrap_or_else(PoisonError::into_inner) =
+            restricted.then_some(allowed);
     }
 
     /// Whether there is an allow-list at all.
     pub fn is_restricted(&self) -> bool {
-        self.allowed.is_some()
+        self.allowed.read().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// The executor a task asks for, if it exists and is allowed.
@@ -154,7 +162,8 @@ impl Registry {
     }
 
     fn allows(&self, manifest: &Manifest) -> bool {
-        self.allowed.as_ref().is_none_or(|allowed| {
+        let allowed = self.allowed.read().unwrap_or_else(PoisonError::into_inner);
+        allowed.as_ref().is_none_or(|allowed| {
             allowed.ids.contains(&manifest.id) || allowed.families.contains(&manifest.family)
         })
     }
@@ -224,6 +233,18 @@ mod tests {
         assert!(registry.find(Some("double"), "t").is_ok());
         registry.allow_only(&[" ".to_owned()], &[]);
         assert!(!registry.is_restricted(), "a blank list is no list");
+    }
+
+    #[test]
+    fn a_registry_in_use_can_be_restricted_through_any_copy() {
+        let (one, other) = {
+            let registry = registry();
+            (registry.clone(), registry)
+        };
+        one.restrict(&[], &["nothing_like_it".to_owned()]);
+        assert!(other.is_restricted() && other.find(Some("double"), "t").is_err());
+        other.restrict(&[], &[]);
+        assert!(one.find(Some("double"), "t").is_ok());
     }
 
     #[test]

@@ -87,6 +87,18 @@ fn case(code: Code) -> Case {
         Code::Timeout => Scripted(&[], "tasks.get", r#"{"task_id": "slow"}"#),
         Code::Draining => Own,
         Code::Config => Never("the configuration is read where the command line runs"),
+        Code::NoGenerator => After(
+            &[("config.llm_key.set", r#"{"provider": "openai", "api_key": "k"}"#)],
+            "tasks.generate",
+            r#"{"requirement": "r", "llm_provider": "openai"}"#,
+        ),
+        Code::NoLlmKey => {
+            Real("tasks.generate", r#"{"requirement": "r", "llm_provider": "anthropic"}"#)
+        }
+        Code::SettingRefused => Real("config.get", r#"{"key": "api.timeout"}"#),
+        Code::ServerUnreachable | Code::AmbiguousId => {
+            Never("it is met where the command line runs")
+        }
         Code::Unauthorized | Code::Forbidden | Code::WebhookRefused | Code::TooManyStreams => Own,
         Code::Unfinished => After(
             &[("tasks.create", r#"{"id": "fresh", "name": "fresh"}"#)],

@@ -142,6 +142,7 @@ fn passes(filter: &TaskFilter, record: &Record) -> bool {
         && (filter.statuses.is_empty() || filter.statuses.contains(&status))
         && (!filter.root_only || record.parent_id.is_none())
         && (filter.parent_id.is_none() || filter.parent_id == record.parent_id)
+        && (filter.ids.is_empty() || filter.ids.contains(&record.id))
 }
 
 /// The error that is called so.
@@ -441,6 +442,24 @@ impl TreeStore for Fake {
             found.sort_by_key(|record| (record.definition.priority, record.task.seq));
         }
         Ok(found)
+    }
+
+    async fn ids_like(
+        &self,
+        beginning: &str,
+        user_id: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<TaskId>, StoreError> {
+        let records = self.lock();
+        let mut ids: Vec<TaskId> = records
+            .iter()
+            .filter(|it| it.id.as_str().starts_with(beginning))
+            .filter(|it| user_id.is_none() || it.definition.user_id.as_deref() == user_id)
+            .map(|it| it.id.clone())
+            .collect();
+        ids.sort();
+        ids.truncate(limit as usize);
+        Ok(ids)
     }
 
     async fn count(&self, filter: &TaskFilter) -> Result<Counts, StoreError> {

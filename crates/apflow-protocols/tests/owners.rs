@@ -76,6 +76,30 @@ async fn lists_and_counts_hold_only_the_callers_own() {
 }
 
 #[tokio::test]
+async fn b1_the_beginning_of_an_id_leads_to_the_callers_own_tasks_alone() {
+    let gateway = gateway(Duration::from_secs(1));
+    for (who, id) in [("u1", "ab-1"), ("u2", "ab-2"), ("u2", "ab-3"), ("u2", "c")] {
+        ask(&gateway, who, "tasks.create", json!({"id": id, "name": id})).await.expect("made");
+    }
+    let like = async |who, params| -> String {
+        let list = ask(&gateway, who, "tasks.list", params).await.expect("a list");
+        let ids = list.as_array().into_iter().flatten().filter_map(|it| it["id"].as_str());
+        ids.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(like("u1", json!({"id_prefix": "ab"})).await, "ab-1");
+    assert_eq!(like("u1", json!({"id_prefix": "ab-2"})).await, "");
+    assert_eq!(like("u2", json!({"id_prefix": "ab"})).await, "ab-2 ab-3", "in their order");
+    assert_eq!(like("u2", json!({"id_prefix": "ab", "limit": 1, "offset": 1})).await, "ab-3");
+    assert_eq!(like("u2", json!({"id_prefix": "ab", "status": "failed"})).await, "");
+    assert_eq!(like("u2", json!({"id_prefix": "ab", "status": "pending"})).await, "ab-2 ab-3");
+    let paged = json!({"id_prefix": "ab", "page": true});
+    let page = ask(&gateway, "u2", "tasks.list", paged).await.expect("a page");
+    assert_eq!(page["total"], 2, "{page}");
+    let empty = Call::read("tasks.list", json!({"id_prefix": ""})).expect_err("no beginning");
+    assert_eq!(empty.code, Code::InvalidParams);
+}
+
+#[tokio::test]
 async fn nobody_makes_tasks_for_somebody_else() {
     let gateway = gateway(Duration::from_secs(1));
     for (method, params) in [

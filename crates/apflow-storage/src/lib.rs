@@ -44,4 +44,4 @@ mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
-pub use open::{Durability, OpenOptions, open};
+pub use open::{Durability, OpenOptions, open, writer_of};

@@ -17,6 +17,7 @@ macro_rules! list {
             (4, "callbacks", file!("0004_callbacks")),
             (5, "access", file!("0005_access")),
             (6, "demo", file!("0006_demo")),
+            (7, "id_order", file!("0007_id_order")),
         ];
         LIST
     }};

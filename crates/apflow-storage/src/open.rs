@@ -60,6 +60,17 @@ enum Address {
     Postgres(String),
 }
 
+/// The process that writes a database file, by its number; none if nobody does.
+///
+/// PostgreSQL has many writers and is not asked: `None` there as well.
+pub fn writer_of(address: &str) -> Option<String> {
+    match Address::parse(address).ok()? {
+        #[cfg(feature = "sqlite")]
+        Address::Sqlite(path) => crate::sqlite::writer_of(&path),
+        _ => None,
+    }
+}
+
 impl Address {
     fn parse(address: &str) -> Result<Self, StoreError> {
         let scheme = address.split_once(':').map_or("", |(scheme, _)| scheme);

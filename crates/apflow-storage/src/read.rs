@@ -61,6 +61,15 @@ pub(crate) trait Reads: AccessReads + ScheduleReads + Send + Sync {
     /// Tasks that pass a filter, newest first.
     async fn list(&self, filter: &TaskFilter, page: Page) -> Result<Vec<RecordRow>, StoreError>;
 
+    /// Ids from `from` up to `below`, in the order of their bytes; of one owner if it is named.
+    async fn ids_in_range(
+        &self,
+        from: &str,
+        below: &str,
+        user_id: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<String>, StoreError>;
+
     /// How many tasks pass a filter, by state.
     async fn count(&self, filter: &TaskFilter) -> Result<Vec<(String, i64)>, StoreError>;
 

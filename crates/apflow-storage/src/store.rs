@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use apflow_core::{
     derive::{self, Derive, Derived},
-    id::{Ids, TaskId, TreeId},
+    id::{Ids, TaskId, TreeId, after_all_like},
     store::{
         CallbackClaim, CallbackRecord, CallbackReport, CallbackState, CallbackStore, Callbacks,
         Cancel, CancelAnswer, Claim, ControlStore, Counts, EventKind, Idempotency, Inserted,
@@ -188,6 +188,17 @@ impl<R: Reads> TreeStore for Database<R> {
             _ => records(self.reads.list(filter, page).await?),
         };
         self.with_schedules(found?).await
+    }
+
+    async fn ids_like(
+        &self,
+        beginning: &str,
+        user_id: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<TaskId>, StoreError> {
+        let Some(below) = after_all_like(beginning) else { return Ok(Vec::new()) };
+        let found = self.reads.ids_in_range(beginning, &below, user_id, limit).await?;
+        Ok(found.into_iter().map(TaskId::new).collect())
     }
 
     async fn count(&self, filter: &TaskFilter) -> Result<Counts, StoreError> {

@@ -7,22 +7,22 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     args::{Db, DbCommand, RunOutput},
-    config::{self, Database},
+    config::{self, Database, Settings},
     error::{CliError, Exit},
     show::{self, data, table},
 };
 
-pub(crate) async fn db(args: Db) -> Result<Exit, CliError> {
+pub(crate) async fn db(args: Db, settings: &Settings) -> Result<Exit, CliError> {
     match args.command {
-        DbCommand::Migrate { database } => {
-            let database = Database::find(&database);
+        DbCommand::Migrate { .. } => {
+            let database = Database::find(settings);
             database.prepare()?;
             let app = App::builder().database(&database.address).open().await?;
             let _ = app.shutdown(Duration::ZERO).await;
             show::say(&format!("{} is up to date", show::plain(&database.shown())));
         }
-        DbCommand::Status { database, output } => {
-            let database = Database::find(&database);
+        DbCommand::Status { output, .. } => {
+            let database = Database::find(settings);
             let app = config::reader(&database).open().await?;
             let store = app.engine().store();
             let counts = store.count(&TaskFilter::default()).await?;

@@ -7,19 +7,22 @@ use std::{
 };
 
 use apflow::core::{
-    api::wire,
-    engine::Engine,
     id::TaskId,
-    task::{FailureKind, Outcome, Record, State, StateName},
+    task::{Outcome, StateName},
 };
 use serde_json::{Value, json};
 
 use crate::{
     args::{Grants, RunOutput},
-    config::Database,
+    door::Door,
     error::{CliError, Exit},
-    follow::{Follow, Waited},
-    show::{self, data, table, tree::mark},
+    follow::Waited,
+    show::{
+        self, data,
+        sheet::at,
+        table,
+        tree::{Board, mark, state_of, took},
+    },
 };
 
 /// Failures and blocked tasks that are listed one by one.
@@ -37,27 +40,37 @@ pub(crate) struct Telling<'a> {
     pub(crate) quiet: bool,
     /// How long it took.
     pub(crate) took: Duration,
-    /// Where it is stored.
-    pub(crate) database: &'a Database,
     /// What its tasks may do.
     pub(crate) grants: &'a Grants,
 }
 
+/// What came of it.
+pub(crate) struct Ended<'a> {
+    /// All its tasks in the shape of the API, in the order of the board.
+    pub(crate) tasks: Vec<Value>,
+    /// What they are called here.
+    pub(crate) board: &'a Board,
+    /// How the waiting ended.
+    pub(crate) waited: Waited,
+    /// How the run ended, if it did.
+    pub(crate) outcome: Outcome,
+    /// What was stored together, by task, as far as is known.
+    pub(crate) submissions: HashMap<String, String>,
+}
+
 /// Writes what came of the runs that were followed.
 pub(crate) async fn tell(
-    engine: &Engine,
-    follow: &mut Follow,
-    waited: Waited,
+    door: &Door,
+    ended: &Ended<'_>,
     telling: &Telling<'_>,
 ) -> Result<Exit, CliError> {
-    let records = follow.records().await?;
-    let outcome = follow.outcome();
+    let Ended { waited, outcome, .. } = *ended;
     let over = matches!(waited, Waited::Over | Waited::Interrupted);
     let failed = outcome != Outcome::Completed || !over;
     if !telling.quiet || failed {
-        show::say(&summary(engine, follow, &records, waited, telling).await?);
+        show::say(&summary(door, ended, telling).await?);
     }
-    write(follow, &records, over.then_some(outcome), telling)?;
+    write(ended, over.then_some(outcome), telling)?;
     Ok(match (waited, outcome) {
         (Waited::Left | Waited::Interrupted | Waited::AtOnce, _) => Exit::Interrupted,
         (Waited::TimedOut, _) => Exit::Timeout,
@@ -68,13 +81,12 @@ pub(crate) async fn tell(
 }
 
 fn write(
-    follow: &Follow,
-    records: &[Record],
+    ended: &Ended<'_>,
     outcome: Option<Outcome>,
     telling: &Telling<'_>,
 ) -> Result<(), CliError> {
     if let Some(field) = telling.print {
-        let found = records.iter().rev().find_map(|record| record.result.as_ref()?.get(field));
+        let found = ended.tasks.iter().rev().find_map(|task| task["result"].get(field));
         return match found {
             Some(Value::String(text)) => show::data(text),
             Some(value) => show::data(&data::json(value)),
@@ -87,107 +99,136 @@ fn write(
     match telling.output {
         RunOutput::Table => show::data(&table::table(
             &["", "task", "status", "time", "result"],
-            records.iter().map(|record| row(follow, record)),
+            ended.tasks.iter().map(|task| row(ended.board, task)),
         )),
-        RunOutput::Json => show::data(&data::json(&whole(records, outcome, telling))),
-        RunOutput::Yaml => show::data(&data::yaml(&whole(records, outcome, telling))?),
+        RunOutput::Json => show::data(&data::json(&whole(ended, outcome, telling))),
+        RunOutput::Yaml => show::data(&data::yaml(&whole(ended, outcome, telling))?),
     }
 }
 
-fn row(follow: &Follow, record: &Record) -> Vec<String> {
-    let state = record.task.state.name();
-    let result = match (&record.result, wire::error(record)) {
+fn row(board: &Board, task: &Value) -> Vec<String> {
+    let state = state_of(task);
+    let result = match (&task["result"], error(task)) {
         (_, Some(error)) => error.to_owned(),
-        (Some(result), None) => data::brief(result),
-        (None, None) => String::new(),
+        (result, None) => data::brief(result),
     };
+    let id = id_of(task);
     vec![
         mark(state).0.to_owned(),
-        follow.board().label(&record.id).to_owned(),
+        board.label(&id).to_owned(),
         state.status().to_string(),
-        follow.board().took(&record.id).map(show::time).unwrap_or_default(),
+        took(task).map(show::time).unwrap_or_default(),
         show::short(&result, 70),
     ]
 }
 
-fn whole(records: &[Record], outcome: Option<Outcome>, telling: &Telling<'_>) -> Value {
-    let tasks: Vec<Value> = records.iter().map(wire::task).collect();
-    json!({ "run": telling.run, "outcome": outcome, "tasks": tasks })
+fn whole(ended: &Ended<'_>, outcome: Option<Outcome>, telling: &Telling<'_>) -> Value {
+    json!({ "run": telling.run, "outcome": outcome, "tasks": ended.tasks })
+}
+
+fn id_of(task: &Value) -> TaskId {
+    TaskId::new(task["id"].as_str().unwrap_or_default())
+}
+
+fn error(task: &Value) -> Option<&str> {
+    task["error"].as_str()
+}
+
+fn failed(task: &&Value) -> bool {
+    state_of(task) == StateName::Failed
+}
+
+fn blocked(task: &&Value) -> bool {
+    state_of(task) == StateName::Blocked && task["state"]["failed"].as_u64() > Some(0)
 }
 
 /// One line for a run in which all went well; else each failure with its cause, and what to type.
 async fn summary(
-    engine: &Engine,
-    follow: &Follow,
-    records: &[Record],
-    waited: Waited,
+    door: &Door,
+    ended: &Ended<'_>,
     telling: &Telling<'_>,
 ) -> Result<String, CliError> {
+    let Ended { tasks, board, waited, .. } = ended;
     let word = match waited {
         Waited::TimedOut => "goes on".to_owned(),
         Waited::Left => "left as it is".to_owned(),
         Waited::AtOnce => "left at once".to_owned(),
-        Waited::Over | Waited::Interrupted => follow.outcome().to_string(),
+        Waited::Over | Waited::Interrupted => ended.outcome.to_string(),
     };
     let named = telling.run.map_or_else(|| "all runs".to_owned(), |run| format!("run {run}"));
-    let completed =
-        records.iter().filter(|record| record.task.state.name() == StateName::Completed).count();
+    let completed = tasks.iter().filter(|task| state_of(task) == StateName::Completed).count();
     let mut text = format!(
         "{}: {word}, {completed} of {} tasks completed, {}\n",
         show::plain(&named),
-        records.len(),
+        tasks.len(),
         show::time(telling.took)
     );
-    let failed = |record: &&Record| matches!(record.task.state, State::Failed { .. });
-    let causes = by_cause(records.iter().filter(failed));
+    let causes = by_cause(tasks.iter().filter(failed));
     for (cause, of) in causes.iter().take(LISTED) {
         let (sign, style) = mark(StateName::Failed);
         let why = show::plain_lines(cause).replace('\n', "\n      ");
-        let labels: Vec<&str> = of.iter().map(|it| follow.board().label(&it.id)).collect();
+        let ids: Vec<TaskId> = of.iter().map(|it| id_of(it)).collect();
+        let labels: Vec<&str> = ids.iter().map(|id| board.label(id)).collect();
         let _ = writeln!(text, "  {style}{sign}{style:#} {}: {why}", some_of(&labels));
     }
     if causes.len() > LISTED {
         let _ = writeln!(text, "  … {} causes in all", causes.len());
     }
-    let blocked =
-        |record: &&Record| matches!(record.task.state, State::Blocked { failed: 1.., .. });
-    for record in records.iter().filter(blocked).take(LISTED) {
+    for task in tasks.iter().filter(blocked).take(LISTED) {
         // Whom it waits for is read only where one task is read in detail.
-        let detail = engine.store().record(&record.id).await?;
-        let of: Vec<TaskId> = detail.map(|detail| detail.failed_needs).unwrap_or_default();
-        let of: Vec<&str> = of.iter().map(|id| follow.board().label(id)).collect();
+        let id = id_of(task);
+        let detail = door.call("tasks.get", json!({ "task_id": id })).await?;
+        let of = detail["state"]["failed_ids"].as_array().into_iter().flatten();
+        let of: Vec<TaskId> = of.filter_map(|it| it.as_str().map(TaskId::from)).collect();
+        let of: Vec<&str> = of.iter().map(|id| board.label(id)).collect();
         let (sign, style) = mark(StateName::Blocked);
-        let label = follow.board().label(&record.id);
         let _ = writeln!(
             text,
-            "  {style}{sign}{style:#} {label}: blocked, needs {}",
+            "  {style}{sign}{style:#} {}: blocked, needs {}",
+            board.label(&id),
             show::short(&of.join(", "), 200)
         );
     }
-    let count = records.iter().filter(blocked).count();
+    let count = tasks.iter().filter(blocked).count();
     if count > LISTED {
         let _ = writeln!(text, "  … {count} tasks are blocked in all");
     }
-    let flag = telling.database.flag() + &telling.grants.flags();
-    if matches!(waited, Waited::Left | Waited::TimedOut) {
-        let run = telling.run.map(|run| format!(" {run}")).unwrap_or_default();
-        text.push_str(&crate::error::line("go on", &format!("apflow resume{run}{flag}")));
-    } else if records.iter().any(|record| failed(&record)) {
-        let of = || records.iter().filter(failed);
-        let ids: String =
-            to_execute(records, of()).iter().map(|id| one_more(id.as_str())).collect();
-        let grants = missing_grants(of(), telling.grants);
-        text.push_str(&crate::error::line(
-            "retry",
-            &format!("apflow tasks execute{ids}{flag}{grants}"),
-        ));
-        let failures = of().count();
-        if failures > 1 {
-            let all = format!("this runs all {failures} again and what needs them");
-            text.push_str(&crate::error::line("", &all));
-        }
-    }
+    text.push_str(&go_on(door, ended, telling).await);
     Ok(text)
+}
+
+/// What to type next, if there is anything to do.
+async fn go_on(door: &Door, ended: &Ended<'_>, telling: &Telling<'_>) -> String {
+    let tasks = &ended.tasks;
+    let of = || tasks.iter().filter(failed);
+    if matches!(ended.waited, Waited::Left | Waited::TimedOut) {
+        if door.is_remote() {
+            let root = tasks.first().map(|task| one_more(id_of(task).as_str())).unwrap_or_default();
+            let line = format!("apflow tasks watch{root}{}", door.flag().await);
+            return crate::error::line("go on", &line);
+        }
+        let run = telling.run.map(|run| format!(" {run}")).unwrap_or_default();
+        let flags = door.flag().await + &telling.grants.flags();
+        return crate::error::line("go on", &format!("apflow resume{run}{flags}"));
+    }
+    let failures = of().count();
+    if failures == 0 {
+        return String::new();
+    }
+    let ids: String = to_execute(ended, of()).iter().map(|id| one_more(id.as_str())).collect();
+    // What a server allows is not ours to say.
+    let grants = if door.is_remote() {
+        String::new()
+    } else {
+        telling.grants.flags() + &missing_grants(of(), telling.grants)
+    };
+    let line = format!("apflow tasks execute{ids}{}{grants}", door.flag().await);
+    let mut text = crate::error::line("retry", &line);
+    if failures > 1 {
+        let all = format!("this runs all {failures} again and what needs them");
+        text.push_str(&crate::error::line("", &all));
+    }
+    text
 }
 
 fn one_more(text: &str) -> String {
@@ -203,54 +244,58 @@ fn some_of(labels: &[&str]) -> String {
 }
 
 /// Failed tasks by the reason they give, in the order in which each was first seen.
-fn by_cause<'a>(failed: impl Iterator<Item = &'a Record>) -> Vec<(String, Vec<&'a Record>)> {
-    let mut causes: Vec<(String, Vec<&Record>)> = Vec::new();
+fn by_cause<'a>(failed: impl Iterator<Item = &'a Value>) -> Vec<(String, Vec<&'a Value>)> {
+    let mut causes: Vec<(String, Vec<&Value>)> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
-    for record in failed {
-        let cause = cause(record);
+    for task in failed {
+        let cause = cause(task);
         let place = *places.entry(cause.clone()).or_insert_with(|| {
             causes.push((cause, Vec::new()));
             causes.len() - 1
         });
-        causes[place].1.push(record);
+        causes[place].1.push(task);
     }
     causes
 }
 
 /// The reason, without the task it is about, and with the flag that names an executor.
-fn cause(record: &Record) -> String {
-    let why = wire::error(record).unwrap_or("it does not say why");
-    let Some(executor) = refused_executor(record) else { return why.to_owned() };
-    let why = why.strip_suffix(&format!(" for task {}", record.id)).unwrap_or(why);
+fn cause(task: &Value) -> String {
+    let why = error(task).unwrap_or("it does not say why");
+    let Some(executor) = refused_executor(task) else { return why.to_owned() };
+    let why = why.strip_suffix(&format!(" for task {}", id_of(task))).unwrap_or(why);
     format!("{why}; --allow {executor} allows it")
 }
 
-fn not_allowed(record: &Record) -> bool {
-    matches!(&record.task.state, State::Failed { failure } if failure.kind == FailureKind::NotAllowed)
+fn not_allowed(task: &Value) -> bool {
+    failed(&task) && task["state"]["kind"] == "not_allowed"
 }
 
 /// The executor, if it is not on the list of those that are allowed.
-fn refused_executor(record: &Record) -> Option<&str> {
+fn refused_executor(task: &Value) -> Option<&str> {
     // Only then does the result list what is allowed.
-    let listed = record.result.as_ref().is_some_and(|it| it.get("allowed_executors").is_some());
-    record.definition.executor().filter(|_| listed && not_allowed(record))
+    let listed = task["result"].get("allowed_executors").is_some();
+    let executor = at(task, "params.executor_id|schemas.method").as_str();
+    executor.filter(|_| listed && not_allowed(task))
 }
 
 /// Flags that would have let these tasks run and were not given.
-fn missing_grants<'a>(failed: impl Iterator<Item = &'a Record>, given: &Grants) -> String {
+pub(crate) fn missing_grants<'a>(
+    failed: impl Iterator<Item = &'a Value>,
+    given: &Grants,
+) -> String {
     let mut more = Grants::default();
     let add = |list: &mut Vec<String>, given: &[String], value: &str| {
         if !given.iter().chain(&*list).any(|it| it == value) {
             list.push(value.to_owned());
         }
     };
-    for record in failed.filter(|record| not_allowed(record)) {
-        if let Some(executor) = refused_executor(record) {
+    for task in failed.filter(|task| not_allowed(task)) {
+        if let Some(executor) = refused_executor(task) {
             add(&mut more.allow, &given.allow, executor);
             continue;
         }
-        let why = wire::error(record).unwrap_or_default();
-        let inputs = record.resolved_inputs.as_ref().unwrap_or(&record.definition.inputs);
+        let why = error(task).unwrap_or_default();
+        let inputs = &task["inputs"];
         if why.contains("--allow-command") {
             let line = inputs.get("command").and_then(|line| line.as_str()?.split(' ').next());
             let program = inputs.get("argv").and_then(|argv| argv.get(0)?.as_str()).or(line);
@@ -266,27 +311,32 @@ fn missing_grants<'a>(failed: impl Iterator<Item = &'a Record>, given: &Grants) 
 }
 
 /// What to execute so that all of these run again: one root a submission, which takes the others along.
-fn to_execute<'a>(
-    records: &'a [Record],
-    failed: impl Iterator<Item = &'a Record>,
-) -> Vec<&'a TaskId> {
+fn to_execute<'a>(ended: &'a Ended<'_>, failed: impl Iterator<Item = &'a Value>) -> Vec<TaskId> {
     let mut submissions = HashSet::new();
-    failed
-        .filter(|record| submissions.insert(record.task.forest))
-        .map(|record| root_of(records, record))
-        .collect()
+    let mut roots = Vec::new();
+    for task in failed {
+        let root = root_of(&ended.tasks, task);
+        let submission = ended.submissions.get(id_of(task).as_str()).cloned();
+        if submissions.insert(submission.unwrap_or_else(|| root.to_string())) {
+            roots.push(root);
+        }
+    }
+    roots
 }
 
 /// The root over a task; running it again runs what failed and what needs it.
-fn root_of<'a>(records: &'a [Record], of: &'a Record) -> &'a TaskId {
-    let mut at = of;
-    let above = |of: &Record| records.iter().find(|it| Some(&it.id) == of.parent_id.as_ref());
+fn root_of<'a>(tasks: &'a [Value], of: &'a Value) -> TaskId {
+    let mut here = of;
+    let above = |of: &Value| {
+        let parent = of["parent_id"].as_str()?;
+        tasks.iter().find(|it| it["id"] == parent)
+    };
     // Parents come from the store, in which no task is its own ancestor; the bound is for the reader.
-    for _ in 0..records.len() {
-        match above(at) {
-            Some(parent) => at = parent,
+    for _ in 0..tasks.len() {
+        match above(here) {
+            Some(parent) => here = parent,
             None => break,
         }
     }
-    &at.id
+    id_of(here)
 }

@@ -6,14 +6,13 @@ use apflow::{
     core::{
         code::Code,
         problem::{Problem, Problems, nearest},
-        registry::Registry,
         store::Submission,
-        submit::{Limits, Order, compile},
+        submit::{Limits, Order, Reference, TaskSpec, compile},
         workflow::{Format, MAX_FILE_BYTES, Workflow},
     },
     system::SystemIds,
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{error::CliError, show::data::assignment};
 
@@ -71,11 +70,11 @@ impl Source {
         &self,
         inputs: Map<String, Value>,
         run: &str,
-        registry: &Registry,
+        executors: &[String],
     ) -> Result<Order, CliError> {
         let wrong = |problems| CliError::problems(self.name.clone(), problems);
         let order = self.workflow.order(inputs, run).map_err(wrong)?;
-        let mut problems = strangers(&order, run, registry);
+        let mut problems = strangers(&order, run, executors);
         if problems.is_empty() {
             return Ok(order);
         }
@@ -132,10 +131,56 @@ pub(crate) fn inputs(file: Option<&str>, given: &[String]) -> Result<Map<String,
     Ok(inputs)
 }
 
-/// Tasks whose executor is not compiled in; an allow-list is the operator's affair and told later.
-fn strangers(order: &Order, run: &str, registry: &Registry) -> Vec<Problem> {
+/// A task as the API takes it; what it does not say is left out.
+pub(crate) fn task_json(task: &TaskSpec) -> Value {
+    let mut object = task.extra.clone();
+    let mut put = |name: &str, value: Value| {
+        let empty = match &value {
+            Value::Null => true,
+            Value::Array(items) => items.is_empty(),
+            Value::Object(fields) => fields.is_empty(),
+            _ => false,
+        };
+        if !empty {
+            object.insert(name.to_owned(), value);
+        }
+    };
+    let dependency = |it: &Reference| {
+        if it.plain && !it.optional {
+            return json!(it.to);
+        }
+        let mut object = it.extra.clone();
+        object.insert("id".to_owned(), json!(it.to));
+        object.insert("required".to_owned(), json!(!it.optional));
+        Value::Object(object)
+    };
+    put("id", json!(task.id));
+    put("name", json!(task.name));
+    put("parent_id", json!(task.parent));
+    put("task_tree_id", json!(task.tree_id));
+    put("user_id", json!(task.user_id));
+    put("priority", json!(task.priority));
+    put("dependencies", task.dependencies.iter().map(dependency).collect());
+    put("join", json!(task.join));
+    put("inputs", json!(task.inputs));
+    put("params", json!(task.params));
+    put("schemas", json!(task.schemas));
+    put("timeout_seconds", json!(task.timeout_seconds));
+    put("placement_constraints", json!(task.placement_constraints));
+    for group in [json!(task.schedule), json!(task.durability), json!(task.governance)] {
+        if let Value::Object(fields) = group {
+            for (name, value) in fields {
+                put(&name, value);
+            }
+        }
+    }
+    Value::Object(object)
+}
+
+/// Tasks whose executor is not there; an allow-list is the operator's affair and told later.
+fn strangers(order: &Order, run: &str, known: &[String]) -> Vec<Problem> {
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
-    let known: Vec<&str> = registry.manifests().map(|(manifest, _)| manifest.id.as_str()).collect();
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
     order
         .tasks
         .iter()
@@ -169,4 +214,60 @@ fn strangers(order: &Order, run: &str, registry: &Registry) -> Vec<Problem> {
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apflow::core::{
+        submit::{Reading, read_tasks},
+        task::Priority,
+    };
+
+    #[test]
+    fn a_task_that_is_sent_arrives_as_it_was_meant() {
+        let mut full = TaskSpec::new("n");
+        full.id = Some("r/a".to_owned());
+        full.user_id = Some("ada".to_owned());
+        full.priority = Priority::try_from(0).expect("urgent");
+        full.dependencies = vec![Reference::optional("b"), Reference::required("c")];
+        full.inputs.insert("x".to_owned(), json!({"y": [1, null]}));
+        full.schemas.insert("method".to_owned(), json!("report_executor"));
+        full.timeout_seconds = Some(1.5);
+        full.durability.max_attempts = Some(4);
+        full.durability.backoff_strategy = Some("fixed".to_owned());
+        let others = ["b", "c"].map(|id| TaskSpec { id: Some(id.to_owned()), ..TaskSpec::new(id) });
+        let mut meant = vec![full];
+        meant.extend(others);
+        let sent: Vec<Value> = meant.iter().map(task_json).collect();
+        let (arrived, warnings) =
+            read_tasks(&Value::Array(sent), &Reading::Strict).expect("good tasks");
+        assert_eq!(warnings, Vec::<String>::new());
+        assert_eq!(arrived, meant);
+    }
+
+    #[test]
+    fn every_example_survives_the_way_to_a_server() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+        let mut seen = 0;
+        for file in fs::read_dir(root).expect("examples") {
+            let path = file.expect("a file").path();
+            if path.extension().is_none_or(|it| it != "yaml") {
+                continue;
+            }
+            let source = Source::read(path.to_str().expect("a plain path")).expect("an example");
+            let Ok(order) = source.workflow.order(Map::new(), "run") else { continue };
+            let sent: Vec<Value> = order.tasks.iter().map(task_json).collect();
+            let (mut arrived, _) =
+                read_tasks(&Value::Array(sent), &Reading::Strict).expect("good tasks");
+            let mut meant = order.tasks;
+            // Both forms of a dependency that is required mean the same.
+            for task in arrived.iter_mut().chain(&mut meant) {
+                task.dependencies.iter_mut().for_each(|it| it.plain = false);
+            }
+            assert_eq!(arrived, meant, "{}", path.display());
+            seen += 1;
+        }
+        assert!(seen >= 2, "{seen} examples");
+    }
 }

@@ -2,22 +2,22 @@
 
 use std::fmt::Write as _;
 
-use apflow::core::{code::Code, problem::nearest, registry::Registry};
+use apflow::core::{api::Reply, code::Code, problem::nearest, registry::Registry};
 use serde_json::{Value, json};
 
 use crate::{
     args::{Info, RunOutput},
-    config::{self, Database},
+    config::{self, Database, Settings},
     error::{CliError, Exit},
     show::{self, data, table},
 };
 
-pub(crate) fn info(args: &Info) -> Result<Exit, CliError> {
-    config::warn_of_grants(&args.allow)?;
-    let registry = config::registry(&args.allow)?;
+pub(crate) fn info(args: &Info, settings: &Settings) -> Result<Exit, CliError> {
+    config::warn_of_grants(settings)?;
+    let registry = config::registry(settings)?;
     let whole = match &args.executor {
         Some(id) => executor(&registry, id)?,
-        None => everything(&registry, &Database::find(&args.database)),
+        None => everything(&registry, &Database::find(settings)),
     };
     match (args.output, &args.executor) {
         (RunOutput::Json, _) => show::data(&data::json(&whole))?,
@@ -28,14 +28,26 @@ pub(crate) fn info(args: &Info) -> Result<Exit, CliError> {
     Ok(Exit::Ok)
 }
 
+/// The executors of this process in the shape of the API.
+pub(crate) fn executors(registry: &Registry) -> Value {
+    let executors = registry.manifests().map(|(manifest, allowed)| (manifest.clone(), allowed));
+    let restricted = registry.is_restricted();
+    Reply::Executors { executors: executors.collect(), restricted }.json()
+}
+
+/// The error for an executor that is not there, with the one that was meant.
+pub(crate) fn no_such_executor<'a>(id: &str, known: impl Iterator<Item = &'a Value>) -> CliError {
+    let told = CliError::new(Code::NotFound, format!("there is no executor `{id}`"));
+    match nearest(id, known.filter_map(|it| it["id"].as_str())) {
+        Some(meant) => told.help(format!("did you mean `{meant}`?")),
+        None => told.help("`apflow executors list` lists what there is"),
+    }
+}
+
 fn executor(registry: &Registry, id: &str) -> Result<Value, CliError> {
     let Some(manifest) = registry.manifest(id) else {
-        let known = registry.manifests().map(|(manifest, _)| manifest.id.as_str());
-        let told = CliError::new(Code::NotFound, format!("there is no executor `{id}`"));
-        return Err(match nearest(id, known) {
-            Some(meant) => told.help(format!("did you mean `{meant}`?")),
-            None => told.help("`apflow info` lists what there is"),
-        });
+        let known = registry.manifests().map(|(it, _)| json!({ "id": it.id })).collect::<Vec<_>>();
+        return Err(no_such_executor(id, known.iter()));
     };
     Ok(json!({
         "id": manifest.id, "name": manifest.name, "description": manifest.description,
@@ -60,7 +72,7 @@ fn everything(registry: &Registry, database: &Database) -> Value {
     })
 }
 
-fn one(executor: &Value) -> String {
+pub(crate) fn one(executor: &Value) -> String {
     let mut text =
         format!("{}\n{}\n", data::brief(&executor["id"]), data::brief(&executor["description"]));
     if let Some(why) = executor["unavailable"].as_str() {

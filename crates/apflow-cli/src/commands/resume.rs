@@ -1,11 +1,12 @@
 //! `apflow resume`: takes up what a crash or `--detach` left, and waits until nothing moves any more.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
 use apflow::core::{
+    api::wire,
     code::Code,
     engine::Engine,
     id::{TaskId, TreeId},
@@ -15,29 +16,28 @@ use apflow::core::{
 use tokio::time::Instant;
 
 use super::{
-    ended::{self, Telling},
+    ended::{self, Ended, Telling},
     run::{leave, seconds},
 };
 use crate::{
     args::Resume,
-    config::{self, Database},
+    config::{self, Database, Settings},
+    door::{Door, elsewhere},
     error::{CliError, Exit},
     follow::{Follow, Gauge, Interrupts, OnInterrupt},
     show::{self, tree::Board},
 };
 
-pub(crate) async fn resume(args: Resume) -> Result<Exit, CliError> {
+pub(crate) async fn resume(args: Resume, settings: &Settings) -> Result<Exit, CliError> {
     let began = Instant::now();
     let timeout = seconds("--timeout", args.timeout)?;
-    config::warn_of_grants(&args.allow)?;
-    let database = Database::find(&args.database);
+    config::warn_of_grants(settings)?;
+    let database = Database::find(settings);
     database.prepare()?;
     let gauge = Arc::new(Gauge::default());
-    let mut app = config::app(&database, &args.allow)?
-        .durability(args.durability.into())
-        .observer(Arc::clone(&gauge) as Arc<_>)
-        .open()
-        .await?;
+    let opened =
+        config::app(settings, &database)?.observer(Arc::clone(&gauge) as Arc<_>).open().await;
+    let mut app = opened.map_err(|error| elsewhere(error.into()))?;
     let live = live(app.engine()).await?;
     let of_run = |tree: &&Tree| args.run.as_deref().is_none_or(|run| tree.is_of(run));
     let followed: Vec<&Tree> = live.iter().filter(of_run).collect();
@@ -58,10 +58,18 @@ pub(crate) async fn resume(args: Resume) -> Result<Exit, CliError> {
         print: None,
         quiet: args.quiet,
         took: began.elapsed(),
-        database: &database,
         grants: &args.allow,
     };
-    let told = ended::tell(app.engine(), &mut follow, waited, &telling).await;
+    let records = follow.records().await?;
+    let ended = Ended {
+        submissions: submissions(&records),
+        tasks: records.iter().map(wire::task).collect(),
+        board: follow.board(),
+        waited,
+        outcome: follow.outcome(),
+    };
+    let door = Door::through(app.gateway().clone(), &database);
+    let told = ended::tell(&door, &ended, &telling).await;
     leave(app, waited, &mut interrupts).await;
     told
 }
@@ -96,6 +104,12 @@ impl Tree {
 fn belongs(task: &TaskId, run: &str) -> bool {
     let rest = task.as_str().strip_prefix(run);
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// What was stored together, by task.
+pub(crate) fn submissions(records: &[Record]) -> HashMap<String, String> {
+    let of = |record: &Record| (record.id.to_string(), record.task.forest.to_string());
+    records.iter().map(of).collect()
 }
 
 /// The run a task is of: what stands before the first `/` of its id.

@@ -5,34 +5,44 @@ use std::{sync::Arc, time::Duration};
 use apflow::{
     App,
     core::{
+        api::wire,
+        graph::{Drawing, draw},
         id::{Ids as _, TaskId},
-        store::StoreError,
+        store::{NewTree, StoreError, Submission},
         submit::Order,
         task::StateName,
     },
     system::SystemIds,
 };
+use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::{
-    ended::{self, Telling},
+    ended::{self, Ended, Telling},
     file::{self, Source},
+    resume::submissions,
+    tasks::{Begun, afar, warn_of_grants},
 };
 use crate::{
-    args::Run,
-    config::{self, Database},
+    args::{Run, RunCommand},
+    config::{self, Database, Settings},
+    door::{Door, elsewhere},
     error::{CliError, Exit},
     follow::{Follow, Gauge, Interrupts, OnInterrupt, Waited},
     show::{self, tree::Board},
+    watch::Watch,
 };
 
 /// How long what still runs for others may take when a run has ended.
 const LAST: Duration = Duration::from_millis(500);
 
-pub(crate) async fn run(args: Run) -> Result<Exit, CliError> {
+pub(crate) async fn run(mut args: Run, settings: &Arc<Settings>) -> Result<Exit, CliError> {
+    if let Some(RunCommand::Flow(flow)) = args.command.take() {
+        return super::flow::flow(*flow, settings).await;
+    }
     let began = Instant::now();
     let timeout = seconds("--timeout", args.timeout)?;
-    let source = Source::read(&args.file)?;
+    let source = Source::read(args.file.as_deref().unwrap_or("-"))?;
     for warning in &source.workflow.warnings {
         show::warn(warning);
     }
@@ -41,26 +51,32 @@ pub(crate) async fn run(args: Run) -> Result<Exit, CliError> {
     if let Some(why) = unfit(&name) {
         return Err(CliError::usage(format!("--run {name} is no name for a run")).because(why));
     }
-    config::warn_of_grants(&args.allow)?;
-    let registry = config::registry(&args.allow)?;
-    let mut order = source.order(inputs, &name, &registry)?;
+    let door = Door::open(&args.connection, settings)?;
+    door.settle().await?;
+    if door.is_remote() {
+        return there(&door, &args, &source, inputs, &name, (began, timeout)).await;
+    }
+    config::warn_of_grants(settings)?;
+    let registry = config::registry(settings)?;
+    let mut order = source.order(inputs, &name, &known(&registry))?;
     order.start = true;
-    if !args.detach {
+    if !args.detach && !args.dry_run {
         warn_of_refusals(&order, &registry);
+    }
+    if args.dry_run {
+        return would(&source.compile(order)?, &name);
     }
 
     let board = board(&order, &name);
     // What is wrong with the file is told before there is a database.
     let submission = source.compile(order)?;
 
-    let database = Database::find(&args.database);
+    let database = Database::find(settings);
     database.prepare()?;
     let gauge = Arc::new(Gauge::default());
-    let mut app = config::app(&database, &args.allow)?
-        .durability(args.durability.into())
-        .observer(Arc::clone(&gauge) as Arc<_>)
-        .open()
-        .await?;
+    let opened =
+        config::app(settings, &database)?.observer(Arc::clone(&gauge) as Arc<_>).open().await;
+    let mut app = opened.map_err(|error| elsewhere(error.into()))?;
     // The engine would check it once more and store it no differently.
     let inserted = app.engine().store().insert(submission).await.map_err(|error| {
         let taken = matches!(error, StoreError::DuplicateTask(_) | StoreError::DuplicateTree(_));
@@ -93,12 +109,71 @@ pub(crate) async fn run(args: Run) -> Result<Exit, CliError> {
         print: args.print.as_deref(),
         quiet: args.quiet,
         took: began.elapsed(),
-        database: &database,
         grants: &args.allow,
     };
-    let told = ended::tell(app.engine(), &mut follow, waited, &telling).await;
+    let records = follow.records().await?;
+    let ended = Ended {
+        submissions: submissions(&records),
+        tasks: records.iter().map(wire::task).collect(),
+        board: follow.board(),
+        waited,
+        outcome: follow.outcome(),
+    };
+    let door = Door::through(app.gateway().clone(), &database);
+    let told = ended::tell(&door, &ended, &telling).await;
     leave(app, waited, &mut interrupts).await;
     told
+}
+
+/// The executors of this process, by their ids.
+pub(crate) fn known(registry: &apflow::core::registry::Registry) -> Vec<String> {
+    registry.manifests().map(|(manifest, _)| manifest.id.clone()).collect()
+}
+
+/// Shows what would be stored.
+fn would(submission: &Submission, name: &str) -> Result<Exit, CliError> {
+    let count = show::count(submission.tasks.len(), "task");
+    show::say(&format!("run {} would have {count}", show::plain(name)));
+    show::data(&draw(submission, Drawing::Ascii))?;
+    Ok(Exit::Ok)
+}
+
+/// Sends the run to a server and follows it there.
+async fn there(
+    door: &Door,
+    args: &Run,
+    source: &Source,
+    inputs: Map<String, Value>,
+    name: &str,
+    (began, timeout): (Instant, Option<Duration>),
+) -> Result<Exit, CliError> {
+    warn_of_grants(&args.allow);
+    let there = door.call("system.executors", json!({})).await?;
+    let ids = there["executors"].as_array().into_iter().flatten();
+    let known: Vec<String> = ids.filter_map(|it| Some(it["id"].as_str()?.to_owned())).collect();
+    let order = source.order(inputs, name, &known)?;
+    let tasks: Vec<Value> = order.tasks.iter().map(file::task_json).collect();
+    let options = json!(order.options);
+    // What is wrong with the file is told before it is sent.
+    let submission = source.compile(order)?;
+    if args.dry_run {
+        return would(&submission, name);
+    }
+    let params = json!({ "tasks": tasks, "options": options, "wait": false });
+    // From here on an interruption means the run.
+    let mut interrupts = Interrupts::listen()?;
+    door.call("tasks.execute", params).await?;
+    if args.detach {
+        show::say(&format!("run {} is stored and started", show::plain(name)));
+        show::data(name)?;
+        return Ok(Exit::Ok);
+    }
+    let root = |tree: &NewTree| submission.tasks[tree.root].id.to_string();
+    let roots = submission.trees.iter().map(root).collect();
+    let watch = Watch::begin(door, roots, Some(name)).await?;
+    let what =
+        Begun { run: Some(name), began, timeout, quiet: args.quiet, print: args.print.as_deref() };
+    afar(watch, &what, &mut interrupts, args.output, &args.allow).await
 }
 
 /// Stops what was cancelled and gives back what the worker still holds; another interruption ends that.

@@ -2,16 +2,49 @@
 
 #![expect(clippy::doc_markdown, reason = "clap shows the comments word for word")]
 
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::tasks::{ask, open, write_value};
+use super::tasks::older;
 use crate::{
-    args::Output,
-    config::Database,
+    args::{Format, OldFormat, Output},
+    door::Door,
     error::{CliError, Exit},
-    show::{self, data::brief, table::table},
+    show::{
+        self,
+        data::brief,
+        sheet::{self, Column, Kind, Sheet},
+    },
 };
+
+/// Tasks with their schedules, one a line.
+const SCHEDULES: Sheet = Sheet::Rows(
+    &[
+        Column("id", "id", Kind::Text),
+        Column("name", "name", Kind::Text),
+        Column("status", "status", Kind::Status),
+        Column("type", "schedule_type", Kind::Text),
+        Column("expression", "schedule_expression", Kind::Text),
+        Column("enabled", "schedule_enabled", Kind::Text),
+        Column("next run", "next_run_at", Kind::Moment),
+        Column("runs", "run_count", Kind::Text),
+        Column("of", "max_runs", Kind::Text),
+    ],
+    &[
+        Column("id", "id", Kind::Text),
+        Column("name", "name", Kind::Text),
+        Column("status", "status", Kind::Status),
+        Column("owner", "user_id", Kind::Text),
+        Column("type", "schedule_type", Kind::Text),
+        Column("expression", "schedule_expression", Kind::Text),
+        Column("time zone", "schedule_timezone", Kind::Text),
+        Column("enabled", "schedule_enabled", Kind::Text),
+        Column("last run", "last_run_at", Kind::Moment),
+        Column("next run", "next_run_at", Kind::Moment),
+        Column("runs", "run_count", Kind::Text),
+        Column("of", "max_runs", Kind::Text),
+    ],
+);
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ScheduledCommand {
@@ -27,7 +60,7 @@ pub(crate) enum ScheduledCommand {
         limit: u32,
         /// How to write it, as the Python client called it.
         #[arg(short, long, value_enum, hide = true)]
-        format: Option<Format>,
+        format: Option<OldFormat>,
     },
     /// Show tasks whose run is due and that are not in progress.
     Due {
@@ -42,7 +75,7 @@ pub(crate) enum ScheduledCommand {
         limit: u32,
         /// How to write it, as the Python client called it.
         #[arg(short, long, value_enum, hide = true)]
-        format: Option<Format>,
+        format: Option<OldFormat>,
     },
     /// Find the next run of a schedule anew; storing and changing a task does it by itself.
     Init {
@@ -121,73 +154,53 @@ impl Filter {
     }
 }
 
-/// The two ways in which the Python client wrote lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// For people.
-    Table,
-    /// For programs.
-    Json,
-}
-
-impl Format {
-    fn over(this: Option<Self>, output: Output) -> Output {
-        match this {
-            None => output,
-            Some(Self::Table) => Output::Table,
-            Some(Self::Json) => Output::Json,
-        }
-    }
-}
-
 pub(crate) async fn scheduled(
-    database: &Database,
+    door: &Door,
     command: ScheduledCommand,
-    output: Output,
+    format: &Format,
 ) -> Result<Exit, CliError> {
     match command {
-        ScheduledCommand::List { filter, status, limit, format } => {
+        ScheduledCommand::List { filter, status, limit, format: old } => {
             let mut params = filter.params();
             params["status"] = json!(status);
             params["limit"] = json!(limit);
-            let output = Format::over(format, output);
-            list(database, "tasks.scheduled.list", params, output).await
+            list(door, "tasks.scheduled.list", params, &older(format, old)).await
         }
-        ScheduledCommand::Due { user_id, before, limit, format } => {
+        ScheduledCommand::Due { user_id, before, limit, format: old } => {
             let params = json!({ "user_id": user_id, "before": before, "limit": limit });
-            list(database, "tasks.scheduled.due", params, Format::over(format, output)).await
+            list(door, "tasks.scheduled.due", params, &older(format, old)).await
         }
         ScheduledCommand::Init { id, from_time } => {
-            let params = json!({ "task_id": id, "from_time": from_time });
-            let task = change(database, "tasks.scheduled.init", params).await?;
-            write_value(&task, output)?;
+            let params = json!({ "task_id": door.id(&id).await?, "from_time": from_time });
+            let task = door.call("tasks.scheduled.init", params).await?;
+            sheet::write(&task, Sheet::Fields, format)?;
             show::say(&format!("✓ Schedule initialized: next_run_at = {}", next(&task)));
             Ok(Exit::Ok)
         }
         ScheduledCommand::Complete { id, failed, error, no_calculate_next_run, .. } => {
             let params = json!({
-                "task_id": id, "success": !failed, "error": error,
+                "task_id": door.id(&id).await?, "success": !failed, "error": error,
                 "calculate_next_run": !no_calculate_next_run,
             });
-            let task = change(database, "tasks.scheduled.complete", params).await?;
-            write_value(&task, output)?;
+            let task = door.call("tasks.scheduled.complete", params).await?;
+            sheet::write(&task, Sheet::Fields, format)?;
             let (runs, next) = (brief(&task["run_count"]), next(&task));
             show::say(&format!("✓ Run #{runs} completed. Next run: {next}"));
             Ok(Exit::Ok)
         }
         ScheduledCommand::Backfill { id, from, to, limit, dry_run } => {
             let params = json!({
-                "task_id": id, "from": from, "to": to, "limit": limit, "dry_run": dry_run,
+                "task_id": door.id(&id).await?, "from": from, "to": to, "limit": limit,
+                "dry_run": dry_run,
             });
-            let answer = change(database, "tasks.scheduled.backfill", params).await?;
-            match output {
-                Output::Table => {
-                    let slots = answer["slots"].as_array().map(Vec::as_slice).unwrap_or_default();
-                    let lines: Vec<String> =
-                        slots.iter().map(|slot| show::plain(&brief(slot)) + "\n").collect();
-                    show::data(&lines.concat())?;
-                }
-                other => write_value(&answer, other)?,
+            let answer = door.call("tasks.scheduled.backfill", params).await?;
+            if format.output == Output::Table {
+                let slots = answer["slots"].as_array().map(Vec::as_slice).unwrap_or_default();
+                let lines: Vec<String> =
+                    slots.iter().map(|slot| show::plain(&brief(slot)) + "\n").collect();
+                show::data(&lines.concat())?;
+            } else {
+                sheet::write(&answer, Sheet::Fields, format)?;
             }
             tell_backfill(&answer);
             Ok(Exit::Ok)
@@ -217,74 +230,15 @@ fn tell_backfill(answer: &Value) {
     }
 }
 
-/// An operation that changes something.
-async fn change(database: &Database, method: &str, params: Value) -> Result<Value, CliError> {
-    let app = open(database, true).await?;
-    let answer = ask(&app, method, params).await?.json();
-    let _ = app.shutdown(std::time::Duration::ZERO).await;
-    Ok(answer)
-}
-
 /// Tasks with their schedules.
 pub(crate) async fn list(
-    database: &Database,
+    door: &Door,
     method: &str,
     params: Value,
-    output: Output,
+    format: &Format,
 ) -> Result<Exit, CliError> {
-    let app = open(database, false).await?;
-    let answer = ask(&app, method, params).await?.json();
-    let tasks = answer.as_array().map(Vec::as_slice).unwrap_or_default();
-    if output == Output::Table {
-        show::data(&schedules(tasks))?;
-        show::say(&format!("Total: {} scheduled task(s)", tasks.len()));
-    } else {
-        write_value(&answer, output)?;
-    }
+    let answer = door.call(method, params).await?;
+    sheet::write(&answer, SCHEDULES, format)?;
+    show::say(&format!("Total: {} scheduled task(s)", sheet::rows_of(&answer).len()));
     Ok(Exit::Ok)
-}
-
-/// Schedules, one a line.
-fn schedules(tasks: &[Value]) -> String {
-    let rows = tasks.iter().map(|task| {
-        let cell = |field: &str| show::short(&brief(&task[field]), 40);
-        let on = if task["schedule_enabled"].as_bool() == Some(true) { "yes" } else { "no" };
-        let next = task["next_run_at"].as_str().map_or("none", |at| at.get(..19).unwrap_or(at));
-        let runs = match task["max_runs"].as_i64() {
-            Some(most) => format!("{}/{most}", brief(&task["run_count"])),
-            None => brief(&task["run_count"]),
-        };
-        vec![
-            brief(&task["id"]),
-            cell("name"),
-            cell("status"),
-            cell("schedule_type"),
-            cell("schedule_expression"),
-            on.to_owned(),
-            next.replace('T', " "),
-            runs,
-        ]
-    });
-    let headings =
-        ["id", "name", "status", "type", "expression", "enabled", "next run (UTC)", "runs"];
-    table(&headings, rows)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_schedule_is_one_line_with_its_next_run() {
-        let text = schedules(&[json!({
-            "id": "a", "name": "x\u{1b}y", "status": "pending", "schedule_type": "daily",
-            "schedule_expression": "09:00", "schedule_enabled": true, "run_count": 2, "max_runs": 9,
-            "next_run_at": "2026-11-21T09:00:00.000000+00:00",
-        })]);
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 2, "{text}");
-        for part in ["x\\u{1b}y", "daily", "09:00", "yes", "2026-11-21 09:00:00", "2/9"] {
-            assert!(lines[1].contains(part), "{part} is not in {text}");
-        }
-    }
 }

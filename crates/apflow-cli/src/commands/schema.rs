@@ -4,6 +4,7 @@ use apflow::core::workflow;
 
 use crate::{
     args::{Schema, Subject},
+    config::document,
     error::{CliError, Exit},
     show::{self, data},
 };
@@ -11,6 +12,7 @@ use crate::{
 pub(crate) fn schema(args: &Schema) -> Result<Exit, CliError> {
     match args.subject {
         Subject::Workflow => show::data(&data::json(&workflow::json_schema()))?,
+        Subject::Config => show::data(&data::json(&document::json_schema()))?,
     }
     Ok(Exit::Ok)
 }

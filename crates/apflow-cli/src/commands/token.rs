@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::{
     access,
     args::{DatabaseArgs, RunOutput},
-    config::Database,
+    config::{Database, Flags, Overrides, Settings},
     error::{CliError, Exit},
     show::{self, data, table},
 };
@@ -63,15 +63,18 @@ enum TokenCommand {
     /// Sign a JWT with APFLOW_JWT_SECRET and print it.
     Jwt(Sign),
     /// Say whether a token is good, and whose; it is read from standard input.
-    Verify {
-        /// The token; others can see it in the list of processes.
-        token: Option<String>,
-        /// How to write it.
-        #[arg(short, long, value_enum, default_value_t)]
-        output: RunOutput,
-        #[command(flatten)]
-        database: DatabaseArgs,
-    },
+    Verify(Check),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The token; others can see it in the list of processes.
+    token: Option<String>,
+    /// How to write it.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: RunOutput,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
 }
 
 #[derive(Debug, Args)]
@@ -99,7 +102,7 @@ struct Create {
 }
 
 #[derive(Debug, Args)]
-struct Sign {
+pub(crate) struct Sign {
     /// Whose tasks it may see.
     #[arg(short = 's', short_alias = 'u', long, alias = "subject", default_value = "apflow-user")]
     user: String,
@@ -114,18 +117,31 @@ struct Sign {
     expires_in: String,
 }
 
-pub(crate) async fn token(args: Token) -> Result<Exit, CliError> {
-    match args.command {
-        TokenCommand::Create(create) => make(create).await,
-        TokenCommand::List { output, database } => list(output, &database).await,
-        TokenCommand::Revoke { tokens, database } => take_back(&tokens, &database, false).await,
-        TokenCommand::Forget { tokens, database } => take_back(&tokens, &database, true).await,
-        TokenCommand::Jwt(args) => sign(&args),
-        TokenCommand::Verify { token, output, database } => verify(token, output, &database).await,
+impl Flags for Token {
+    fn say(&self, over: &mut Overrides) {
+        match &self.command {
+            TokenCommand::Create(Create { database, .. })
+            | TokenCommand::List { database, .. }
+            | TokenCommand::Revoke { database, .. }
+            | TokenCommand::Forget { database, .. }
+            | TokenCommand::Verify(Check { database, .. }) => database.say(over),
+            TokenCommand::Jwt(_) => {}
+        }
     }
 }
 
-async fn make(args: Create) -> Result<Exit, CliError> {
+pub(crate) async fn token(args: Token, settings: &Settings) -> Result<Exit, CliError> {
+    match args.command {
+        TokenCommand::Create(create) => make(create, settings).await,
+        TokenCommand::List { output, .. } => list(output, settings).await,
+        TokenCommand::Revoke { tokens, .. } => take_back(&tokens, settings, false).await,
+        TokenCommand::Forget { tokens, .. } => take_back(&tokens, settings, true).await,
+        TokenCommand::Jwt(args) => sign(&args, settings),
+        TokenCommand::Verify(check) => verify(check, settings).await,
+    }
+}
+
+async fn make(args: Create, settings: &Settings) -> Result<Exit, CliError> {
     if args.user.is_none() && !args.admin {
         return Err(CliError::usage("a token speaks for somebody")
             .help("say --user NAME for the tasks of one owner, or --admin for everybody's"));
@@ -165,7 +181,7 @@ async fn make(args: Create) -> Result<Exit, CliError> {
         last_used_at: None,
         revoked_at: None,
     };
-    let database = Database::find(&args.database);
+    let database = Database::find(settings);
     database.prepare()?;
     let app = App::builder().database(&database.address).open().await?;
     app.access().add_token(token.clone()).await?;
@@ -190,8 +206,8 @@ fn may(token: &ApiToken) -> String {
     format!("{does} {whose}{until}")
 }
 
-async fn list(output: RunOutput, database: &DatabaseArgs) -> Result<Exit, CliError> {
-    let app = crate::config::reader(&Database::find(database)).open().await?;
+async fn list(output: RunOutput, settings: &Settings) -> Result<Exit, CliError> {
+    let app = crate::config::reader(&Database::find(settings)).open().await?;
     let now = SystemClock.now();
     let tokens: Vec<Value> =
         app.access().tokens().await?.iter().map(|token| described(token, now)).collect();
@@ -233,12 +249,8 @@ fn described(token: &ApiToken, now: Timestamp) -> Value {
     })
 }
 
-async fn take_back(
-    named: &[String],
-    database: &DatabaseArgs,
-    forget: bool,
-) -> Result<Exit, CliError> {
-    let app = App::builder().database(&Database::find(database).address).open().await?;
+async fn take_back(named: &[String], settings: &Settings, forget: bool) -> Result<Exit, CliError> {
+    let app = App::builder().database(&Database::find(settings).address).open().await?;
     let access = app.access();
     let known = access.tokens().await?;
     for name in named {
@@ -277,8 +289,8 @@ async fn one_back(
     Ok(())
 }
 
-fn sign(args: &Sign) -> Result<Exit, CliError> {
-    let Some(secret) = access::jwt_secret()? else {
+pub(crate) fn sign(args: &Sign, settings: &Settings) -> Result<Exit, CliError> {
+    let Some(secret) = access::jwt_secret(settings)? else {
         return Err(CliError::new(Code::Config, format!("{} is not set", access::JWT_SECRET))
             .help("set it to the secret of the server, for instance from `openssl rand -hex 32`"));
     };
@@ -287,28 +299,24 @@ fn sign(args: &Sign) -> Result<Exit, CliError> {
     }
     let lasts = span("--expires-in", &args.expires_in)?;
     let claims = jwt::claims(&args.user, SystemClock.now(), lasts, &args.role, args.read_only);
-    let signed = jwt::sign(&secret, &access::algorithm(), &claims)
+    let signed = jwt::sign(&secret, &settings.auth.jwt_algorithm, &claims)
         .map_err(|why| CliError::new(Code::Config, "no JWT can be signed").because(why))?;
     show::data(signed.reveal())?;
     Ok(Exit::Ok)
 }
 
-async fn verify(
-    token: Option<String>,
-    output: RunOutput,
-    database: &DatabaseArgs,
-) -> Result<Exit, CliError> {
-    let text = match token.filter(|text| text != "-") {
+pub(crate) async fn verify(check: Check, settings: &Settings) -> Result<Exit, CliError> {
+    let text = match check.token.filter(|text| text != "-") {
         Some(text) => text,
         None => read_token()?,
     };
     let now = SystemClock.now();
     let found = if let Some(digest) = digest(text.trim()) {
-        let app = crate::config::reader(&Database::find(database)).open().await?;
+        let app = crate::config::reader(&Database::find(settings)).open().await?;
         let found = app.access().token(&digest).await?;
         found.filter(|token| token.works(now)).map(|token| described(&token, now))
     } else {
-        let Some(jwt) = access::jwt()? else {
+        let Some(jwt) = access::jwt(settings)? else {
             return Err(CliError::new(Code::Config, "no key to check a JWT with")
                 .help(format!("set {}", access::JWT_SECRET)));
         };
@@ -319,7 +327,7 @@ async fn verify(
             "it is unknown, over, not yet valid, taken back, or signed with another key",
         ));
     };
-    let text = match output {
+    let text = match check.output {
         RunOutput::Json => data::json(&found),
         RunOutput::Yaml => data::yaml(&found)?,
         RunOutput::Table => table::fields(&found),

@@ -11,29 +11,41 @@ use serde_json::json;
 
 use crate::{
     access,
-    args::Output,
+    args::{Format, Output},
+    config::Settings,
     error::{CliError, Exit},
-    show::{self, data, table},
+    show::{
+        self,
+        sheet::{self, Sheet},
+    },
 };
 
 #[derive(Debug, Args)]
 pub(crate) struct WebhookUrl {
     /// The task.
     pub(crate) id: String,
-    /// Where the server is reached.
-    #[arg(short, long, value_name = "URL", default_value = "http://localhost:8000")]
-    pub(crate) base_url: String,
+    /// Where the server is reached [default: server.base_url, or http://localhost:8000]
+    #[arg(short, long, value_name = "URL")]
+    pub(crate) base_url: Option<String>,
     /// Also print the secret that Standard Webhooks senders need for this task.
     #[arg(long)]
     pub(crate) show_secret: bool,
 }
 
-pub(crate) fn show(args: &WebhookUrl, output: Output) -> Result<Exit, CliError> {
+pub(crate) fn show(
+    args: &WebhookUrl,
+    format: &Format,
+    settings: &Settings,
+) -> Result<Exit, CliError> {
     if let Some(why) = check_id(&args.id) {
         return Err(CliError::usage("that is no task id").because(why));
     }
-    let base = base(&args.base_url)?;
-    let secrets = access::webhooks()?.secrets;
+    let base = match (&args.base_url, &settings.server.base_url) {
+        (Some(given), _) => base(given)?,
+        (None, Some(configured)) => base(configured.whole())?,
+        (None, None) => "http://localhost:8000",
+    };
+    let secrets = access::webhooks(settings)?.secrets;
     let signed = !secrets.is_empty();
     let url = format!("{base}/webhook/trigger/{}", encoded(&args.id));
     let curl = curl(&url, &args.id, signed);
@@ -54,13 +66,11 @@ pub(crate) fn show(args: &WebhookUrl, output: Output) -> Result<Exit, CliError> 
         let secret = standard_secret(secret, &TaskId::new(args.id.as_str()));
         said["standard_webhooks_secret"] = json!(secret.reveal());
     }
-    let text = match output {
-        Output::Json => data::json(&said),
-        Output::Yaml => data::yaml(&said)?,
-        Output::Id => format!("{url}\n"),
-        Output::Table => table::fields(&said),
-    };
-    show::data(&text)?;
+    if format.output == Output::Id {
+        show::data(&format!("{url}\n"))?;
+        return Ok(Exit::Ok);
+    }
+    sheet::write(&said, Sheet::Fields, format)?;
     Ok(Exit::Ok)
 }
 

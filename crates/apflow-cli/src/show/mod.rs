@@ -1,6 +1,8 @@
 //! How things are written: data to standard output, talk to standard error.
 
 pub(crate) mod data;
+pub(crate) mod moment;
+pub(crate) mod sheet;
 pub(crate) mod table;
 pub(crate) mod tree;
 
@@ -36,6 +38,26 @@ pub(crate) fn say(text: &str) {
     if !text.ends_with('\n') {
         let _ = err.write_all(b"\n");
     }
+}
+
+/// How many cells a line of the terminal has; none where data does not go to one.
+pub(crate) fn width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns >= 20)
+}
+
+/// Asks a person who can answer; `None` where nobody can.
+pub(crate) fn ask(question: &str) -> Option<bool> {
+    use std::io::{BufRead as _, IsTerminal as _};
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return None;
+    }
+    let mut err = anstream::stderr();
+    let _ = write!(err, "{} [y/N] ", plain(question));
+    let _ = err.flush();
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).ok()?;
+    Some(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))
 }
 
 /// Writes a warning to standard error.

@@ -9,6 +9,7 @@ use apflow::core::{
     task::{Record, StateName},
     time::Timestamp,
 };
+use serde_json::Value;
 
 use super::{plain, short, time};
 
@@ -137,6 +138,58 @@ impl Board {
         Some(format!("{} {}", at.get(11..19).unwrap_or(&at), node.line(None)))
     }
 
+    /// The board of tasks in the shape of the API, named by what is left of their ids after the run.
+    pub(crate) fn of_answers(tasks: &[&Value], run: Option<&str>) -> Self {
+        let text = |task: &Value, field: &str| task[field].as_str().unwrap_or_default().to_owned();
+        let mut names: HashMap<String, usize> = HashMap::new();
+        for task in tasks {
+            *names.entry(text(task, "name")).or_default() += 1;
+        }
+        let nodes = tasks.iter().map(|task| {
+            let (id, name) = (text(task, "id"), text(task, "name"));
+            let key = run.and_then(|run| id.strip_prefix(run)?.strip_prefix('/'));
+            // A name that two tasks have would not tell them apart.
+            let unique = names.get(&name) == Some(&1);
+            let label = key.unwrap_or(if unique { &name } else { &id }).to_owned();
+            let parent = task["parent_id"].as_str().map(TaskId::from);
+            (TaskId::new(id), label, parent, state_of(task))
+        });
+        let mut board = Self::new(&nodes.collect::<Vec<_>>());
+        for task in tasks {
+            board.see(task);
+        }
+        board
+    }
+
+    /// Takes note of how a task stands; returns its line if that is news.
+    pub(crate) fn see(&mut self, task: &Value) -> Option<String> {
+        let node = &mut self.nodes[*self.index.get(&TaskId::new(task["id"].as_str()?))?];
+        let moment = |field: &str| task[field].as_str()?.parse::<Timestamp>().ok();
+        let before = (node.state, node.note.clone());
+        node.state = state_of(task);
+        node.began = moment("started_at");
+        node.done = task["progress"].as_f64().unwrap_or(0.0);
+        node.took = took(task);
+        let said = |field: &str| task["state"][field].as_str().unwrap_or_default();
+        let error = task["error"].as_str().unwrap_or_default();
+        node.note = match node.state {
+            StateName::Failed => short(error, WIDE),
+            StateName::Cancelled => short(said("reason"), WIDE),
+            StateName::Skipped => short(said("why"), WIDE),
+            StateName::Retrying => {
+                let attempt = task["state"]["attempt"].as_u64().unwrap_or(0);
+                short(&format!("attempt {attempt} failed, another follows {error}"), WIDE)
+            }
+            StateName::Waiting => "waits for somebody".to_owned(),
+            _ => String::new(),
+        };
+        if before == (node.state, node.note.clone()) {
+            return None;
+        }
+        let at = task["updated_at"].as_str().and_then(|at| at.get(11..19)).unwrap_or("--:--:--");
+        Some(format!("{at} {}", node.line(None)))
+    }
+
     /// Takes note of how far an attempt is.
     pub(crate) fn progress(&mut self, task: &TaskId, done: f64) {
         if let Some(place) = self.index.get(task) {
@@ -193,11 +246,6 @@ impl Board {
             }
         }
     }
-
-    /// How long the last attempt of a task took.
-    pub(crate) fn took(&self, id: &TaskId) -> Option<Duration> {
-        self.nodes[*self.index.get(id)?].took
-    }
 }
 
 impl Node {
@@ -217,6 +265,26 @@ impl Node {
         }
         line
     }
+}
+
+/// The state of a task in the shape of the API; what is not known is told as begun by nobody.
+pub(crate) fn state_of(task: &Value) -> StateName {
+    let name = task["state"]["name"].as_str().and_then(StateName::parse);
+    // A server of the Python version has no states.
+    name.unwrap_or(match task["status"].as_str() {
+        Some("in_progress") => StateName::Running,
+        Some("completed") => StateName::Completed,
+        Some("failed") => StateName::Failed,
+        Some("cancelled") => StateName::Cancelled,
+        _ => StateName::Created,
+    })
+}
+
+/// How long the last attempt of a task took, in the shape of the API; none if it has not ended.
+pub(crate) fn took(task: &Value) -> Option<Duration> {
+    let moment = |field: &str| task[field].as_str()?.parse::<Timestamp>().ok();
+    let ended = moment("completed_at").filter(|_| state_of(task).is_terminal())?;
+    Some(ended.since(moment("started_at")?))
 }
 
 /// The sign of a state and its colour.
@@ -270,6 +338,25 @@ mod tests {
         let line = board.take(&failed).map(|line| bare(&line));
         assert_eq!(line.as_deref(), Some("00:00:03 ✗ c 2.5 s (no\\u{7})"));
         assert_eq!(board.take(&event("x", EventKind::Failed, 0, json!({}))), None);
+    }
+
+    #[test]
+    fn a_board_of_answers_tells_each_change_once() {
+        let mut task = json!({"id": "r/a", "name": "a", "state": {"name": "running"},
+            "started_at": "2026-11-20T15:26:11.000000+00:00", "progress": 0.5});
+        let mut board = Board::of_answers(&[&task], Some("r"));
+        assert_eq!(board.see(&task), None);
+        task["state"]["name"] = json!("failed");
+        task["error"] = json!("no\u{7}");
+        for field in ["completed_at", "updated_at"] {
+            task[field] = json!("2026-11-20T15:26:13.500000+00:00");
+        }
+        let line = board.see(&task).map(|line| bare(&line));
+        assert_eq!(line.as_deref(), Some("15:26:13 ✗ a 2.5 s (no\\u{7})"));
+        assert_eq!(board.see(&task), None);
+        assert_eq!(state_of(&json!({"status": "in_progress"})), StateName::Running);
+        assert_eq!(took(&task), Some(Duration::from_millis(2500)));
+        assert_eq!(took(&json!({"status": "completed", "started_at": null})), None);
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{ApiError, Backend, Call, Feed, Reply, feed::FeedLimits, keys::LlmKeys, ops};
+use super::{
+    ApiError, Backend, Call, Configuration, Feed, Reply, feed::FeedLimits, keys::LlmKeys, ops,
+};
 use crate::{
     code::Code, generate::Generator, id::TaskId, task::Record, time::Clock, webhook::Webhooks,
 };
@@ -95,6 +97,7 @@ pub struct Gateway {
     pub(super) generator: Option<Arc<dyn Generator>>,
     pub(super) keys: Arc<LlmKeys>,
     feed: Option<Feed>,
+    pub(super) configuration: Option<Arc<dyn Configuration>>,
 }
 
 impl Gateway {
@@ -109,6 +112,7 @@ impl Gateway {
             generator: None,
             keys: Arc::default(),
             feed,
+            configuration: None,
         }
     }
 
@@ -121,6 +125,13 @@ impl Gateway {
     /// Lets this one make up tasks.
     pub fn with_generator(mut self, generator: Arc<dyn Generator>) -> Self {
         self.generator = Some(generator);
+        self
+    }
+
+    /// The same with a configuration that can be asked for and changed.
+    #[must_use]
+    pub fn with_configuration(mut self, configuration: Arc<dyn Configuration>) -> Self {
+        self.configuration = Some(configuration);
         self
     }
 
@@ -166,6 +177,10 @@ impl Gateway {
             Call::ScheduledBackfill(wish) => ops::schedule::backfill(self, caller, wish).await,
             Call::Health => Ok(ops::system::health(self)),
             Call::Executors => Ok(ops::system::executors(self)),
+            Call::ConfigList => ops::config::list(self, caller),
+            Call::ConfigGet(key) => ops::config::get(self, caller, &key),
+            Call::ConfigSet(set) => ops::config::set(self, caller, &set),
+            Call::ConfigReload => ops::config::reload(self, caller),
         }
     }
 

@@ -6,11 +6,13 @@
 //!
 //! * [`call`] reads parameters; [`reply`] and [`wire`] write answers in the shapes of the Python API.
 //! * [`operation`] describes each operation for people, agents and generated documents.
+//! * [`configuration`] is what the process is configured with, if it lets itself be asked.
 //! * [`backend`] is what the gateway asks of an engine.
 //! * [`event`] words what happened; [`feed`] hands it to everybody who listens.
 
 pub mod backend;
 pub mod call;
+pub mod configuration;
 mod error;
 pub mod event;
 pub mod feed;
@@ -27,6 +29,7 @@ pub mod wire;
 
 pub use backend::{Backend, Submit};
 pub use call::{Call, Read};
+pub use configuration::Configuration;
 pub use error::ApiError;
 pub use feed::Feed;
 pub use follow::{Follow, Said};

@@ -5,7 +5,10 @@ use serde_json::{Map, Value, json};
 mod generated;
 mod triggered;
 
-use super::wire;
+use super::{
+    configuration::{Reloaded, Setting},
+    wire,
+};
 use crate::{
     executor::Manifest,
     id::{TaskId, TreeId},
@@ -102,6 +105,12 @@ pub enum Reply {
         /// There is an allow-list.
         restricted: bool,
     },
+    /// One key of the configuration.
+    Setting(Box<Setting>),
+    /// Every key of the configuration.
+    Settings(Vec<Setting>),
+    /// What came of reading the configuration again.
+    Reloaded(Reloaded),
 }
 
 /// The numbers, and the question they answer.
@@ -255,6 +264,9 @@ impl Reply {
                 "running_tasks_count": running,
             }),
             Self::Executors { executors, restricted } => executors_json(executors, *restricted),
+            Self::Setting(setting) => setting.json(),
+            Self::Settings(settings) => settings.iter().map(Setting::json).collect(),
+            Self::Reloaded(reloaded) => reloaded.json(),
         }
     }
 }

@@ -133,6 +133,16 @@ pub trait TreeStore: Send + Sync {
     /// Tasks that pass the filter, newest first; children of one parent by priority instead.
     async fn list(&self, filter: &TaskFilter, page: Page) -> Result<Vec<Record>, StoreError>;
 
+    /// Ids that begin like this, in the order of their bytes, at most `limit`; of one owner if it is named.
+    ///
+    /// Reads a range of an index, so it costs what it returns; with an owner, what lies in the range.
+    async fn ids_like(
+        &self,
+        beginning: &str,
+        user_id: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<TaskId>, StoreError>;
+
     /// How many tasks pass the filter, by status.
     async fn count(&self, filter: &TaskFilter) -> Result<Counts, StoreError>;
 

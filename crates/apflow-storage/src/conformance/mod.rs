@@ -63,6 +63,7 @@ macro_rules! store_conformance {
                 submit::lists_are_newest_first_and_children_by_priority,
                 submit::lists_and_counts_follow_the_filter,
                 submit::a_page_is_a_part_of_the_list,
+                submit::ids_that_begin_alike_are_found_in_the_order_of_their_bytes,
                 submit::what_is_not_there_is_none,
                 submit::a_taken_id_is_refused_and_the_rest_of_the_commit_stands,
                 submit::a_taken_tree_id_is_refused,

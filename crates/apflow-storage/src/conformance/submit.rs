@@ -204,6 +204,27 @@ pub async fn a_page_is_a_part_of_the_list(bed: &Bed) {
     assert_eq!(part(parent, 0, 0).await, "");
 }
 
+/// The beginning of an id leads to it, whatever the language of the database thinks of its letters.
+pub async fn ids_that_begin_alike_are_found_in_the_order_of_their_bytes(bed: &Bed) {
+    let mut submission = forest("a; b; c; d; e; f; g");
+    let names = ["ab", "a-b", "aB", "abc", "ab%", "ab\u{e9}", "b"];
+    for (task, name) in submission.tasks.iter_mut().zip(names) {
+        task.id = TaskId::new(name);
+    }
+    submission.tasks[3].definition.user_id = Some("ada".to_owned());
+    bed.store.insert(submission).await.expect("stored");
+    let like = async |beginning: &str, user_id: Option<&str>, limit| -> Vec<String> {
+        let found = bed.store.ids_like(beginning, user_id, limit).await.expect("ids");
+        found.into_iter().map(TaskId::into_string).collect()
+    };
+    assert_eq!(like("ab", None, 10).await, ["ab", "ab%", "abc", "ab\u{e9}"]);
+    assert_eq!(like("a", None, 3).await, ["a-b", "aB", "ab"]);
+    assert_eq!(like("ab", Some("ada"), 10).await, ["abc"]);
+    assert_eq!(like("ab\u{e9}", None, 10).await, ["ab\u{e9}"]);
+    assert_eq!(like("x", None, 10).await, [""; 0]);
+    assert_eq!(like("", None, 10).await, [""; 0]);
+}
+
 /// Looking for what is not there is no error.
 pub async fn what_is_not_there_is_none(bed: &Bed) {
     let (task, tree) = (TaskId::new("nobody"), TreeId::new("nobody"));

@@ -155,6 +155,22 @@ impl Reads for PgReads {
         self.records(statement).await
     }
 
+    async fn ids_in_range(
+        &self,
+        from: &str,
+        below: &str,
+        user_id: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<String>, StoreError> {
+        let statement = sqlx::query(sql::IDS_IN_RANGE)
+            .bind(from)
+            .bind(below)
+            .bind(user_id)
+            .bind(i64::from(limit));
+        let rows = self.fetch("looking for ids", statement).await?;
+        decode::all(&rows, |row| row.try_get(0))
+    }
+
     async fn count(&self, filter: &TaskFilter) -> Result<Vec<(String, i64)>, StoreError> {
         let of_user = filter.user_id.is_some();
         let text = if of_user { sql::COUNT_TASKS_OF_USER } else { sql::COUNT_TASKS };

@@ -129,6 +129,15 @@ async fn claims_and_settlements_use_their_indexes_beside_many_finished_tasks() {
         sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut connection).await.expect("prepared");
     }
     check_plans(&mut connection, "left alone", true).await;
+
+    // The beginning of an id is a range of its index in every language of a database.
+    let text = sql::IDS_IN_RANGE.replace("$1", "'a19'").replace("$2", "'a2'");
+    let text = text.replace("$3", "NULL").replace("$4", "11");
+    let read = sqlx::raw_sql(AssertSqlSafe(format!("EXPLAIN {text}"))).fetch_all(&mut connection);
+    let lines: Vec<String> =
+        read.await.expect("explained").iter().map(|row| row.get::<String, _>(0)).collect();
+    let plan = lines.join("\n");
+    assert!(plan.contains("af_tasks_id_key") && plan.contains("Index Cond"), "{plan}");
 }
 
 #[tokio::test]

@@ -41,6 +41,20 @@ impl FileLock {
         }
     }
 
+    /// Which process has the database at `path`, as far as is known; none if nobody has it.
+    pub(super) fn holder(path: &str) -> Option<String> {
+        let mut file = File::open(format!("{path}-lock")).ok()?;
+        match file.try_lock_shared() {
+            // A shared lock is given back at once, so whoever wants the database hardly notices.
+            Ok(()) | Err(TryLockError::Error(_)) => None,
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                file.read_to_string(&mut holder).ok()?;
+                Some(holder.trim().to_owned())
+            }
+        }
+    }
+
     fn try_take(path: &str) -> Result<Self, Held> {
         let name = format!("{path}-lock");
         let cannot = |error: std::io::Error| {

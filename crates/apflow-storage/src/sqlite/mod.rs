@@ -50,6 +50,11 @@ use crate::{
 /// How many signals a slow listener may lag behind before it has to look for itself.
 const SIGNALS: usize = 1024;
 
+/// Which process writes the file at `path`, as far as is known; none if nobody does.
+pub(crate) fn writer_of(path: &str) -> Option<String> {
+    FileLock::holder(path)
+}
+
 /// Opens the file at `path`, or a database in memory for `:memory:`.
 pub(crate) async fn open(
     path: &str,

@@ -131,6 +131,22 @@ impl Reads for SqliteReads {
         self.records(statement).await
     }
 
+    async fn ids_in_range(
+        &self,
+        from: &str,
+        below: &str,
+        user_id: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<String>, StoreError> {
+        let statement = sqlx::query(sql::IDS_IN_RANGE)
+            .bind(from.to_owned())
+            .bind(below.to_owned())
+            .bind(user_id.map(str::to_owned))
+            .bind(i64::from(limit));
+        let rows = self.fetch("looking for ids", statement).await?;
+        decode::all(&rows, |row| row.try_get(0))
+    }
+
     async fn count(&self, filter: &TaskFilter) -> Result<Vec<(String, i64)>, StoreError> {
         let of_user = filter.user_id.is_some();
         let text = if of_user { sql::COUNT_TASKS_OF_USER } else { sql::COUNT_TASKS };

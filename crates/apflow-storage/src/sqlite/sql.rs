@@ -53,6 +53,7 @@ statements! {
     RECORD = "record";
     SUBTREE = "subtree";
     LIST_TASKS = "list_tasks";
+    IDS_IN_RANGE = "ids_in_range";
     CHILDREN = "children";
     COUNT_TASKS = "count_tasks";
     NEEDS_OF = "needs_of";

@@ -100,6 +100,15 @@ impl TreeStore for Zombie {
         self.inner.list(filter, page).await
     }
 
+    async fn ids_like(
+        &self,
+        beginning: &str,
+        user_id: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<TaskId>, StoreError> {
+        self.inner.ids_like(beginning, user_id, limit).await
+    }
+
     async fn count(&self, filter: &TaskFilter) -> Result<Counts, StoreError> {
         self.inner.count(filter).await
     }

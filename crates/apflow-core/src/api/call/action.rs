@@ -36,6 +36,10 @@ impl Call {
             Self::ScheduledBackfill(_) => "tasks.scheduled.backfill",
             Self::Health => "system.health",
             Self::Executors => "system.executors",
+            Self::ConfigList => "config.list",
+            Self::ConfigGet(_) => "config.get",
+            Self::ConfigSet(_) => "config.set",
+            Self::ConfigReload => "config.reload",
         }
     }
 

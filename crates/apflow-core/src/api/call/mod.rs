@@ -6,6 +6,7 @@
 mod action;
 mod author;
 mod callback;
+mod config;
 mod derive;
 mod generate;
 mod monitor;
@@ -19,6 +20,7 @@ use serde_json::Value;
 pub use self::{
     author::{Create, Update},
     callback::CallbackWish,
+    config::ConfigSet,
     derive::CloneTasks,
     generate::{Generate, LlmKey, LlmKeyWish},
     monitor::RunningList,
@@ -30,6 +32,7 @@ pub use self::{
 };
 use self::{
     author::{create, update},
+    config::{config_get, config_set},
     derive::{clone, copy},
     monitor::{running_list, running_status},
     query::{children, count, list},
@@ -95,6 +98,14 @@ pub enum Call {
     Health,
     /// List the executors.
     Executors,
+    /// Read every key of the configuration.
+    ConfigList,
+    /// Read one key of the configuration.
+    ConfigGet(String),
+    /// Change one until the process ends.
+    ConfigSet(ConfigSet),
+    /// Read the configuration again.
+    ConfigReload,
 }
 
 /// A call, and what had to be ignored to understand it.
@@ -149,6 +160,10 @@ impl Call {
             "tasks.scheduled.backfill" => schedule::backfill(params),
             "system.health" => nothing("system.health", params, Self::Health),
             "system.executors" => nothing("system.executors", params, Self::Executors),
+            "config.list" => nothing("config.list", params, Self::ConfigList),
+            "config.get" => config_get(params),
+            "config.set" => config_set(params),
+            "config.reload" => nothing("config.reload", params, Self::ConfigReload),
             _ => Err(ApiError::new(Code::UnknownMethod, format!("Unknown method: {method}"))),
         }
     }

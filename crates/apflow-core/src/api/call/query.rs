@@ -8,7 +8,7 @@ use crate::{
         ApiError,
         params::{Params, describe},
     },
-    id::TaskId,
+    id::{TaskId, check_id},
     store::Page,
     task::Status,
 };
@@ -22,6 +22,8 @@ pub struct List {
     pub status: Option<Status>,
     /// Only those without a parent.
     pub root_only: bool,
+    /// Only those whose ids begin like this.
+    pub id_prefix: Option<String>,
     /// Which part.
     pub page: Page,
     /// Answer with an object that has the total, not with a bare array.
@@ -56,9 +58,13 @@ pub(super) fn list(params: Value) -> Result<Read, ApiError> {
         Some((name, value)) => Some(status_word(name, &value)?),
     };
     let root_only = params.flag("root_only", true)?;
+    let id_prefix = params.text("id_prefix")?;
+    if let Some(why) = id_prefix.as_deref().and_then(check_id) {
+        return Err(ApiError::invalid("id_prefix", "a text of 1 to 255 characters", why));
+    }
     let page = page(&mut params, Page::default().limit)?;
     let paged = params.flag("page", false)?;
-    let list = List { user_id, status, root_only, page, paged };
+    let list = List { user_id, status, root_only, id_prefix, page, paged };
     Ok(Read { call: Call::List(list), warnings: params.warnings() })
 }
 

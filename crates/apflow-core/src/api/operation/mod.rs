@@ -3,6 +3,7 @@
 //! Every protocol, the command line and the generated reference are made from it (ruling 26).
 
 mod action;
+mod config;
 mod crud;
 mod generate;
 mod monitoring;
@@ -140,6 +141,7 @@ static SHELVES: &[&[Operation]] = &[
     webhook::OPERATIONS,
     system::OPERATIONS,
     generate::KEYS,
+    config::OPERATIONS,
 ];
 
 /// Every operation; those of v1 first and in its order.
@@ -224,7 +226,7 @@ mod tests {
                 // `updates` stands in place of the flat fields, `tasks` of `task_id`.
                 let mut params = json!({
                     "task_id": "a", "name": "n", "requirement": "r", "provider": "p",
-                    "api_key": "k",
+                    "api_key": "k", "key": "k", "value": 1,
                     "from": "2026-11-20T00:00:00Z", "to": "2026-11-21T00:00:00Z",
                 });
                 if ["tasks.create", "tasks.execute"].contains(&operation.id) {

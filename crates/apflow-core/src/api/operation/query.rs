@@ -53,6 +53,13 @@ pub(super) static OPERATIONS: &[Operation] = &[
                 ("status", false, or_null(status())),
                 ("user_id", false, or_null(owner())),
                 ("root_only", false, or_null(flag("Only tasks without a parent.", true))),
+                (
+                    "id_prefix",
+                    false,
+                    or_null(text(
+                        "Only tasks whose ids begin like this, in the order of their ids; of the first 1000.",
+                    )),
+                ),
                 ("limit", false, or_null(limit(Page::default().limit))),
                 ("offset", false, or_null(number("Skip so many."))),
                 ("page", false, or_null(flag("Answer with {tasks, total, limit, offset}.", false))),

@@ -12,7 +12,7 @@ use crate::{
     },
     code::Code,
     id::TaskId,
-    store::TaskFilter,
+    store::{Page, StoreError, TaskFilter, TreeStore},
     task::Record,
 };
 
@@ -30,20 +30,55 @@ pub(crate) async fn list(
     caller: &Caller,
     list: List,
 ) -> Result<Reply, ApiError> {
-    let filter = TaskFilter {
+    let mut filter = TaskFilter {
         user_id: owner(caller, list.user_id, "list")?,
         statuses: list.status.into_iter().collect(),
         root_only: list.root_only,
         ..TaskFilter::default()
     };
     let trees = gateway.backend.trees();
-    let tasks =
-        if list.page.limit == 0 { Vec::new() } else { trees.list(&filter, list.page).await? };
+    if let Some(beginning) = &list.id_prefix {
+        filter.ids = trees.ids_like(beginning, filter.user_id.as_deref(), Page::MAX).await?;
+        if filter.ids.is_empty() {
+            // No task has an empty id, and no ids at all would mean every task.
+            filter.ids.push(TaskId::new(""));
+        }
+    }
+    let tasks = match list.page {
+        Page { limit: 0, .. } => Vec::new(),
+        page if list.id_prefix.is_some() => in_order_of_ids(trees, &filter, page).await?,
+        page => trees.list(&filter, page).await?,
+    };
     if !list.paged {
         return Ok(Reply::Tasks(tasks));
     }
     let total = trees.count(&filter).await?.total();
     Ok(Reply::Page { tasks, total, page: list.page })
+}
+
+/// The part of the tasks in the filter that a page asks for, in the order of their ids.
+async fn in_order_of_ids(
+    trees: &dyn TreeStore,
+    filter: &TaskFilter,
+    page: Page,
+) -> Result<Vec<Record>, StoreError> {
+    let size = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    let part = |ids: Vec<TaskId>| ids.into_iter().skip(size(page.offset)).take(size(page.limit));
+    let mut ids = filter.ids.clone();
+    if !filter.statuses.is_empty() || filter.root_only {
+        // Which of them pass is known only when they are read.
+        let found = trees.list(filter, Page { limit: Page::MAX, offset: 0 }).await?;
+        ids = found.into_iter().map(|record| record.id).collect();
+        ids.sort();
+    }
+    let some: Vec<TaskId> = part(ids).collect();
+    if some.is_empty() {
+        return Ok(Vec::new());
+    }
+    let filter = TaskFilter { ids: some, user_id: filter.user_id.clone(), ..TaskFilter::default() };
+    let mut found = trees.list(&filter, Page { limit: page.limit, offset: 0 }).await?;
+    found.sort_by(|left, right| left.id.cmp(&right.id));
+    Ok(found)
 }
 
 /// The tree below the task itself, not below its root.

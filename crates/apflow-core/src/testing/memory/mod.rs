@@ -494,6 +494,25 @@ impl TreeStore for MemoryStore {
         Ok(page.filter_map(|(at, _)| record(&rows, at)).collect())
     }
 
+    async fn ids_like(
+        &self,
+        beginning: &str,
+        user_id: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<TaskId>, StoreError> {
+        let rows = self.lock();
+        let owned = |owner: Option<&str>| user_id.is_none_or(|user_id| owner == Some(user_id));
+        let mut ids: Vec<TaskId> = rows
+            .all()
+            .filter(|(_, row)| row.id.as_str().starts_with(beginning) && !beginning.is_empty())
+            .filter(|(_, row)| owned(row.definition.user_id.as_deref()))
+            .map(|(_, row)| row.id.clone())
+            .collect();
+        ids.sort();
+        ids.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(ids)
+    }
+
     async fn count(&self, filter: &TaskFilter) -> Result<Counts, StoreError> {
         let rows = self.lock();
         let mut counts = Counts::default();

@@ -1,0 +1,150 @@
+//! An application as it is configured.
+
+use std::sync::Arc;
+
+use apflow::{
+    App, AppBuilder,
+    callbacks::{CallbackConfig, SigningKey},
+    core::{api::GatewayConfig, engine::EngineConfig, registry::Registry, submit::Limits},
+    executors::{ExecutorsConfig, guard::HostRule},
+    protocols::http::{HttpConfig, Rate},
+    storage,
+    system::SystemClock,
+};
+
+use super::{
+    database::Database,
+    sections::Durable,
+    settings::{Settings, said_by},
+};
+use crate::{access, error::CliError, show};
+
+/// An application over this database with everything the operator allows.
+pub(crate) fn app(settings: &Settings, database: &Database) -> Result<AppBuilder, CliError> {
+    let allow = &settings.executors;
+    Ok(App::builder()
+        .database(&database.address)
+        .durability(settings.storage.durability.into())
+        .callbacks(callbacks(settings)?)
+        .executors(executors(settings)?)
+        .allow_only(allow.extensions.clone(), allow.extension_ids.clone())
+        .limits(limits(settings))
+        .gateway(GatewayConfig {
+            execute_wait: settings.server.execute_wait,
+            ..GatewayConfig::default()
+        })
+        .engine(engine(settings)))
+}
+
+/// The executors of that application, without a database.
+pub(crate) fn registry(settings: &Settings) -> Result<Registry, CliError> {
+    let allow = &settings.executors;
+    let mut registry = Registry::new();
+    apflow::executors::register_all(&mut registry, &executors(settings)?);
+    registry.allow_only(&allow.extensions, &allow.extension_ids);
+    Ok(registry)
+}
+
+/// The same for reading alone; it works while another process holds the database.
+pub(crate) fn reader(database: &Database) -> AppBuilder {
+    App::builder().database(&database.address).read_only()
+}
+
+/// The server's limits and names.
+pub(crate) fn http(settings: &Settings) -> Result<HttpConfig, CliError> {
+    let server = &settings.server;
+    Ok(HttpConfig {
+        grace: server.grace,
+        total: server.request_timeout,
+        connections: server.max_connections,
+        body_bytes: server.max_body_bytes,
+        hosts: server.hosts.clone(),
+        origins: server.origins.iter().chain(&server.cors_origins).cloned().collect(),
+        openapi: server.docs,
+        docs: server.docs,
+        system_routes: server.system_routes,
+        rate: (server.rate > 0.0)
+            .then(|| Rate { per_second: server.rate, burst: server.rate_burst }),
+        compat_errors_v1: settings.compat.errors == "v1",
+        proxies: access::networks(
+            settings,
+            "webhook.trusted_proxies",
+            &settings.webhook.trusted_proxies,
+        )?,
+        ..HttpConfig::default()
+    })
+}
+
+/// Callbacks go where tasks may call, and are signed if there is a secret for webhooks.
+fn callbacks(settings: &Settings) -> Result<CallbackConfig, CliError> {
+    let mut config = CallbackConfig::default();
+    config.to.allow_hosts.clone_from(&executors(settings)?.rest.allow_hosts);
+    if let Some(secret) = &settings.webhook.secret {
+        match SigningKey::new(&secret.reveal()?) {
+            Ok(key) => config.to.key = Some(key),
+            Err(why) => {
+                let by = said_by(settings, "webhook.secret");
+                show::warn(&format!("callbacks are not signed: {by} cannot be used, for {why}"));
+            }
+        }
+    }
+    Ok(config)
+}
+
+/// Says which programs are allowed and are not there; a command that lets tasks run says it once.
+pub(crate) fn warn_of_grants(settings: &Settings) -> Result<(), CliError> {
+    for program in executors(settings)?.command.missing() {
+        let by = said_by(settings, "executors.allow_command");
+        show::warn(&format!("{by} {program}: there is no such program"));
+    }
+    Ok(())
+}
+
+pub(crate) fn engine(settings: &Settings) -> EngineConfig {
+    let engine = &settings.engine;
+    EngineConfig {
+        slots: engine.max_parallel,
+        lease: engine.lease,
+        back_stop: engine.poll_interval,
+        grace: engine.stop_grace,
+        attempt_timeout: engine.attempt_timeout,
+        max_retry_delay: engine.max_retry_delay,
+        max_result_bytes: engine.max_result_bytes,
+        ..EngineConfig::default()
+    }
+}
+
+fn limits(settings: &Settings) -> Limits {
+    let limits = &settings.limits;
+    Limits { tasks: limits.tasks, depth: limits.depth, dependencies: limits.dependencies }
+}
+
+fn executors(settings: &Settings) -> Result<ExecutorsConfig, CliError> {
+    let here = std::env::current_dir().map_err(|error| {
+        CliError::usage("the current directory is gone").because(error.to_string())
+    })?;
+    let allow = &settings.executors;
+    let mut config = ExecutorsConfig::new(Arc::new(SystemClock));
+    config.command.allow.clone_from(&allow.allow_command);
+    config.command.dirs = std::iter::once(here.clone())
+        .chain(allow.allow_dir.iter().map(|dir| here.join(dir)))
+        .collect();
+    config.command.cwd = here;
+    for host in &allow.allow_host {
+        let rule: HostRule = host.parse().map_err(|why: String| {
+            let by = said_by(settings, "executors.allow_host");
+            CliError::usage(format!("{by} takes a host, an address or a network")).because(why)
+        })?;
+        config.rest.allow_hosts.push(rule);
+    }
+    Ok(config)
+}
+
+impl From<Durable> for storage::Durability {
+    fn from(chosen: Durable) -> Self {
+        match chosen {
+            Durable::Strict => Self::Strict,
+            Durable::Relaxed => Self::Relaxed,
+        }
+    }
+}
