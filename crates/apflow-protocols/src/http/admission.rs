@@ -92,10 +92,14 @@ impl Admission {
         Err((wait, error.hint("wait as long as `Retry-After` says")))
     }
 
-    /// Notes that work was refused for want of room.
+    /// Notes that work was refused for want of room; the log hears of it when it begins.
     pub(super) fn refused(&self) {
-        let since = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.refused.store(since.max(1), Ordering::Relaxed);
+        let since = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
+        let before = self.refused.swap(since, Ordering::Relaxed);
+        let aftermath = u64::try_from(AFTERMATH.as_millis()).unwrap_or(u64::MAX);
+        if before == 0 || since.saturating_sub(before) > aftermath {
+            tracing::warn!("the server is overloaded; requests are told to come later");
+        }
     }
 
     /// Whether there is no room, or was none a moment ago.

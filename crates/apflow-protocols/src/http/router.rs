@@ -115,7 +115,10 @@ async fn guarded(State(app): State<Arc<App>>, request: Request, next: Next) -> R
         }
         response = reworded(&app, rest, &id, &error, response);
     }
-    if response.status().is_server_error() {
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        // What is behind it was noted where it happened; a line for each refusal would be work, too.
+        tracing::debug!(request = %id, "a request was told to come later");
+    } else if response.status().is_server_error() {
         tracing::warn!(request = %id, status = response.status().as_u16(), "a request failed");
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
