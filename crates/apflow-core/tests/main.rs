@@ -5,6 +5,7 @@
 
 mod clone;
 mod forests;
+mod generate;
 mod hooks;
 mod lease_model;
 mod runs;
