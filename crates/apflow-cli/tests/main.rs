@@ -9,6 +9,7 @@ mod errors;
 mod examples;
 mod help;
 mod output;
+mod python_client;
 mod reload;
 mod remote;
 mod run;

@@ -16,14 +16,14 @@ const SECRET: &str = "CANARY1-0123456789abcdef0123456789";
 const HOOK: &str = "CANARY2-0123456789abcdef";
 
 /// A server with an environment, and everything it says.
-struct Server {
+pub(super) struct Server {
     running: Running,
-    address: String,
+    pub(super) address: String,
     said: Arc<Mutex<String>>,
 }
 
 impl Server {
-    fn start(place: &Place, args: &[&str], env: &[(&str, &str)]) -> Self {
+    pub(super) fn start(place: &Place, args: &[&str], env: &[(&str, &str)]) -> Self {
         let mut command = place.command(&[&["serve", "--port", "0"][..], args].concat());
         command.envs(env.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("apflow starts");
@@ -65,14 +65,14 @@ impl Server {
         (status.unwrap_or_else(|| panic!("{text}")), text)
     }
 
-    fn call(&self, token: Option<&str>, method: &str, params: &Value) -> (u16, String) {
+    pub(super) fn call(&self, token: Option<&str>, method: &str, params: &Value) -> (u16, String) {
         let headers =
             token.map_or_else(String::new, |it| format!("Authorization: Bearer {it}\r\n"));
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
         self.post("/tasks", &headers, &body.to_string())
     }
 
-    fn stop(self) -> Said {
+    pub(super) fn stop(self) -> Said {
         self.running.signal("TERM");
         self.running.end()
     }

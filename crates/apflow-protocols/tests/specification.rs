@@ -107,6 +107,28 @@ async fn each_situation_of_the_specification_is_answered_as_it_says() {
 }
 
 #[tokio::test]
+async fn a_knock_of_the_first_python_client_finds_the_server_alive() {
+    let server = server::start(short()).await;
+    let root = exchange(server.at, &post("/", "", "{}")).await;
+    assert_eq!(
+        (root.status, &root.json()["error"]["code"]),
+        (200, &json!(-32600)),
+        "{}",
+        root.body
+    );
+    for (path, body) in [("/tasks", "{}"), ("/", "[]"), ("/", "{\"jsonrpc\":\"2.0\"}")] {
+        assert_eq!(exchange(server.at, &post(path, "", body)).await.status, 400, "{path} {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_is_asked_for_where_the_first_python_client_asks() {
+    let server = server::start(short()).await;
+    let missing = exchange(server.at, &post("/tasks/nobody/execute", "", "")).await;
+    assert_eq!((missing.status, &missing.json()["error"]["code"]), (404, &json!(-32001)));
+}
+
+#[tokio::test]
 async fn p21_the_root_takes_the_methods_of_both_addresses() {
     let server = server::start(short()).await;
     for method in ["tasks.list", "system.health", "system.executors"] {

@@ -125,7 +125,7 @@ pub(crate) trait CallbackRows: Send {
         taking: Taking<'_>,
     ) -> Result<Vec<ClaimedCallback>, StoreError>;
 
-    /// The trees that callbacks tell of.
+    /// The trees that callbacks tell of; one may come twice.
     async fn active_callbacks(&mut self, limit: u32) -> Result<Vec<i64>, StoreError>;
 
     /// When time alone will set one free.

@@ -287,21 +287,18 @@ impl Side {
                     auto_include_deps: recursive.then_some(true),
                     ..Derive::copy(id(*task))
                 };
-                let made = store.derive(wish, self.ids.clone()).await.map(|made| made.inserted);
+                let came = store.derive(wish, self.ids.clone()).await.map(|came| came.inserted);
                 // A copy is run like anything else; what cannot be is refused on both sides.
-                let started = match &made {
-                    Ok(made) => {
+                let started = match &came {
+                    Ok(new) => {
                         let scope = StartScope::Auto;
-                        let task = made.roots[0].clone();
-                        answer(
-                            store
-                                .start(Start { task, scope, reexecute: false, callback: None })
-                                .await,
-                        )
+                        let task = new.roots[0].clone();
+                        let start = Start { task, scope, reexecute: false, callback: None };
+                        answer(store.start(start).await)
                     }
                     Err(_) => String::new(),
                 };
-                format!("{} {started}", answer(made))
+                format!("{} {started}", answer(came))
             }
             Step::Once(task, key) => {
                 let start = Start {

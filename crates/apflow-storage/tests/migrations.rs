@@ -3,15 +3,20 @@
 use std::path::Path;
 
 use apflow_core::{
+    derive::{Derive, Mode},
     store::{Fire, Store, StoreError},
     task::{Schedule, StateName},
+    testing::SeededIds,
 };
 use apflow_storage::{
     OpenOptions,
     conformance::{Bed, HandClock, forest},
     open,
 };
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _, SqliteConnection};
+use sqlx::{
+    AssertSqlSafe, Connection as _, Executor as _, Row as _, SqlSafeStr as _, SqliteConnection,
+    migrate::{Migration, MigrationType, Migrator},
+};
 use std::sync::Arc;
 use tempfile::TempDir;
 
@@ -112,9 +117,40 @@ async fn a_file_that_was_made_before_opens_again_with_everything_in_it() {
     let mut connection = by_hand(&path).await;
     let row = sqlx::query("SELECT count(*) FROM _sqlx_migrations").fetch_one(&mut connection);
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations/sqlite");
-    let known = std::fs::read_dir(folder).expect("the folder").count();
-    let applied = row.await.expect("a row").get::<i64, _>(0);
-    assert_eq!(applied, i64::try_from(known).expect("few"), "it was migrated once");
+    let files = std::fs::read_dir(folder).expect("the migrations").count() as i64;
+    assert_eq!(row.await.expect("a row").get::<i64, _>(0), files, "each was run once");
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_migration_opens_with_its_tasks_and_these_can_be_linked() {
+    let (_dir, path) = place();
+    let mut connection = by_hand(&path).await;
+    let text = AssertSqlSafe(FIRST).into_sql_str();
+    let first = Migration::new(1, "tasks".into(), MigrationType::Simple, text, false);
+    let migrator = Migrator::with_migrations(vec![first]);
+    migrator.run_direct(None, &mut connection, false).await.expect("as it was then");
+    connection
+        .execute(
+            "INSERT INTO af_forests (seq) VALUES (1);
+             INSERT INTO af_trees (seq, id, forest, options, run, total, completed, outcome,
+                 created_at, started_at, finished_at)
+             VALUES (1, 'tree', 1, '{}', 1, 1, 1, 'completed', 5, 5, 6);
+             INSERT INTO af_tasks (seq, id, tree, forest, has_children, definition, created_at)
+             VALUES (1, 'old', 1, 1, 0, '{\"name\":\"old\"}', 5);
+             INSERT INTO af_work (seq, tree, forest, state, priority, output, completed_at,
+                 updated_at)
+             VALUES (1, 1, 1, 'completed', 2, '[7]', 6, 6);",
+        )
+        .await
+        .expect("a task of then");
+    connection.close().await.expect("closed");
+    let store = open(&path, OpenOptions::default()).await.expect("it opens");
+    let wish = Derive { mode: Mode::Link, ..Derive::copy("old") };
+    store.derive(wish, Arc::new(SeededIds::new("n"))).await.expect("a link to it");
+    for id in ["old", "n-1"] {
+        let record = store.record(&id.into()).await.expect("an answer").expect("it is there");
+        assert_eq!(record.result, Some(serde_json::json!([7])), "{id}");
+    }
 }
 
 #[tokio::test]

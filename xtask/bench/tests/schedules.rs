@@ -17,7 +17,7 @@ async fn trial(place: &std::path::Path, db: String, seed: u64) -> Outcome {
         schedulers: 5,
         schedules: 40,
         seconds: 8,
-        kill_every: Duration::from_millis(1000),
+        kill_every: Duration::from_secs(1),
         seed,
     };
     trial.run().await.unwrap()

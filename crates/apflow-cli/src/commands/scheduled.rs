@@ -1,5 +1,7 @@
 //! `apflow tasks scheduled …`: reading and moving the schedules of tasks.
 
+#![expect(clippy::doc_markdown, reason = "clap shows the comments word for word")]
+
 use clap::Subcommand;
 use serde_json::{Value, json};
 

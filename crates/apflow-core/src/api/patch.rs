@@ -53,6 +53,7 @@ pub(super) fn read_reset(fields: Map<String, Value>) -> Result<(Patch, Vec<Strin
     let mut kept = Map::new();
     let mut faults = Vec::new();
     for (name, value) in fields {
+        let value = meant(&name, value);
         let said_anyway = match name.as_str() {
             "status" => value.is_null() || value == "pending",
             "progress" => value.is_null() || value.as_f64() == Some(0.0),
@@ -84,6 +85,33 @@ pub(super) fn read_reset(fields: Map<String, Value>) -> Result<(Patch, Vec<Strin
     }
     faults.extend(read.err());
     Err(all("Invalid reset_fields", faults))
+}
+
+/// What is written in a text where no text can be meant: the Python command line sends
+/// `--reset-fields priority=1` as `"1"` and has no other way.
+fn meant(name: &str, value: Value) -> Value {
+    let never_a_text = matches!(
+        name,
+        "priority"
+            | "progress"
+            | "inputs"
+            | "params"
+            | "schemas"
+            | "timeout_seconds"
+            | "placement_constraints"
+            | "max_runs"
+            | "schedule_enabled"
+            | "schedule_catch_up"
+            | "schedule_jitter_seconds"
+            | "schedule_misfire_window_seconds"
+            | "max_attempts"
+            | "backoff_base_seconds"
+            | "token_budget"
+    );
+    match &value {
+        Value::String(text) if never_a_text => serde_json::from_str(text).unwrap_or(value),
+        _ => value,
+    }
 }
 
 fn no_such_field(name: &str) -> ApiError {

@@ -89,6 +89,7 @@ impl Deliveries {
             busy: JoinSet::new(),
             held: HashMap::new(),
             watched: HashSet::new(),
+            everything: false,
             wake_at: None,
             failures: 0,
         };
@@ -120,6 +121,8 @@ struct Round {
     held: HashMap<Id, Seq>,
     /// The trees that callbacks tell of.
     watched: HashSet<Seq>,
+    /// There are too many to name them.
+    everything: bool,
     wake_at: Option<Instant>,
     failures: u32,
 }
@@ -151,7 +154,7 @@ impl Round {
                     look = true;
                 }
                 () = self.engine.called.notified() => look = true,
-                () = concerned(&mut signals, &self.watched, &self.held) => look = true,
+                () = concerned(&mut signals, &self.watched, &self.held, self.everything) => look = true,
                 () = sleep_until(until) => look = true,
             }
         }
@@ -207,6 +210,7 @@ impl Round {
         };
         self.failures = 0;
         self.watched = answer.trees.iter().copied().collect();
+        self.everything = answer.trees.len() >= MOST_WATCHED;
         // A moment more, so that the database's clock has reached it too.
         let delay = |at: crate::time::Timestamp| at.since(answer.now) + Duration::from_millis(1);
         self.wake_at = answer.next_wake.map(|at| Instant::now() + delay(at));
@@ -229,8 +233,8 @@ async fn concerned(
     signals: &mut Option<Receiver<Signal>>,
     watched: &HashSet<Seq>,
     held: &HashMap<Id, Seq>,
+    everything: bool,
 ) {
-    let everything = watched.len() >= MOST_WATCHED;
     while let Some(heard) = signals {
         match heard.recv().await {
             Ok(Signal::Changed(trees)) => {

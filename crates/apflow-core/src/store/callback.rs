@@ -99,7 +99,7 @@ pub struct Callbacks {
     pub refused: Vec<Seq>,
     /// Callbacks taken in the same transaction.
     pub claimed: Vec<Callback>,
-    /// The trees that callbacks tell of, at most [`MOST_WATCHED`].
+    /// The trees that callbacks tell of, one for each callback, at most [`MOST_WATCHED`].
     pub trees: Vec<Seq>,
     /// When time alone will set a callback free, if ever.
     pub next_wake: Option<Timestamp>,
@@ -107,7 +107,7 @@ pub struct Callbacks {
     pub now: Timestamp,
 }
 
-/// Beyond so many trees whoever delivers looks whenever anything happens.
+/// Beyond so many callbacks whoever delivers looks whenever anything happens.
 pub const MOST_WATCHED: usize = 10_000;
 
 /// How a callback stands.

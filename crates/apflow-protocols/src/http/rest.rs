@@ -60,6 +60,9 @@ pub(super) fn is_under(path: &str) -> bool {
     path == "/v1" || path.starts_with("/v1/") || path == "/openapi.json" || path == "/docs"
 }
 
+/// Where the first Python version's client library asks for a run; its own server never had that address.
+const RUN: (&str, &str) = ("/v1/tasks/{task_id}/execute", "/tasks/{task_id}/execute");
+
 /// The routes of every operation.
 pub(super) fn router(system: bool) -> Router<Arc<App>> {
     let mut paths: BTreeMap<Cow<'static, str>, Vec<Arc<Way>>> = BTreeMap::new();
@@ -67,8 +70,11 @@ pub(super) fn router(system: bool) -> Router<Arc<App>> {
         if !system && operation.id.starts_with("system.") {
             continue;
         }
-        let way = Way::new(operation, route);
-        paths.entry(route.path()).or_default().push(Arc::new(way));
+        let way = Arc::new(Way::new(operation, route));
+        if route.path() == RUN.0 {
+            paths.entry(Cow::Borrowed(RUN.1)).or_default().push(Arc::clone(&way));
+        }
+        paths.entry(route.path()).or_default().push(way);
     }
     paths.into_iter().fold(Router::new(), |router, (path, ways)| router.route(&path, methods(ways)))
 }

@@ -193,6 +193,12 @@ async fn rpc(app: &App, surface: Surface, request: Request) -> Response {
     };
     match Message::read(&bytes) {
         Err(error) => respond(errors.refusal(&Value::Null, &error)),
+        // The first Python version's command line looks for a server by sending this to its root. Unless
+        // the answer is 200 it works on a local database of its own, and says so to nobody.
+        Ok(Message::One(Value::Object(knock))) if surface == Surface::Root && knock.is_empty() => {
+            let answer = asker.answer(Value::Object(knock), deadline).await;
+            respond(Answer { status: 200, ..answer })
+        }
         Ok(Message::One(request)) if sse::is_asked_for(&request) => {
             sse::execute(&asker, &parts, request, deadline).await
         }

@@ -1,2 +1,2 @@
--- The trees that callbacks tell of.
-SELECT DISTINCT tree FROM af_callbacks WHERE state = 'active' LIMIT $1
+-- The trees that callbacks tell of; one may come twice.
+SELECT tree FROM af_callbacks WHERE state = 'active' ORDER BY touched_at LIMIT $1

@@ -81,6 +81,9 @@ pub(crate) async fn derive<R: Rows + ?Sized>(
                 .collect();
             if !texts.is_empty() {
                 rows.archive(&texts).await?;
+                // What is archived never runs again, so its schedule ends.
+                let seqs: Vec<i64> = texts.iter().map(|(seq, _)| *seq).collect();
+                rows.delete_schedules(&seqs).await?;
             }
             let inserted = Inserted {
                 trees: vec![TreeId::new(found.tree_id.clone())],

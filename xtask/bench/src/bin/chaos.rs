@@ -191,7 +191,7 @@ impl Wish {
 async fn schedules(mut words: Words) -> Result<bool> {
     let db: Option<String> = words.value("db")?;
     let schedulers = words.value("schedulers")?.unwrap_or(5);
-    let schedules = words.value("schedules")?.unwrap_or(500);
+    let slots = words.value("schedules")?.unwrap_or(500);
     let seconds = words.value("seconds")?.unwrap_or(300);
     let kill_every = Duration::from_millis(words.value("kill-every-ms")?.unwrap_or(5000));
     let seed = words.value("seed")?.unwrap_or_else(|| u64::from(rand::random::<u32>()));
@@ -209,9 +209,10 @@ async fn schedules(mut words: Words) -> Result<bool> {
         };
         let program = std::env::current_exe().map_err(|error| format!("this program: {error}"))?;
         let dir = RunDir::at(place.path().join("run"))?;
-        let trial = Trial { program, db, dir, schedulers, schedules, seconds, kill_every, seed };
+        let trial =
+            Trial { program, db, dir, schedulers, schedules: slots, seconds, kill_every, seed };
         println!(
-            "{name}, seed {seed}: {schedulers} schedulers, {schedules} slots a second for \
+            "{name}, seed {seed}: {schedulers} schedulers, {slots} slots a second for \
              {seconds} s, a kill every {} ms",
             kill_every.as_millis()
         );

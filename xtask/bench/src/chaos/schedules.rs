@@ -173,7 +173,10 @@ impl Trial {
         let mut processes = (0..count).map(|_| self.spawn()).collect::<Result<Vec<_>>>()?;
         for process in &mut processes {
             if !process.wait_until_ready(START) {
-                return Err(format!("a scheduler is not at work; see {:?}", self.dir.path()));
+                return Err(format!(
+                    "a scheduler is not at work; see {}",
+                    self.dir.path().display()
+                ));
             }
         }
         let until_start = start.since(SystemClock.now());

@@ -203,4 +203,17 @@ mod tests {
             assert!(Call::read("tasks.clone", params).is_err(), "{mode}");
         }
     }
+
+    #[test]
+    fn a_text_counts_for_what_is_written_in_it_where_no_text_can_be_meant() {
+        let reset = |fields: Value| {
+            Call::read("tasks.clone", json!({"task_id": "a", "reset_fields": fields}))
+        };
+        let texts = json!({"priority": "3", "inputs": "{\"a\": 1}", "max_runs": "7", "name": "3"});
+        let plain = json!({"priority": 3, "inputs": {"a": 1}, "max_runs": 7, "name": "3"});
+        let (texts, plain) = (reset(texts).expect("texts"), reset(plain).expect("plain"));
+        assert_eq!(texts.call, plain.call);
+        assert!(reset(json!({"priority": "high"})).is_err());
+        assert!(reset(json!({"priority": "9"})).is_err());
+    }
 }

@@ -5,7 +5,11 @@ use serde_json::{Value, json};
 use super::words::{brief, flag, id, list_of, map, object, or_null, priority, status, text};
 use crate::{
     id::MAX_ID_CHARS,
+    schedule::{
+        Kind, MAX_CATCH_UP, MAX_EXPRESSION_BYTES, MAX_JITTER_SECONDS, MAX_MISFIRE_WINDOW_SECONDS,
+    },
     submit::{Limits, MAX_TIMEOUT_SECONDS},
+    task::{Misfire, Overlap},
 };
 
 /// Tasks that come first, as an author names them.
@@ -80,14 +84,36 @@ fn attempts() -> Value {
 
 /// The fields of a schedule that both writing and changing take.
 fn schedule() -> Vec<(&'static str, Value)> {
-    let types = ["once", "interval", "cron", "daily", "weekly", "monthly"];
+    let types = Kind::ALL.map(Kind::as_str);
+    let (overlaps, misfires) =
+        (Overlap::ALL.map(Overlap::as_str), Misfire::ALL.map(Misfire::as_str));
+    let within = |least: f64, most: f64, says: &str| {
+        or_null(json!({ "type": "number", "minimum": least, "maximum": most, "description": says }))
+    };
+    let catch_up = json!({ "type": "integer", "minimum": 1, "maximum": MAX_CATCH_UP,
+        "description": "Missed slots that are made up for, at most." });
     vec![
         ("schedule_type", or_null(word(&types, "How `schedule_expression` is read."))),
-        ("schedule_expression", or_null(brief("When it runs by itself.", 100))),
+        ("schedule_expression", or_null(brief("When it runs by itself.", MAX_EXPRESSION_BYTES))),
         ("schedule_enabled", or_null(flag("Whether it runs by itself.", false))),
         ("schedule_start_at", or_null(moment("Not before."))),
         ("schedule_end_at", or_null(moment("Not after."))),
         ("max_runs", or_null(whole("How often at most.", 1))),
+        ("schedule_timezone", or_null(brief("The IANA name of its time zone.", 100))),
+        (
+            "schedule_overlap",
+            or_null(word(&overlaps, "What a slot does while the last run goes on.")),
+        ),
+        ("schedule_misfire", or_null(word(&misfires, "What becomes of slots that were missed."))),
+        (
+            "schedule_misfire_window_seconds",
+            within(1.0, MAX_MISFIRE_WINDOW_SECONDS, "How late a slot may still fire."),
+        ),
+        ("schedule_catch_up", or_null(catch_up)),
+        (
+            "schedule_jitter_seconds",
+            within(0.0, MAX_JITTER_SECONDS, "At most so long after its slot it begins."),
+        ),
     ]
 }
 
@@ -279,6 +305,12 @@ pub(in crate::api) fn task() -> Value {
         ("estimated_cost_usd", or_null(amount("What it is thought to cost."))),
         ("actual_cost_usd", or_null(amount("What it cost."))),
         ("cost_policy", null_text("Name of a policy.")),
+        ("schedule_timezone", null_text("Its time zone.")),
+        ("schedule_overlap", null_text("What a slot does while the last run goes on.")),
+        ("schedule_misfire", null_text("What becomes of slots that were missed.")),
+        ("schedule_misfire_window_seconds", or_null(amount("How late a slot may still fire."))),
+        ("schedule_catch_up", or_null(number("Missed slots that are made up for, at most."))),
+        ("schedule_jitter_seconds", or_null(amount("At most so long after its slot it begins."))),
         ("timeout_seconds", or_null(amount("Longest time one attempt may take."))),
         ("join", word(&["all", "any"], "Waits for all dependencies, or for any one.")),
         ("state", state),
@@ -377,7 +409,7 @@ mod tests {
             ("timeout_seconds", json!(31_536_000), json!(31_536_001)),
             ("origin_type", json!("copy"), json!("link")),
             ("schedule_type", json!("cron"), json!("hourly")),
-            ("schedule_expression", json!("x".repeat(100)), json!("x".repeat(101))),
+            ("schedule_expression", json!("x".repeat(256)), json!("x".repeat(257))),
             ("schedule_enabled", json!(false), json!("no")),
             ("max_runs", json!(1), json!(0)),
             ("idempotency_key", json!("k"), json!("")),

@@ -133,7 +133,6 @@ impl CallbackStore for MemoryStore {
                 || rows.callbacks.iter().filter(|row| row.record.state == CallbackState::Active);
             let mut trees: Vec<Seq> = active().map(|row| rows.trees[row.tree].record.seq).collect();
             trees.sort_unstable();
-            trees.dedup();
             trees.truncate(MOST_WATCHED);
             let next_wake = active().filter_map(|row| row.free_at).min();
             Ok(Callbacks { refused, claimed, trees, next_wake, now: rows.now })

@@ -44,6 +44,7 @@ pub(super) fn derive(rows: &mut Rows, wish: &Derive, ids: &dyn Ids) -> Result<De
                 if let Some(row) = rows.row_mut(members[index]) {
                     row.definition = Arc::new(definition);
                 }
+                rows.schedules.remove(&members[index]);
             }
             rows.remember(wish.idempotency.clone(), Answer::Stored(old.clone()));
             debug_assert!(rows.row(at).is_some(), "archiving removes nothing");

@@ -124,7 +124,7 @@ fn fire(rows: &mut Rows, wish: &Fire) -> Fired {
     due.sort_unstable();
     due.truncate(usize::try_from(wish.limit).unwrap_or(usize::MAX));
     let looked_at = u32::try_from(due.len()).unwrap_or(u32::MAX);
-    let mut fired = Fired { now, looked_at, ..Fired::default() };
+    let mut fired = Fired { looked_at, now, ..Fired::default() };
     for (_, at) in due {
         fire_one(rows, at, &mut fired);
     }
