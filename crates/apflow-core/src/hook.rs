@@ -57,6 +57,7 @@ pub enum OnError {
 #[async_trait]
 pub trait Hook: Send + Sync {
     /// What it is called in logs and in failures.
+    #[expect(clippy::unnecessary_literal_bound, reason = "hooks may make up their names")]
     fn name(&self) -> &str {
         "hook"
     }

@@ -227,7 +227,7 @@ fn named(spec: &HookSpec) -> String {
 /// Who can be asked.
 enum Asked {
     #[cfg(feature = "command")]
-    Program(program::Program),
+    Program(Box<program::Program>),
     #[cfg(feature = "rest")]
     Web(Box<web::Web>),
 }
@@ -255,9 +255,9 @@ impl Asking {
             })?;
         let asked = match &spec.run {
             #[cfg(feature = "command")]
-            Run::Command(command) => {
-                Asked::Program(program::Program::new(command, &config.command).map_err(wrong)?)
-            }
+            Run::Command(command) => Asked::Program(Box::new(
+                program::Program::new(command, &config.command).map_err(wrong)?,
+            )),
             #[cfg(feature = "rest")]
             Run::Webhook(webhook) => {
                 Asked::Web(Box::new(web::Web::new(webhook, config).map_err(wrong)?))

@@ -1,5 +1,7 @@
 //! `apflow tasks webhook-url`: how a system outside triggers a task, ready to be copied.
 
+#![expect(clippy::doc_markdown, reason = "clap shows the comments word for word")]
+
 use std::fmt::Write as _;
 
 use apflow::core::{

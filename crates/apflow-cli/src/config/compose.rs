@@ -64,7 +64,7 @@ pub(crate) fn http(settings: &Settings) -> Result<HttpConfig, CliError> {
         docs: server.docs,
         system_routes: server.system_routes,
         rate: (server.rate > 0.0)
-            .then(|| Rate { per_second: server.rate, burst: server.rate_burst }),
+            .then_some(Rate { per_second: server.rate, burst: server.rate_burst }),
         compat_errors_v1: settings.compat.errors == "v1",
         proxies: access::networks(
             settings,

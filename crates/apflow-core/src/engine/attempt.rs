@@ -124,13 +124,12 @@ impl Attempt<'_> {
             return (self.refused(FailureKind::Hook, why, Value::Null), false);
         }
         let differ = differ(inputs);
-        let ended = match self.said(verdict) {
-            Some(ended) => ended,
-            None => {
-                let keep = differ || !hooks.is_empty();
-                let own = if keep { inputs.clone() } else { std::mem::take(inputs) };
-                self.execute(executor.as_ref(), own).await
-            }
+        let ended = if let Some(ended) = self.said(verdict) {
+            ended
+        } else {
+            let keep = differ || !hooks.is_empty();
+            let own = if keep { inputs.clone() } else { std::mem::take(inputs) };
+            self.execute(executor.as_ref(), own).await
         };
         hooks::after(hooks, around, self.attempted(), inputs, &ended).await;
         (ended, differ)

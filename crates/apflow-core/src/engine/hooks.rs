@@ -68,18 +68,15 @@ pub(super) async fn before(
                 Around::Executor(id) => hook.before_executor(id, task, inputs).await,
             }
         };
-        let verdict = match AssertUnwindSafe(asked).catch_unwind().await {
-            Ok(verdict) => verdict,
-            Err(_) => {
-                tracing::error!(task = %task.task, hook = hook.name(), "a hook panicked before the task");
-                // Half of a change is none.
-                *inputs = kept;
-                match hook.on_error() {
-                    OnError::Open => Verdict::Run,
-                    OnError::Closed => {
-                        Verdict::Refuse(format!("the hook `{}` panicked", hook.name()))
-                    }
-                }
+        let verdict = if let Ok(verdict) = AssertUnwindSafe(asked).catch_unwind().await {
+            verdict
+        } else {
+            tracing::error!(task = %task.task, hook = hook.name(), "a hook panicked before the task");
+            // Half of a change is none.
+            *inputs = kept;
+            match hook.on_error() {
+                OnError::Open => Verdict::Run,
+                OnError::Closed => Verdict::Refuse(format!("the hook `{}` panicked", hook.name())),
             }
         };
         if verdict != Verdict::Run {

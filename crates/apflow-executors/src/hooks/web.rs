@@ -93,10 +93,9 @@ impl Web {
         let now = self.clock.now().0;
         let at = (now / 1_000_000).to_string();
         let seed = digest(&SHA256, format!("{now}.{about}").as_bytes());
-        let mut id = String::from("msg_");
-        for byte in &seed.as_ref()[..16] {
-            id.push_str(&format!("{byte:02x}"));
-        }
+        let half: Vec<String> =
+            seed.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let id = format!("msg_{}", half.concat());
         let signed = self.key.as_ref().map(|key| key.standard(&id, &at, about));
         let own = [("webhook-id", Some(id)), ("webhook-timestamp", Some(at))];
         for (name, value) in own.into_iter().chain([("webhook-signature", signed)]) {

@@ -19,7 +19,8 @@ use crate::jsonrpc::Errors;
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: StatusCode,
-    error: ApiError,
+    /// Boxed, since a result of a check is passed on far more often than it is a refusal.
+    error: Box<ApiError>,
     retry_after: Option<Duration>,
     /// The connection may be used again; without it nothing may follow, since the body was not read.
     keeps: bool,
@@ -33,7 +34,7 @@ impl Refusal {
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
             status,
-            error: ApiError::new(Code::HttpRequest, detail),
+            error: Box::new(ApiError::new(Code::HttpRequest, detail)),
             retry_after: None,
             keeps: false,
         }
@@ -42,7 +43,7 @@ impl Refusal {
     pub(super) fn of(error: ApiError) -> Self {
         let status =
             StatusCode::from_u16(error.code.http()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, error, retry_after: None, keeps: false }
+        Self { status, error: Box::new(error), retry_after: None, keeps: false }
     }
 
     /// The same with a status that says it better on its wire.
@@ -63,9 +64,8 @@ impl Refusal {
         self
     }
 
-    fn hint(mut self, hint: &str) -> Self {
-        self.error = self.error.hint(hint);
-        self
+    fn hint(self, hint: &str) -> Self {
+        Self { error: Box::new(self.error.hint(hint)), ..self }
     }
 }
 
@@ -81,7 +81,7 @@ impl IntoResponse for Refusal {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
-        response.extensions_mut().insert(Told(Arc::new(self.error)));
+        response.extensions_mut().insert(Told(Arc::new(*self.error)));
         response
     }
 }

@@ -93,13 +93,12 @@ pub(super) fn generate(params: Value) -> Result<Read, ApiError> {
     }
     let temperature = match params.take(&["temperature"]) {
         None => None,
-        Some((_, value)) => match value.as_f64().filter(|it| (0.0..=2.0).contains(it)) {
-            Some(number) => Some(number),
-            None => {
-                let expected = "a number from 0 to 2";
-                return Err(ApiError::invalid("temperature", expected, describe(&value)));
-            }
-        },
+        Some((_, value)) => {
+            let number = value.as_f64().filter(|it| (0.0..=2.0).contains(it));
+            let wrong =
+                || ApiError::invalid("temperature", "a number from 0 to 2", describe(&value));
+            Some(number.ok_or_else(wrong)?)
+        }
     };
     let max_tokens = params.number("max_tokens", 0, 1_000_000)?;
     let generate = Generate {

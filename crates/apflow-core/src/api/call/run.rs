@@ -17,6 +17,7 @@ pub(in crate::api) const MAX_REASON: usize = 10_000;
 
 /// What to run.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the wire")]
 pub struct Execute {
     /// A stored task, or new ones.
     pub what: ExecuteWhat,
