@@ -259,5 +259,7 @@ fn the_forms_of_the_python_command_line_run() {
     place.apflow(&["resume"]).exits(0).tells(&["✓ later"]);
     place.apflow(&["run", "flow"]).exits(2).tells(&["nothing to run"]);
     place.apflow(&["run", "flow", "-t", "{"]).exits(2).tells(&["--tasks"]);
-    place.apflow(&["run", "flow", "x", "--use-demo"]).exits(2);
+    let demo = ["run", "flow", "system_info_executor", "--use-demo"];
+    let shown = place.apflow(&demo).exits(0).json();
+    assert_eq!(shown["result"]["demo_mode"], true, "{shown}");
 }

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
     marker::PhantomData,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, OnceLock, PoisonError, RwLock},
 };
 
 use async_trait::async_trait;
@@ -71,6 +71,17 @@ impl Registry {
     pub fn register_shared(&mut self, executor: Arc<dyn Executor>) -> &mut Self {
         self.executors.insert(executor.manifest().id.clone(), executor);
         self
+    }
+
+    /// Adds an executor that is made when the first task asks for it, and only once.
+    ///
+    /// If `make` fails, every task of it fails with what it said.
+    pub fn register_lazily(
+        &mut self,
+        manifest: Manifest,
+        make: impl Fn() -> Result<Arc<dyn Executor>, String> + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.register(Lazy { manifest, make, made: OnceLock::new() })
     }
 
     /// Adds the executors of another registry; those of the same id are replaced.
@@ -205,6 +216,37 @@ where
     }
 }
 
+/// An executor that is made at its first use.
+struct Lazy<F> {
+    manifest: Manifest,
+    make: F,
+    made: OnceLock<Result<Arc<dyn Executor>, String>>,
+}
+
+#[async_trait]
+impl<F> Executor for Lazy<F>
+where
+    F: Fn() -> Result<Arc<dyn Executor>, String> + Send + Sync,
+{
+    fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    async fn execute(
+        &self,
+        inputs: Map<String, Value>,
+        context: &Context,
+    ) -> Result<Value, ExecuteError> {
+        match self.made.get_or_init(&self.make) {
+            Ok(executor) => executor.execute(inputs, context).await,
+            Err(why) => Err(ExecuteError::permanent(format!(
+                "[{}] it could not be made: {why}",
+                self.manifest.id
+            ))),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,6 +297,31 @@ mod tests {
             "{refused:?}"
         );
         assert!(matches!(registry().find(None, "t").err(), Some(NoExecutor::Unnamed { .. })));
+    }
+
+    #[tokio::test]
+    async fn an_executor_is_made_once_and_not_before_it_is_asked() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        let count = Arc::new(AtomicUsize::new(0));
+        let (seen, mut lazy) = (Arc::clone(&count), Registry::new());
+        lazy.register_lazily(Manifest::new("later", "Doubles n."), move || {
+            seen.fetch_add(1, Ordering::Relaxed);
+            let found = registry().find(Some("double"), "t").cloned();
+            found.map_err(|error| error.to_string())
+        });
+        lazy.register_lazily(Manifest::new("never", "Is not there."), || Err("no disk".to_owned()));
+        let context = Context::detached("t");
+        let inputs = || Map::from_iter([("n".to_owned(), Value::from(2))]);
+        assert_eq!(count.load(Ordering::Relaxed), 0);
+        for _ in 0..2 {
+            let later = lazy.find(Some("later"), "t").expect("it is registered");
+            let made = later.execute(inputs(), &context).await.expect("it runs");
+            assert_eq!(made["n"], 4);
+        }
+        assert_eq!(count.load(Ordering::Relaxed), 1);
+        let never = lazy.find(Some("never"), "t").expect("it is registered");
+        let error = never.execute(inputs(), &context).await.expect_err("it cannot be made");
+        assert_eq!(error.to_string(), "[never] it could not be made: no disk");
     }
 
     #[tokio::test]

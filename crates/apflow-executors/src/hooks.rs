@@ -31,6 +31,7 @@ use crate::ExecutorsConfig;
 /// Bytes that are sent to a hook at most.
 const MAX_SENT: usize = 16 << 20;
 /// Bytes of an answer that are read at most.
+#[cfg(any(feature = "command", feature = "rest"))]
 const MAX_ANSWER: usize = 1 << 20;
 /// Seconds a hook may take unless it says otherwise.
 const TIMEOUT: f64 = 10.0;
@@ -225,11 +226,46 @@ fn named(spec: &HookSpec) -> String {
 }
 
 /// Who can be asked.
-enum Asked {
-    #[cfg(feature = "command")]
-    Program(Box<program::Program>),
-    #[cfg(feature = "rest")]
-    Web(Box<web::Web>),
+#[async_trait]
+trait Ask: Send + Sync {
+    /// The answer as it came.
+    async fn ask(&self, about: &str, timeout: Duration) -> Result<String, String>;
+}
+
+#[cfg(feature = "command")]
+#[async_trait]
+impl Ask for program::Program {
+    async fn ask(&self, about: &str, timeout: Duration) -> Result<String, String> {
+        Self::ask(self, about, timeout).await
+    }
+}
+
+#[cfg(feature = "rest")]
+#[async_trait]
+impl Ask for web::Web {
+    async fn ask(&self, about: &str, timeout: Duration) -> Result<String, String> {
+        Self::ask(self, about, timeout).await
+    }
+}
+
+#[cfg(feature = "command")]
+fn program(command: &Command, config: &ExecutorsConfig) -> Result<Box<dyn Ask>, String> {
+    Ok(Box::new(program::Program::new(command, &config.command)?))
+}
+
+#[cfg(not(feature = "command"))]
+fn program(_: &Command, _: &ExecutorsConfig) -> Result<Box<dyn Ask>, String> {
+    Err("this apflow was built without commands".to_owned())
+}
+
+#[cfg(feature = "rest")]
+fn web(webhook: &Webhook, config: &ExecutorsConfig) -> Result<Box<dyn Ask>, String> {
+    Ok(Box::new(web::Web::new(webhook, config)?))
+}
+
+#[cfg(not(feature = "rest"))]
+fn web(_: &Webhook, _: &ExecutorsConfig) -> Result<Box<dyn Ask>, String> {
+    Err("this apflow was built without calls over HTTP".to_owned())
 }
 
 /// A hook that asks somebody outside.
@@ -239,7 +275,7 @@ struct Asking {
     on_error: OnError,
     only: Match,
     timeout: Duration,
-    asked: Asked,
+    asked: Box<dyn Ask>,
     /// As many at a time as programs of tasks.
     places: Semaphore,
 }
@@ -254,20 +290,10 @@ impl Asking {
                 wrong(format!("its timeout must be above 0 and at most {MAX_TIMEOUT} seconds"))
             })?;
         let asked = match &spec.run {
-            #[cfg(feature = "command")]
-            Run::Command(command) => Asked::Program(Box::new(
-                program::Program::new(command, &config.command).map_err(wrong)?,
-            )),
-            #[cfg(feature = "rest")]
-            Run::Webhook(webhook) => {
-                Asked::Web(Box::new(web::Web::new(webhook, config).map_err(wrong)?))
-            }
-            #[expect(unreachable_patterns, reason = "reachable where a feature is left out")]
-            _ => {
-                let _ = config;
-                return Err(wrong("this apflow was built without what it needs".to_owned()));
-            }
-        };
+            Run::Command(command) => program(command, config),
+            Run::Webhook(webhook) => web(webhook, config),
+        }
+        .map_err(wrong)?;
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Ok(Self {
             name: spec.name.clone().unwrap_or_else(|| spec.on.to_string()),
@@ -290,12 +316,7 @@ impl Asking {
         }
         // Never closed, so there is always a place in the end.
         let _place = self.places.acquire().await.ok();
-        let answer = match &self.asked {
-            #[cfg(feature = "command")]
-            Asked::Program(program) => program.ask(&about, self.timeout).await?,
-            #[cfg(feature = "rest")]
-            Asked::Web(web) => web.ask(&about, self.timeout).await?,
-        };
+        let answer = self.asked.ask(&about, self.timeout).await?;
         if answer.trim().is_empty() {
             return Ok(Value::Null);
         }

@@ -91,7 +91,8 @@ pub(crate) fn get(path: &str, headers: &str) -> Vec<u8> {
 /// A JSON-RPC call on `/tasks`.
 pub(crate) async fn call(to: SocketAddr, method: &str, params: Value) -> Response {
     let body = serde_json::json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-    exchange(to, &post("/tasks", "", &body.to_string())).await
+    let path = if method.starts_with("config.") { "/system" } else { "/tasks" };
+    exchange(to, &post(path, "", &body.to_string())).await
 }
 
 /// Whether the server closes the connection by itself within a moment.

@@ -87,14 +87,8 @@ fn case(code: Code) -> Case {
         Code::Timeout => Scripted(&[], "tasks.get", r#"{"task_id": "slow"}"#),
         Code::Draining => Own,
         Code::Config => Never("the configuration is read where the command line runs"),
-        Code::NoGenerator => After(
-            &[("config.llm_key.set", r#"{"provider": "openai", "api_key": "k"}"#)],
-            "tasks.generate",
-            r#"{"requirement": "r", "llm_provider": "openai"}"#,
-        ),
-        Code::NoLlmKey => {
-            Real("tasks.generate", r#"{"requirement": "r", "llm_provider": "anthropic"}"#)
-        }
+        Code::NoGenerator => Real("tasks.generate", r#"{"requirement": "r"}"#),
+        Code::NoLlmKey => Never("a generator says it, and this server has none"),
         Code::SettingRefused => Real("config.get", r#"{"key": "api.timeout"}"#),
         Code::ServerUnreachable | Code::AmbiguousId => {
             Never("it is met where the command line runs")

@@ -58,7 +58,7 @@ pub(crate) async fn call_as(
     method: &str,
     params: &Value,
 ) -> Response {
-    let path = if method.starts_with("system.") { "/system" } else { "/tasks" };
+    let path = if method.starts_with("tasks.") { "/tasks" } else { "/system" };
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
     exchange(server.at, &post(path, headers, &body.to_string())).await
 }
@@ -418,7 +418,9 @@ async fn b5_who_may_only_read_is_refused_by_every_operation_that_changes_somethi
             for example in operation.examples {
                 let params: Value = serde_json::from_str(example).expect("an example");
                 let answer = call_as(&server, &reader, operation.id, &params).await;
-                let forbidden = answer.status == 403;
+                // Some of what reads is for administrators, and says so with another code.
+                let told = answer.json()["error"]["data"]["code"] == "AF0042";
+                let forbidden = answer.status == 403 && told;
                 assert_eq!(forbidden, !operation.annotations.readonly, "{}", operation.id);
                 if forbidden {
                     let error = &answer.json()["error"];

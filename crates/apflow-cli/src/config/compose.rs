@@ -5,8 +5,15 @@ use std::sync::Arc;
 use apflow::{
     App, AppBuilder,
     callbacks::{CallbackConfig, SigningKey},
-    core::{api::GatewayConfig, engine::EngineConfig, registry::Registry, submit::Limits},
-    executors::{ExecutorsConfig, guard::HostRule},
+    core::{
+        api::GatewayConfig, code::Code, engine::EngineConfig, hook::OnError, registry::Registry,
+        submit::Limits,
+    },
+    executors::{
+        ExecutorsConfig,
+        guard::HostRule,
+        hooks::{Command as HookCommand, HookSpec, Match, On, Run, Webhook as HookWebhook},
+    },
     protocols::http::{HttpConfig, Rate},
     storage,
     system::SystemClock,
@@ -14,7 +21,7 @@ use apflow::{
 
 use super::{
     database::Database,
-    sections::Durable,
+    sections::{Durable, HookEntry},
     settings::{Settings, said_by},
 };
 use crate::{access, error::CliError, show};
@@ -33,7 +40,8 @@ pub(crate) fn app(settings: &Settings, database: &Database) -> Result<AppBuilder
             execute_wait: settings.server.execute_wait,
             ..GatewayConfig::default()
         })
-        .engine(engine(settings)))
+        .engine(engine(settings))
+        .hooks(hooks(settings)?))
 }
 
 /// The executors of that application, without a database.
@@ -75,6 +83,47 @@ pub(crate) fn http(settings: &Settings) -> Result<HttpConfig, CliError> {
     })
 }
 
+/// The programs and addresses that are asked around tasks.
+fn hooks(settings: &Settings) -> Result<Vec<HookSpec>, CliError> {
+    let secret = match &settings.webhook.secret {
+        Some(secret) => Some(secret.reveal()?),
+        None => None,
+    };
+    settings.hooks.iter().map(|entry| hook(entry, secret.as_deref())).collect()
+}
+
+/// One of them; what it may say and does not fit together is told with its occasion.
+fn hook(entry: &HookEntry, secret: Option<&str>) -> Result<HookSpec, CliError> {
+    let wrong = |why: String| {
+        CliError::new(Code::Config, format!("the hook on `{}` cannot be used", entry.on))
+            .because(why)
+            .help("`apflow config explain hooks` says what one may say")
+    };
+    let run = match (entry.kind.as_str(), entry.command.split_first(), &entry.url) {
+        ("command", Some((program, args)), None) => {
+            Run::Command(HookCommand { program: program.clone(), args: args.to_vec() })
+        }
+        ("webhook", None, Some(url)) => Run::Webhook(HookWebhook {
+            url: url.whole().to_owned(),
+            headers: std::collections::BTreeMap::new(),
+            secret: secret.map(str::to_owned),
+        }),
+        ("command", ..) => return Err(wrong("a command needs `command` and no `url`".to_owned())),
+        _ => return Err(wrong("a webhook needs `url` and no `command`".to_owned())),
+    };
+    Ok(HookSpec {
+        name: None,
+        on: On::try_from(entry.on.clone()).map_err(wrong)?,
+        run,
+        timeout: entry.timeout.map_or(10.0, |time| time.as_secs_f64()),
+        on_error: match entry.on_error.as_deref() {
+            Some("closed") => OnError::Closed,
+            _ => OnError::Open,
+        },
+        only: Match::default(),
+    })
+}
+
 /// Callbacks go where tasks may call, and are signed if there is a secret for webhooks.
 fn callbacks(settings: &Settings) -> Result<CallbackConfig, CliError> {
     let mut config = CallbackConfig::default();
@@ -110,6 +159,7 @@ pub(crate) fn engine(settings: &Settings) -> EngineConfig {
         attempt_timeout: engine.attempt_timeout,
         max_retry_delay: engine.max_retry_delay,
         max_result_bytes: engine.max_result_bytes,
+        sleep_scale: settings.demo.sleep_scale,
         ..EngineConfig::default()
     }
 }

@@ -4,10 +4,8 @@ use super::key::{Field, Key, Kind, Retired, Standing};
 
 /// What only counts once the part of apflow that heeds it is there. One line each, so that it is one
 /// line to change.
-const HOOKS: Standing = Standing::Unused("hooks cannot be configured yet");
 const FOREGROUND: Standing = Standing::Unused("the scheduler stays in the foreground");
 const RETENTION: Standing = Standing::Unused("nothing is deleted by itself yet");
-const DEMO: Standing = Standing::Unused("there is no demo mode yet");
 const MODELS: Standing = Standing::Unused("no executor calls a language model yet");
 const EMAIL: Standing = Standing::Unused("no executor sends e-mail yet");
 
@@ -355,8 +353,7 @@ pub(crate) const KEYS: &[Key] = &[
     .variables(&["APFLOW_TRUST_PROJECTS"])
     .grants(),
     Key::new("hooks", Kind::Tables(HOOK), "Commands and webhooks called before and after tasks.")
-        .grants()
-        .standing(HOOKS),
+        .grants(),
     Key::new(
         "retention.keep_days",
         Kind::Whole(1, 36_500),
@@ -370,8 +367,7 @@ pub(crate) const KEYS: &[Key] = &[
         .variables(&["APFLOW_DAEMON_LOG_FILE"]),
     Key::new("demo.sleep_scale", Kind::Factor, "How much slower or faster demo results come.")
         .default("1")
-        .variables(&["APFLOW_DEMO_SLEEP_SCALE"])
-        .standing(DEMO),
+        .variables(&["APFLOW_DEMO_SLEEP_SCALE"]),
     Key::new("llm.provider", Kind::Word(&["openai", "anthropic"]), "Whose model is called.")
         .variables(&["APFLOW_LLM_PROVIDER"])
         .standing(MODELS),

@@ -45,7 +45,7 @@ impl Kept {
     fn of(app: &App) -> Self {
         let text = openapi::document(&openapi::Facts {
             version: &app.gateway.config().version,
-            authenticated: false,
+            authenticated: app.config.auth.is_some(),
             system: app.config.system_routes,
         })
         .to_string();

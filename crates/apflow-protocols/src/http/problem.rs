@@ -20,6 +20,12 @@ pub(super) fn status(code: Code) -> StatusCode {
         | Code::InvalidTree
         | Code::UnknownExecutor
         | Code::InvalidInputs
+        | Code::InvalidSchedule
+        | Code::NoSchedule
+        | Code::OverlapUnavailable
+        | Code::NoCallbacks
+        | Code::NoGenerator
+        | Code::NoLlmKey
         // JSON that is well-formed and holds what cannot be kept: too deep, U+0000, an inexact number.
         | Code::InvalidRequest => 422,
         other => other.http(),

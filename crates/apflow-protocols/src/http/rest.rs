@@ -121,7 +121,7 @@ async fn carry_out(
 ) -> Result<Response, Refusal> {
     negotiate::accepts(&parts.headers)?;
     let params = way.params(&mut parts, bytes).await?;
-    let call = way.call(params).map_err(refusal)?;
+    let call = way.call(params).map_err(impossible)?;
     if router::awaits(&call)
         && let Some(place) = parts.extensions.get::<Place>()
     {

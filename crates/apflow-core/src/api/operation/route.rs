@@ -108,11 +108,12 @@ static CHOSEN: &[Route] = &[
         ..route(Get, "/v1/tasks/{task_id}/children", "tasks.children", Plain)
     },
     Route {
-        without: &["tasks", "options", KEY],
+        // A stream is asked for at `/tasks`, or followed at `/v1/events`.
+        without: &["tasks", "options", "use_streaming"],
         ..route(Post, "/v1/tasks/{task_id}/execute", "tasks.execute", Run)
     },
     Route {
-        without: &["task_id", "reexecute"],
+        without: &["task_id", "reexecute", "use_streaming"],
         needs: &["tasks"],
         ..route(Post, "/v1/runs", "tasks.execute", Run)
     },
