@@ -280,8 +280,8 @@ async fn k3_an_id_of_any_text_is_stored_and_found_and_a_bad_one_refused() {
         assert_eq!(made.status, 201, "{id}: {}", made.body);
         assert_eq!(read(&server, &format!("/v1/tasks/{path}")).await.json()["id"], id);
     }
-    problem(&read(&server, &format!("/v1/tasks/{}", "a".repeat(256))).await, 400, "AF0012");
-    problem(&read(&server, "/v1/tasks/a%00b").await, 400, "AF0012");
+    problem(&read(&server, &format!("/v1/tasks/{}", "a".repeat(256))).await, 422, "AF0012");
+    problem(&read(&server, "/v1/tasks/a%00b").await, 422, "AF0012");
     problem(&read(&server, "/v1/tasks/%ff").await, 400, "AF0034");
 }
 
