@@ -5,7 +5,7 @@
 //! * [`task`] is what a task is; [`transition`] is the only place that moves it.
 //! * [`graph`] turns what authors write into an order; [`submit`] refuses what has none.
 //! * [`schedule`] says when a task runs by itself.
-//! * [`derive`] makes new tasks from stored ones.
+//! * [`mod@derive`] makes new tasks from stored ones.
 //! * [`store`] is what a database must do; [`engine`] is the worker and the handle people hold.
 //! * [`webhook`] says who may trigger a task from outside.
 //! * [`api`] is the catalogue of operations and the one gateway every protocol goes through.

@@ -155,6 +155,7 @@ pub(crate) fn template(layer: Layer) -> String {
         let keys: Vec<&Key> = KEYS
             .iter()
             .filter(|key| key.parts().0 == *section && key.standing == Standing::Used)
+            .filter(|key| !matches!(key.kind, Kind::Tables(_)))
             // Secrets and trust do not belong into what is shared with others.
             .filter(|key| layer != Layer::Project || (!key.secret && key.name != "trust.projects"))
             .collect();
@@ -166,6 +167,11 @@ pub(crate) fn template(layer: Layer) -> String {
             let word = key.parts().1.unwrap_or(key.name);
             let _ = writeln!(text, "# {}\n# {word} = {}", key.sentence, example(key));
         }
+    }
+    // Tables of their own come last, and are shown rather than offered.
+    let tables = KEYS.iter().filter(|key| key.standing == Standing::Used);
+    for key in tables.filter(|key| matches!(key.kind, Kind::Tables(_))) {
+        let _ = writeln!(text, "\n# {}\n# `apflow config explain {}`", key.sentence, key.name);
     }
     text
 }
