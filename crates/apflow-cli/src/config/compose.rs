@@ -198,3 +198,33 @@ impl From<Durable> for storage::Durability {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(kind: &str, command: &[&str]) -> HookEntry {
+        HookEntry {
+            on: "pre".to_owned(),
+            kind: kind.to_owned(),
+            command: command.iter().map(|word| (*word).to_owned()).collect(),
+            url: None,
+            timeout: None,
+            on_error: Some("closed".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_configured_hook_is_what_it_says_or_an_error() {
+        let spec = hook(&entry("command", &["check", "-q"]), None).expect("a hook");
+        let program = HookCommand { program: "check".to_owned(), args: vec!["-q".to_owned()] };
+        assert_eq!(
+            (spec.on, spec.run, spec.on_error),
+            (On::Pre, Run::Command(program), OnError::Closed)
+        );
+        assert!(hook(&entry("command", &[]), None).is_err());
+        assert!(hook(&entry("webhook", &["check"]), None).is_err());
+        let nowhere = HookEntry { on: "sometimes".to_owned(), ..entry("command", &["check"]) };
+        assert!(hook(&nowhere, None).is_err());
+    }
+}
