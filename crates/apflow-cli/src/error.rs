@@ -82,6 +82,7 @@ impl Exit {
             | Code::OverlapUnavailable
             | Code::NoCallbacks
             | Code::NoGenerator
+            | Code::NotOffered
             | Code::NoLlmKey => Self::Usage,
             Code::NotFound => Self::NotFound,
             Code::IllegalTransition

@@ -160,6 +160,8 @@ codes! {
     ServerUnreachable = "0050", -32603, 503, "the server does not answer";
     /// The beginning of an id fits several tasks.
     AmbiguousId = "0051", -32602, 400, "the beginning of an id fits several tasks";
+    /// What is stored here cannot do that.
+    NotOffered = "0052", -32603, 501, "this store does not offer what is asked for";
 }
 
 #[cfg(test)]

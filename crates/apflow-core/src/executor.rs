@@ -1,6 +1,9 @@
 //! What runs a task: the trait, what it is given, and what it may answer.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
@@ -8,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     id::{LeaseToken, TaskId, TreeId},
-    task::{Failure, FailureKind},
+    task::{Failure, FailureKind, Wait},
 };
 
 /// Something that turns inputs into a result.
@@ -106,6 +109,10 @@ pub struct Context {
     pub cancelled: CancellationToken,
     /// Where progress goes.
     pub progress: Arc<dyn Progress>,
+    /// What came with the task: what is left of earlier attempts and passes.
+    pub given: Arc<Given>,
+    /// What the attempt says on its way; it counts when the attempt has ended.
+    pub notes: Arc<Mutex<Notes>>,
 }
 
 impl Context {
@@ -128,14 +135,36 @@ impl Context {
             timeout: None,
             cancelled: CancellationToken::new(),
             progress: Arc::new(Nowhere),
+            given: Arc::default(),
+            notes: Arc::default(),
         }
     }
 }
+
+/// What is left of earlier attempts and passes of the same run; empty for most tasks.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Given {
+    /// How often the task went round its loop before: 0 in the first pass.
+    pub cycle: u32,
+}
+
+/// What an attempt says on its way.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Notes {}
 
 /// Where an attempt says how far it is.
 pub trait Progress: Send + Sync {
     /// `fraction` from 0 to 1, and what it is doing.
     fn report(&self, fraction: f64, message: Option<&str>);
+}
+
+/// What a parked attempt waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Park {
+    /// For whom.
+    pub wait: Wait,
+    /// How long at most.
+    pub at_most: Option<Duration>,
 }
 
 /// Why an attempt did not return a result. The variant is the decision.
@@ -160,6 +189,9 @@ pub enum ExecuteError {
     /// It stopped because the task was cancelled.
     #[error("cancelled")]
     Cancelled,
+    /// It waits for somebody else; the task is parked and holds no worker until then.
+    #[error("the task is parked")]
+    Parked(Box<Park>),
 }
 
 impl ExecuteError {

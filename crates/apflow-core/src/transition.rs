@@ -5,7 +5,7 @@
 
 use crate::{
     id::{LeaseToken, NodeId, Seq},
-    task::{Failure, FailureKind, Join, Priority, State, StateName, Status, Task, Wait},
+    task::{Failure, FailureKind, Held, Join, Priority, State, StateName, Status, Task, Wait},
     time::Timestamp,
 };
 
@@ -34,6 +34,13 @@ pub enum Event {
     },
     /// Only the order of structure held it back, and nothing it waits for can move any more.
     Released,
+    /// Something holds it back although it is ready.
+    Held {
+        /// What.
+        held: Held,
+    },
+    /// What held it back does so no more.
+    Freed,
     /// A worker took it.
     Claimed {
         /// The worker.
@@ -140,6 +147,9 @@ impl Task {
             join: Join::All,
             started_at: None,
             completed_at: None,
+            held: None,
+            turn: 0,
+            facets: None,
         }
     }
 
@@ -160,6 +170,9 @@ impl Task {
         }
         if after.is_terminal() && !before.is_terminal() {
             self.completed_at = Some(now);
+        }
+        if after != StateName::Ready {
+            self.held = None;
         }
         self.state = next;
         Ok(())
@@ -203,8 +216,27 @@ impl Task {
             // A task that needs any one of several has gone on without the rest.
             (_, Event::NeedSettled { .. }) => Ok(self.state.clone()),
 
+            // ----- something holds it back
+            (State::Ready, Event::Held { held }) => {
+                self.held = Some(held);
+                Ok(State::Ready)
+            }
+            (State::Ready, Event::Freed) if self.held.is_some() => {
+                self.held = None;
+                Ok(State::Ready)
+            }
+            (State::Ready, Event::TimePassed)
+                if self
+                    .held
+                    .as_ref()
+                    .is_some_and(|held| held.until.is_some_and(|at| at <= now)) =>
+            {
+                self.held = None;
+                Ok(State::Ready)
+            }
+
             // ----- a worker holds it
-            (State::Ready, Event::Claimed { worker, until }) => {
+            (State::Ready, Event::Claimed { worker, until }) if self.held.is_none() => {
                 self.token = self.token.next();
                 self.attempts += 1;
                 Ok(State::Running { lease: self.token, until, attempt: self.attempts, worker })
@@ -310,6 +342,8 @@ impl Task {
     fn forget_the_last_run(&mut self) {
         self.token = self.token.next();
         self.attempts = 0;
+        self.facets = None;
+        self.held = None;
         self.started_at = None;
         self.completed_at = None;
     }
@@ -347,6 +381,9 @@ pub const ARROWS: &[Arrow] = {
         arrow(S::Blocked, "Reset", S::Created),
         arrow(S::Blocked, "Skipped", S::Skipped),
         arrow(S::Blocked, "CancelRequested", S::Cancelled),
+        arrow(S::Ready, "Held", S::Ready),
+        arrow(S::Ready, "Freed", S::Ready),
+        arrow(S::Ready, "TimePassed", S::Ready),
         arrow(S::Ready, "Claimed", S::Running),
         arrow(S::Ready, "Skipped", S::Skipped),
         arrow(S::Ready, "CancelRequested", S::Cancelled),

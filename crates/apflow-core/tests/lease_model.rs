@@ -58,6 +58,9 @@ impl Row {
             join: Join::All,
             started_at: None,
             completed_at: None,
+            held: None,
+            turn: 0,
+            facets: None,
         }
     }
 

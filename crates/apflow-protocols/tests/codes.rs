@@ -87,6 +87,7 @@ fn case(code: Code) -> Case {
         Code::Timeout => Scripted(&[], "tasks.get", r#"{"task_id": "slow"}"#),
         Code::Draining => Own,
         Code::Config => Never("the configuration is read where the command line runs"),
+        Code::NotOffered => Never("the stores that apflow ships offer everything"),
         Code::NoGenerator => Real("tasks.generate", r#"{"requirement": "r"}"#),
         Code::NoLlmKey => Never("a generator says it, and this server has none"),
         Code::SettingRefused => Real("config.get", r#"{"key": "api.timeout"}"#),

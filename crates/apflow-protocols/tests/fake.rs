@@ -11,7 +11,7 @@ use apflow_core::{
     code::Code,
     derive::{self, Derive, Derived, Made, Source, Sources},
     executor::{Context, ExecuteError},
-    id::{LeaseToken, Seq, TaskId, TreeId},
+    id::{Seq, TaskId, TreeId},
     problem::{Problem, Problems},
     registry::Registry,
     store::{
@@ -111,17 +111,9 @@ fn record(seq: i64, task: &Value, root: Option<&TreeId>) -> Record {
         parent_id: text("parent_id").map(TaskId::new),
         has_children: false,
         task: Task {
-            seq: Seq(seq),
-            tree: Seq(1),
-            forest: Seq(1),
-            state: State::Created,
-            token: LeaseToken(0),
-            attempts: 0,
-            max_attempts: None,
             priority: definition.priority,
             join: definition.join,
-            started_at: None,
-            completed_at: None,
+            ..Task::new(Seq(seq), Seq(1), Seq(1))
         },
         definition,
         progress: 0.0,

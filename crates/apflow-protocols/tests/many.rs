@@ -139,11 +139,8 @@ async fn work(store: &dyn Store) {
             .claimed
             .iter()
             .enumerate()
-            .map(|(at, held)| Settlement {
-                seq: held.seq,
-                lease: held.lease,
-                outcome: Ended::Completed { result: result(at) },
-                resolved_inputs: None,
+            .map(|(at, held)| {
+                Settlement::new(held.seq, held.lease, Ended::Completed { result: result(at) })
             })
             .collect();
     }

@@ -18,6 +18,7 @@ macro_rules! list {
             (5, "access", file!("0005_access")),
             (6, "demo", file!("0006_demo")),
             (7, "id_order", file!("0007_id_order")),
+            (8, "held", file!("0008_held")),
         ];
         LIST
     }};

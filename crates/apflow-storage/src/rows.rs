@@ -88,6 +88,9 @@ pub(crate) struct WorkChange {
     pub(crate) output_parts: Option<i64>,
     pub(crate) started_at: Option<i64>,
     pub(crate) completed_at: Option<i64>,
+    pub(crate) held: Option<String>,
+    pub(crate) turn: i64,
+    pub(crate) facets: Option<String>,
     /// Forget result, resolved inputs and progress of the last run.
     pub(crate) wipe: bool,
 }
@@ -181,6 +184,8 @@ pub(crate) struct NewTaskRow {
     pub(crate) token: i64,
     pub(crate) max_attempts: Option<i64>,
     pub(crate) waiting_for: i64,
+    pub(crate) turn: i64,
+    pub(crate) facets: Option<String>,
 }
 
 /// A row of `af_idempotency` to add.

@@ -354,7 +354,7 @@ fn report(held: &Claimed, end: End) -> Settlement {
         End::Back => Ended::HandedBack,
     };
     let resolved_inputs = json!({ "attempt": held.attempt }).as_object().cloned();
-    Settlement { seq: held.seq, lease: held.lease, outcome, resolved_inputs }
+    Settlement { resolved_inputs, ..Settlement::new(held.seq, held.lease, outcome) }
 }
 
 fn answer<T: std::fmt::Debug>(came: Result<T, StoreError>) -> String {

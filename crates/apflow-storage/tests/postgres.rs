@@ -53,12 +53,11 @@ fn claim(worker: &str, limit: u32) -> Claim {
 }
 
 fn completed(held: &Claimed) -> Settlement {
-    Settlement {
-        seq: held.seq,
-        lease: held.lease,
-        outcome: Ended::Completed { result: serde_json::json!(held.id.as_str()) },
-        resolved_inputs: None,
-    }
+    Settlement::new(
+        held.seq,
+        held.lease,
+        Ended::Completed { result: serde_json::json!(held.id.as_str()) },
+    )
 }
 
 async fn take(store: &Arc<dyn Store>, worker: &str, limit: u32) -> Vec<Claimed> {

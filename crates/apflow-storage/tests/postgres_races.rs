@@ -107,12 +107,7 @@ async fn work(
                 1 => Ended::HandedBack,
                 _ => Ended::Completed { result: serde_json::json!(held.attempt) },
             };
-            batch.push(Settlement {
-                seq: held.seq,
-                lease: held.lease,
-                outcome,
-                resolved_inputs: None,
-            });
+            batch.push(Settlement::new(held.seq, held.lease, outcome));
         }
     }
     Ok(refused)

@@ -52,14 +52,13 @@ pub(crate) async fn diamond(store: &dyn Store) {
                 .iter()
                 .map(|need| need.result.as_ref().expect("a result").to_string())
                 .collect();
-            batch.push(Settlement {
-                seq: held.seq,
-                lease: held.lease,
-                outcome: Ended::Completed {
+            batch.push(Settlement::new(
+                held.seq,
+                held.lease,
+                Ended::Completed {
                     result: serde_json::json!({"id": held.id.as_str(), "seen": seen}),
                 },
-                resolved_inputs: None,
-            });
+            ));
         }
     }
     assert_eq!(order, ["a", "b", "c", "d"]);

@@ -224,6 +224,7 @@ impl From<StoreError> for ApiError {
             }
             StoreError::Derive(error) => return Self::from(error.clone()),
             StoreError::NoSchedule(_) => Code::NoSchedule,
+            StoreError::NotOffered { .. } => Code::NotOffered,
             StoreError::InvalidSchedule(problems) => return Self::from(problems.clone()),
             StoreError::Corrupt { .. } | StoreError::Damaged { .. } => {
                 return Self::infrastructure(Code::DatabaseDamaged, error);

@@ -213,7 +213,7 @@ impl Forest {
 pub(super) mod tests {
     use super::*;
     use crate::{
-        id::{LeaseToken, Seq},
+        id::Seq,
         task::{Dependency, Failure, FailureKind, Task},
         time::Timestamp,
     };
@@ -228,17 +228,9 @@ pub(super) mod tests {
             parent_id: parent.map(TaskId::from),
             has_children: false,
             task: Task {
-                seq: Seq(1),
-                tree: Seq(1),
-                forest: Seq(1),
-                state: State::Created,
-                token: LeaseToken(0),
-                attempts: 0,
-                max_attempts: None,
                 priority: definition.priority,
                 join: definition.join,
-                started_at: None,
-                completed_at: None,
+                ..Task::new(Seq(1), Seq(1), Seq(1))
             },
             definition,
             progress: 0.0,

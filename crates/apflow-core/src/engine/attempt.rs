@@ -4,7 +4,7 @@ use std::{
     any::Any,
     panic::AssertUnwindSafe,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     dataflow,
-    executor::{Context, ExecuteError, Executor, Progress},
+    executor::{Context, ExecuteError, Executor, Notes, Progress},
     hook::{Attempted, Hook, Verdict},
     id::TaskId,
     observe::Seen,
@@ -51,7 +51,15 @@ pub(super) async fn run(
         executor,
         attempt: claimed.attempt,
     });
-    let attempt = Attempt { engine: &engine, claimed: &claimed, stop: &stop, reporter, begun };
+    let notes = Arc::default();
+    let attempt = Attempt {
+        engine: &engine,
+        claimed: &claimed,
+        stop: &stop,
+        reporter,
+        begun,
+        notes: Arc::clone(&notes),
+    };
     let work = AssertUnwindSafe(attempt.perform()).catch_unwind();
     let (outcome, inputs) = tokio::select! {
         biased;
@@ -65,7 +73,9 @@ pub(super) async fn run(
         outcome: &outcome,
         took: begun.elapsed(),
     });
-    Settlement { seq: claimed.seq, lease: claimed.lease, outcome, resolved_inputs: inputs }
+    // Whoever panicked while he held it has written whole notes or none.
+    let notes = std::mem::take(&mut *notes.lock().unwrap_or_else(PoisonError::into_inner));
+    Settlement { seq: claimed.seq, lease: claimed.lease, outcome, resolved_inputs: inputs, notes }
 }
 
 async fn stopped(stop: &CancellationToken, grace: Duration) {
@@ -79,6 +89,7 @@ struct Attempt<'a> {
     stop: &'a CancellationToken,
     reporter: Arc<Reporter>,
     begun: Instant,
+    notes: Arc<Mutex<Notes>>,
 }
 
 impl Attempt<'_> {
@@ -244,6 +255,8 @@ impl Attempt<'_> {
             timeout,
             cancelled: self.stop.clone(),
             progress: Arc::clone(&self.reporter) as Arc<dyn Progress>,
+            given: Arc::new(self.claimed.given.clone()),
+            notes: Arc::clone(&self.notes),
         }
     }
 
@@ -306,6 +319,9 @@ impl Attempt<'_> {
                     Value::Null
                 };
                 self.refused(failure.kind, failure.message, result)
+            }
+            Err(ExecuteError::Parked(park)) => {
+                Ended::Parked { wait: park.wait, at_most: park.at_most }
             }
             Err(ExecuteError::Cancelled) => {
                 let why = "the executor stopped as if the task had been cancelled";

@@ -303,7 +303,7 @@ impl Loop {
                     Ended::HandedBack
                 };
                 let lease = held.lease;
-                (Settlement { seq, lease, outcome, resolved_inputs: None }, held.why)
+                (Settlement::new(seq, lease, outcome), held.why)
             }
         };
         let completed = matches!(settlement.outcome, Ended::Completed { .. });
@@ -375,7 +375,7 @@ impl Loop {
         if self.drain.is_some() {
             let Claimed { seq, lease, .. } = claimed;
             let outcome = Ended::HandedBack;
-            self.outcomes.push(Settlement { seq, lease, outcome, resolved_inputs: None });
+            self.outcomes.push(Settlement::new(seq, lease, outcome));
             self.drained.handed_back += 1;
             return;
         }

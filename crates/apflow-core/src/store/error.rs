@@ -87,6 +87,12 @@ pub enum StoreError {
     /// The task has no schedule.
     #[error("task {0} has no schedule")]
     NoSchedule(TaskId),
+    /// This store does not have what is asked for: a store for tests, for example.
+    #[error("this store offers no {what}")]
+    NotOffered {
+        /// What was asked for, in the plural.
+        what: &'static str,
+    },
     /// A row cannot be read; it was set aside.
     #[error("row {row} of {table} cannot be read: {what}")]
     Corrupt {

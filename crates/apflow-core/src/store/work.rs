@@ -8,6 +8,7 @@ use tokio::sync::broadcast;
 
 use super::StoreError;
 use crate::{
+    executor::{Given, Notes},
     id::{LeaseToken, NodeId, Seq, TaskId, TreeId},
     task::{Definition, Failure, Wait},
     time::Timestamp,
@@ -48,6 +49,8 @@ pub struct Claimed {
     pub definition: Arc<Definition>,
     /// Results of what it needs, in the order of its dependencies.
     pub needs: Vec<NeedResult>,
+    /// What is left of earlier attempts and passes.
+    pub given: Given,
     /// When its whole tree must be done, if ever.
     pub tree_deadline: Option<Timestamp>,
     /// The database's clock at the claim.
@@ -78,6 +81,15 @@ pub struct Settlement {
     pub outcome: Ended,
     /// The inputs it ran with, if they differ from the caller's.
     pub resolved_inputs: Option<Map<String, Value>>,
+    /// What it said on its way.
+    pub notes: Notes,
+}
+
+impl Settlement {
+    /// An end with nothing beside it.
+    pub fn new(seq: Seq, lease: LeaseToken, outcome: Ended) -> Self {
+        Self { seq, lease, outcome, resolved_inputs: None, notes: Notes::default() }
+    }
 }
 
 /// How an attempt ended.

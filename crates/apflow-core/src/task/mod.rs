@@ -1,6 +1,7 @@
 //! A task: what its author said, what the engine knows of it now, and both together.
 
 mod definition;
+mod facets;
 mod record;
 mod schedule;
 mod state;
@@ -9,6 +10,7 @@ pub use definition::{
     Definition, Dependency, Durability, Governance, Join, OnFailure, Origin, OriginType, Priority,
     StructureOrder, TreeOptions,
 };
+pub use facets::{Facets, Held, HeldBy};
 pub use record::{Outcome, Record, RunSummary, TreeRecord};
 pub use schedule::{Misfire, Overlap, Schedule};
 pub use state::{Failure, FailureKind, State, StateName, Status, Wait, WaitFor};
@@ -45,4 +47,37 @@ pub struct Task {
     pub started_at: Option<Timestamp>,
     /// When it became terminal.
     pub completed_at: Option<Timestamp>,
+    /// What keeps it from being claimed although it is ready.
+    pub held: Option<Held>,
+    /// Its turn among ready tasks of the same priority: the lower the sooner.
+    pub turn: i64,
+    /// What only some tasks have.
+    pub facets: Option<Box<Facets>>,
+}
+
+impl Task {
+    /// A worker may take it now.
+    pub fn may_be_claimed(&self) -> bool {
+        self.state == State::Ready && self.held.is_none()
+    }
+
+    /// When time alone changes something about it: lease, retry delay, wait, or what holds it.
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        match self.state {
+            State::Ready => self.held.as_ref().and_then(|held| held.until),
+            _ => self.state.wake_at(),
+        }
+    }
+
+    /// What only some tasks have; the default for most.
+    pub fn facets(&self) -> Facets {
+        self.facets.as_deref().cloned().unwrap_or_default()
+    }
+
+    /// Changes what only some tasks have.
+    pub fn set_facets(&mut self, change: impl FnOnce(&mut Facets)) {
+        let mut facets = self.facets.take().unwrap_or_default();
+        change(&mut facets);
+        self.facets = (!facets.is_empty()).then_some(facets);
+    }
 }

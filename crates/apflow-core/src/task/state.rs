@@ -317,7 +317,7 @@ impl FailureKind {
 }
 
 /// What a parked task waits for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wait {
     /// The kind of answer that wakes it.
     #[serde(rename = "for")]

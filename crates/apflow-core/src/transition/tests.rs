@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     id::Seq,
-    task::{Priority, WaitFor},
+    task::{HeldBy, WaitFor},
 };
 
 const NOW: Timestamp = Timestamp(1_000);
@@ -19,22 +19,22 @@ const STALE: LeaseToken = LeaseToken(6);
 fn task(state: State, attempts: u32, max_attempts: Option<u32>, join: Join) -> Task {
     let began = state.status() != Status::Pending;
     Task {
-        seq: Seq(1),
-        tree: Seq(1),
-        forest: Seq(1),
         state,
         token: TOKEN,
         attempts,
         max_attempts,
-        priority: Priority::NORMAL,
         join,
         started_at: began.then_some(PAST),
-        completed_at: None,
+        ..Task::new(Seq(1), Seq(1), Seq(1))
     }
 }
 
 fn failure() -> Failure {
     Failure::new(FailureKind::Executor, "no")
+}
+
+fn held_until(until: Option<Timestamp>) -> Held {
+    Held { by: HeldBy::Concurrency, key: "k".to_owned(), until }
 }
 
 fn wait() -> Wait {
@@ -75,6 +75,10 @@ fn tasks() -> Vec<Task> {
             }
         }
     }
+    for until in [None, Some(PAST), Some(FUTURE)] {
+        let held = Some(held_until(until));
+        tasks.push(Task { held, ..task(State::Ready, 0, None, Join::All) });
+    }
     tasks
 }
 
@@ -84,6 +88,8 @@ fn events() -> Vec<Event> {
         Event::Started { waiting_for: 2, failed: 0 },
         Event::Started { waiting_for: 0, failed: 1 },
         Event::Released,
+        Event::Held { held: held_until(None) },
+        Event::Freed,
         Event::Claimed { worker: NodeId::from("w"), until: FUTURE },
         Event::Answered,
         Event::TimePassed,
@@ -118,6 +124,8 @@ fn word(event: &Event) -> &'static str {
         Event::Started { .. } => "Started",
         Event::NeedSettled { .. } => "NeedSettled",
         Event::Released => "Released",
+        Event::Held { .. } => "Held",
+        Event::Freed => "Freed",
         Event::Claimed { .. } => "Claimed",
         Event::Renewed { .. } => "Renewed",
         Event::Succeeded { .. } => "Succeeded",
@@ -177,7 +185,7 @@ fn every_arrow_is_taken_and_nothing_moves_along_any_other() {
         missing.is_empty() && unknown.is_empty(),
         "never taken {missing:?}, not in the table {unknown:?}"
     );
-    assert_eq!(words.len(), 17, "every event was tried");
+    assert_eq!(words.len(), 19, "every event was tried");
 }
 
 #[test]
@@ -300,4 +308,21 @@ proptest! {
             prop_assert!(task.started_at.is_some() || to != StateName::Running);
         }
     }
+}
+
+#[test]
+fn a_held_task_is_ready_and_nobody_may_claim_it_until_it_is_freed_or_its_time_comes() {
+    let mut held = task(State::Ready, 0, None, Join::All);
+    held.on(Event::Held { held: held_until(Some(FUTURE)) }, NOW).expect("it is ready");
+    assert!(!held.may_be_claimed());
+    assert_eq!(held.wake_at(), Some(FUTURE));
+    let claim = Event::Claimed { worker: NodeId::from("w"), until: FUTURE };
+    assert!(held.clone().on(claim.clone(), NOW).is_err());
+    assert!(held.clone().on(Event::TimePassed, NOW).is_err(), "not yet");
+    let mut in_time = held.clone();
+    in_time.on(Event::TimePassed, FUTURE).expect("its time has come");
+    in_time.on(claim.clone(), FUTURE).expect("nothing holds it");
+    held.on(Event::Freed, NOW).expect("it was held");
+    assert!(held.on(Event::Freed, NOW).is_err(), "nothing to free it from");
+    held.on(claim, NOW).expect("nothing holds it");
 }

@@ -1,7 +1,9 @@
 -- Where new tasks stand.
 INSERT INTO af_work (seq, tree, forest, state, priority, join_any, token, max_attempts,
-    waiting_for, updated_at)
-SELECT seq, tree, forest, state, priority, join_any, token, max_attempts, waiting_for, $31::bigint
+    waiting_for, updated_at, turn, facets)
+SELECT seq, tree, forest, state, priority, join_any, token, max_attempts, waiting_for, $33::bigint,
+    turn, facets
 FROM unnest($14::bigint[], $16::bigint[], $17::bigint[], $25::text[], $26::bigint[], $27::bigint[],
-    $28::bigint[], $29::bigint[], $30::bigint[])
-    AS v (seq, tree, forest, state, priority, join_any, token, max_attempts, waiting_for)
+    $28::bigint[], $29::bigint[], $30::bigint[], $31::bigint[], $32::text[])
+    AS v (seq, tree, forest, state, priority, join_any, token, max_attempts, waiting_for,
+        turn, facets)

@@ -4,6 +4,7 @@ SELECT t.seq, t.id, r.id, p.id, t.has_children, t.definition, t.created_at,
     CASE WHEN t.original IS NULL THEN w.updated_at ELSE t.created_at END,
     t.seq, t.tree, t.forest, w.state, w.priority, w.join_any, w.token, w.attempts, w.max_attempts,
     w.waiting_for, w.failed_needs, w.wake_at, w.worker, w.detail, w.error, w.started_at, w.completed_at,
+    w.held, w.turn, w.facets,
     o.definition, w.seq, EXISTS (SELECT 1 FROM af_tasks l WHERE l.original = t.seq)
 FROM af_tasks t
 JOIN af_work w ON w.seq = coalesce(t.original, t.seq)

@@ -1,6 +1,7 @@
 -- All tasks of some submissions, with the edges between them; nobody else may change them now.
 SELECT t.parent, t.needs, w.seq, w.tree, w.forest, w.state, w.priority, w.join_any, w.token, w.attempts, w.max_attempts,
     w.waiting_for, w.failed_needs, w.wake_at, w.worker, w.detail, w.error, w.started_at, w.completed_at,
+    w.held, w.turn, w.facets,
     t.fixed
 FROM af_tasks t
 JOIN af_work w ON w.seq = t.seq

@@ -1,7 +1,8 @@
 -- The tasks that settle and those that wait for them; claims and renewals touch them without the lock
 -- of their submission, so each row is locked too, in the one order that everybody keeps.
 SELECT w.seq, w.tree, w.forest, w.state, w.priority, w.join_any, w.token, w.attempts, w.max_attempts,
-    w.waiting_for, w.failed_needs, w.wake_at, w.worker, w.detail, w.error, w.started_at, w.completed_at
+    w.waiting_for, w.failed_needs, w.wake_at, w.worker, w.detail, w.error, w.started_at, w.completed_at,
+    w.held, w.turn, w.facets
 FROM af_work w
 WHERE w.seq IN (
     SELECT unnest($1::bigint[])

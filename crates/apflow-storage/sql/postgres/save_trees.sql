@@ -9,7 +9,7 @@ SET run = v.run,
     deadline = v.deadline,
     started_at = v.started_at,
     finished_at = v.finished_at
-FROM unnest($24::bigint[], $25::bigint[], $26::bigint[], $27::bigint[], $28::bigint[], $29::bigint[],
-    $30::text[], $31::bigint[], $32::bigint[], $33::bigint[])
+FROM unnest($27::bigint[], $28::bigint[], $29::bigint[], $30::bigint[], $31::bigint[], $32::bigint[],
+    $33::text[], $34::bigint[], $35::bigint[], $36::bigint[])
     AS v (seq, run, open, completed, failed, cancelled, outcome, deadline, started_at, finished_at)
 WHERE af_trees.seq = v.seq

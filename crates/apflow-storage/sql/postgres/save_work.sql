@@ -15,10 +15,15 @@ SET state = v.state,
     output_parts = CASE WHEN v.wipe THEN 0 ELSE coalesce(v.output_parts, af_work.output_parts) END,
     started_at = v.started_at,
     completed_at = v.completed_at,
-    updated_at = $18::bigint
+    held = v.held,
+    turn = v.turn,
+    facets = v.facets,
+    updated_at = $21::bigint
 FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
     $7::bigint[], $8::text[], $9::text[], $10::text[], $11::double precision[], $12::text[],
-    $13::text[], $14::bigint[], $15::bigint[], $16::bigint[], $17::boolean[])
+    $13::text[], $14::bigint[], $15::bigint[], $16::bigint[], $17::boolean[], $18::text[],
+    $19::bigint[], $20::text[])
     AS v (seq, state, token, attempts, waiting_for, failed_needs, wake_at, worker, detail, error,
-        progress, resolved, output, output_parts, started_at, completed_at, wipe)
+        progress, resolved, output, output_parts, started_at, completed_at, wipe, held,
+        turn, facets)
 WHERE af_work.seq = v.seq

@@ -4,7 +4,8 @@
 SELECT t.id, t.executor, t.needs, t.dependents, t.definition, w.output,
     CASE WHEN t.original IS NULL THEN w.output_parts ELSE 1 END,
     w.seq, w.tree, w.forest, w.state, w.priority, w.join_any, w.token, w.attempts, w.max_attempts,
-    w.waiting_for, w.failed_needs, w.wake_at, w.worker, w.detail, w.error, w.started_at, w.completed_at
+    w.waiting_for, w.failed_needs, w.wake_at, w.worker, w.detail, w.error, w.started_at, w.completed_at,
+    w.held, w.turn, w.facets
 FROM af_tasks t
 JOIN af_work w ON w.seq = t.seq
 WHERE t.forest IN (SELECT value FROM json_each($1))

@@ -254,7 +254,7 @@ pub(super) fn ids(claimed: &[Claimed]) -> Vec<String> {
 }
 
 fn settlement(held: &Claimed, outcome: Ended) -> Settlement {
-    Settlement { seq: held.seq, lease: held.lease, outcome, resolved_inputs: None }
+    Settlement::new(held.seq, held.lease, outcome)
 }
 
 /// The report that a task completed.

@@ -44,6 +44,9 @@ pub(super) fn hot(row: &PgRow, at: usize) -> Decoded<HotRow> {
         error: row.try_get(at + 14)?,
         started_at: row.try_get(at + 15)?,
         completed_at: row.try_get(at + 16)?,
+        held: row.try_get(at + 17)?,
+        turn: row.try_get(at + 18)?,
+        facets: row.try_get(at + 19)?,
     })
 }
 
@@ -97,9 +100,9 @@ pub(super) fn record(row: &PgRow) -> Decoded<(RecordRow, i64)> {
         output: row.try_get(9)?,
         updated_at: row.try_get(11)?,
         hot: hot(row, 12)?,
-        original: row.try_get(29)?,
-        output_of: row.try_get(30)?,
-        linked: row.try_get(31)?,
+        original: row.try_get(32)?,
+        output_of: row.try_get(33)?,
+        linked: row.try_get(34)?,
     };
     Ok((record, parts))
 }

@@ -16,7 +16,7 @@ macro_rules! columns {
 
 pub(super) use columns;
 
-/// `$1` to `$17` tasks, `$18` the moment, `$19` to `$23` events.
+/// `$1` to `$20` tasks, `$21` the moment, `$22` to `$26` events.
 pub(super) fn work_and_events<'q>(text: &'static str, save: &'q Save) -> Statement<'q> {
     let statement = sqlx::query(text);
     columns!(statement, save.work, row =>
@@ -37,6 +37,9 @@ pub(super) fn work_and_events<'q>(text: &'static str, save: &'q Save) -> Stateme
         Option<i64>: row.started_at,
         Option<i64>: row.completed_at,
         bool: row.wipe,
+        Option<&str>: row.held.as_deref(),
+        i64: row.turn,
+        Option<&str>: row.facets.as_deref(),
     );
     let statement = statement.bind(save.now.0);
     columns!(statement, save.events, row =>
@@ -49,7 +52,7 @@ pub(super) fn work_and_events<'q>(text: &'static str, save: &'q Save) -> Stateme
     statement
 }
 
-/// The same, then `$24` to `$33` trees and `$34` to `$36` submissions.
+/// The same, then `$27` to `$36` trees and `$37` to `$39` submissions.
 pub(super) fn save<'q>(text: &'static str, save: &'q Save) -> Statement<'q> {
     let statement = work_and_events(text, save);
     columns!(statement, save.trees, row =>
@@ -68,7 +71,7 @@ pub(super) fn save<'q>(text: &'static str, save: &'q Save) -> Statement<'q> {
     statement
 }
 
-/// `$1` to `$3` submissions, `$4` to `$13` trees, `$14` to `$30` tasks, `$31` the moment.
+/// `$1` to `$3` submissions, `$4` to `$13` trees, `$14` to `$32` tasks, `$33` the moment.
 pub(super) fn insert<'q>(text: &'static str, insert: &'q Insert) -> Statement<'q> {
     let statement = sqlx::query(text);
     columns!(statement, insert.forests, row => i64: row.seq, i64: row.live, i64: row.open);
@@ -102,6 +105,8 @@ pub(super) fn insert<'q>(text: &'static str, insert: &'q Insert) -> Statement<'q
         i64: row.token,
         Option<i64>: row.max_attempts,
         i64: row.waiting_for,
+        i64: row.turn,
+        Option<&str>: row.facets.as_deref(),
     );
     statement.bind(insert.now.0)
 }

@@ -193,7 +193,7 @@ impl Rows for PgRows<'_> {
                 parent: row.try_get(0)?,
                 needs: edges(needs.as_deref()),
                 hot: decode::hot(row, 2)?,
-                fixed: decode::flag(row, 19)?,
+                fixed: decode::flag(row, 22)?,
             })
         })?;
         Ok((forest_rows, trees, tasks))

@@ -129,8 +129,8 @@ pub(super) const SCRIPTED: &[(&str, &str)] = &[
     ("clock", CLOCK),
 ];
 
-/// Writes what moved: `$1` to `$17` tasks, `$18` the moment, `$19` to `$23` events, `$24` to `$33`
-/// trees, `$34` to `$36` submissions.
+/// Writes what moved: `$1` to `$20` tasks, `$21` the moment, `$22` to `$26` events, `$27` to `$36`
+/// trees, `$37` to `$39` submissions.
 pub(super) const SAVE: &str = concat!(
     "WITH work AS (", // tidy: sql because it frames the files' contents
     file!("save_work"),
@@ -146,7 +146,7 @@ pub(super) const SAVE: &str = concat!(
 pub(super) const SAVE_WORK_AND_EVENTS: &str =
     concat!("WITH work AS (", file!("save_work"), ")\n", file!("append_events")); // tidy: sql because only the files' contents are joined
 
-/// Adds submissions: `$1` to `$3` submissions, `$4` to `$13` trees, `$14` to `$30` tasks, `$31` the
+/// Adds submissions: `$1` to `$3` submissions, `$4` to `$13` trees, `$14` to `$32` tasks, `$33` the
 /// moment.
 pub(super) const INSERT: &str = concat!(
     "WITH forests AS (", // tidy: sql because it frames the files' contents

@@ -65,7 +65,7 @@ async fn check_plans(connection: &mut PgConnection, when: &str, left_alone: bool
         sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut *connection).await.expect("prepared");
     }
     let nulls = |count: usize| vec!["'{}'"; count].join(",");
-    let save = format!("af_save({}, 0, {})", nulls(17), nulls(18));
+    let save = format!("af_save({}, 0, {})", nulls(20), nulls(18));
     for (call, index) in [
         ("af_lock_forests('{10,11,12}')", "af_forests_pkey"),
         ("af_lock_forests_by_seq('{10}')", "af_forests_pkey"),

@@ -33,6 +33,11 @@ pub(crate) struct HotRow {
     pub(crate) error: Option<String>,
     pub(crate) started_at: Option<i64>,
     pub(crate) completed_at: Option<i64>,
+    /// What holds a ready task back, as JSON.
+    pub(crate) held: Option<String>,
+    pub(crate) turn: i64,
+    /// What only some tasks have, as JSON.
+    pub(crate) facets: Option<String>,
 }
 
 /// What a state adds to its word, in columns.
@@ -46,6 +51,8 @@ pub(crate) struct StateColumns {
     pub(crate) error: Option<String>,
     /// What the state says about progress; none leaves it as it is.
     pub(crate) progress: Option<f64>,
+    pub(crate) held: Option<String>,
+    pub(crate) facets: Option<String>,
 }
 
 /// The part of a state that has no column of its own.
@@ -63,10 +70,17 @@ impl Detail {
 }
 
 impl StateColumns {
-    /// The columns a state is stored in, besides its word.
-    pub(crate) fn of(state: &State) -> Self {
-        let mut columns = Self { wake_at: state.wake_at().map(|at| at.0), ..Self::default() };
-        match state {
+    /// The columns that say where a task stands, besides the word of its state.
+    pub(crate) fn of(task: &Task) -> Self {
+        // Both are plain data and always have a JSON form.
+        let text = |value: serde_json::Result<String>| value.ok();
+        let mut columns = Self {
+            wake_at: task.wake_at().map(|at| at.0),
+            held: task.held.as_ref().and_then(|held| text(serde_json::to_string(held))),
+            facets: task.facets.as_ref().and_then(|facets| text(serde_json::to_string(facets))),
+            ..Self::default()
+        };
+        match &task.state {
             State::Created | State::Ready => columns.progress = Some(0.0),
             State::Blocked { waiting_for, failed } => {
                 columns.waiting_for = i64::from(*waiting_for);
@@ -104,6 +118,15 @@ impl HotRow {
     fn detail(&self) -> Result<Detail, StoreError> {
         let text = self.detail.as_deref().unwrap_or("null");
         serde_json::from_str(text).map_err(|error| self.corrupt(format!("detail: {error}")))
+    }
+
+    fn json<T: serde::de::DeserializeOwned>(
+        &self,
+        column: &str,
+        text: Option<&str>,
+    ) -> Result<Option<T>, StoreError> {
+        let read = |text| serde_json::from_str(text);
+        text.map(read).transpose().map_err(|error| self.corrupt(format!("{column}: {error}")))
     }
 
     fn error(&self) -> Result<String, StoreError> {
@@ -166,6 +189,9 @@ impl HotRow {
             join: if self.join_any { Join::Any } else { Join::All },
             started_at: self.started_at.map(Timestamp),
             completed_at: self.completed_at.map(Timestamp),
+            held: self.json("held", self.held.as_deref())?,
+            turn: self.turn,
+            facets: self.json("facets", self.facets.as_deref())?,
         })
     }
 }

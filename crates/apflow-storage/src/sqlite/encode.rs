@@ -47,7 +47,7 @@ where
 as_array! { row => WorkChange:
     row.seq, row.state, row.token, row.attempts, row.waiting_for, row.failed_needs, row.wake_at,
     row.worker, row.detail, row.error, row.progress, row.resolved, row.output, row.output_parts,
-    row.started_at, row.completed_at, row.wipe,
+    row.started_at, row.completed_at, row.wipe, row.held, row.turn, row.facets,
 }
 as_array! { row => TreeRow:
     row.seq, row.run, row.open, row.completed, row.failed, row.cancelled, row.outcome, row.deadline,
@@ -99,6 +99,8 @@ impl Serialize for WorkHalf<'_> {
             row.token,
             row.max_attempts,
             row.waiting_for,
+            row.turn,
+            row.facets.as_deref(),
         )
             .serialize(to)
     }

@@ -68,6 +68,12 @@ struct HotTree {
     demo_run: Option<i64>,
 }
 
+/// Where a task stands among those that may be claimed, if it does.
+fn place(row: &HotRow) -> Option<(i64, i64, i64)> {
+    let free = row.state == StateName::Ready.as_str() && row.held.is_none();
+    free.then_some((row.priority, row.turn, row.seq))
+}
+
 /// What has to be read from the file before what is here is whole.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unread {
@@ -82,7 +88,8 @@ pub(super) struct Hot {
     forests: HashMap<i64, HotForest>,
     trees: HashMap<i64, HotTree>,
     tasks: HashMap<i64, HotTask>,
-    ready: BTreeSet<(i64, i64)>,
+    /// By urgency, turn and order of submission; without those that something holds back.
+    ready: BTreeSet<(i64, i64, i64)>,
     wakes: BTreeSet<(i64, i64)>,
     deadlines: BTreeSet<(i64, i64)>,
     pub(super) unread: Unread,
@@ -189,9 +196,7 @@ impl Hot {
     fn add_task(&mut self, task: HotTask) {
         let Some(forest) = self.forests.get_mut(&task.row.forest) else { return };
         forest.tasks.push(task.row.seq);
-        if task.row.state == StateName::Ready.as_str() {
-            self.ready.insert((task.row.priority, task.row.seq));
-        }
+        self.ready.extend(place(&task.row));
         self.wakes.extend(task.row.wake_at.map(|at| (at, task.row.seq)));
         self.tasks.insert(task.row.seq, task);
     }
@@ -200,7 +205,9 @@ impl Hot {
         let Some(gone) = self.forests.remove(&forest) else { return };
         for seq in gone.tasks {
             if let Some(task) = self.tasks.remove(&seq) {
-                self.ready.remove(&(task.row.priority, seq));
+                if let Some(place) = place(&task.row) {
+                    self.ready.remove(&place);
+                }
                 if let Some(at) = task.row.wake_at {
                     self.wakes.remove(&(at, seq));
                 }
@@ -244,7 +251,7 @@ impl Hot {
             .ready
             .iter()
             .take(wanted)
-            .filter_map(|(_, seq)| self.tasks.get(seq).map(|task| task.row.clone()))
+            .filter_map(|(.., seq)| self.tasks.get(seq).map(|task| task.row.clone()))
             .collect();
         let first = |set: &BTreeSet<(i64, i64)>| set.first().map(|(at, _)| *at);
         opening.next_wake = first(&self.wakes).into_iter().chain(first(&self.deadlines)).min();
@@ -318,13 +325,7 @@ impl Hot {
     fn change(&mut self, change: &WorkChange) {
         let Some(task) = self.tasks.get_mut(&change.seq) else { return };
         let row = &mut task.row;
-        let was_ready = row.state == StateName::Ready.as_str();
-        let is_ready = change.state == StateName::Ready.as_str();
-        if was_ready && !is_ready {
-            self.ready.remove(&(row.priority, row.seq));
-        } else if is_ready && !was_ready {
-            self.ready.insert((row.priority, row.seq));
-        }
+        let was = place(row);
         if row.wake_at != change.wake_at {
             if let Some(at) = row.wake_at {
                 self.wakes.remove(&(at, row.seq));
@@ -344,6 +345,16 @@ impl Hot {
         row.error.clone_from(&change.error);
         row.started_at = change.started_at;
         row.completed_at = change.completed_at;
+        row.held.clone_from(&change.held);
+        row.turn = change.turn;
+        row.facets.clone_from(&change.facets);
+        let is = place(row);
+        if was != is {
+            if let Some(was) = was {
+                self.ready.remove(&was);
+            }
+            self.ready.extend(is);
+        }
         if change.wipe {
             task.output = Output::None;
         }
@@ -414,6 +425,9 @@ impl Hot {
                     error: None,
                     started_at: None,
                     completed_at: None,
+                    held: None,
+                    turn: row.turn,
+                    facets: row.facets.clone(),
                 },
                 id: row.id.as_str().into(),
                 executor: row.executor.as_deref().map(Into::into),

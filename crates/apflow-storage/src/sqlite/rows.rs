@@ -339,7 +339,7 @@ impl Rows for SqliteRows<'_> {
                 parent: row.try_get(0)?,
                 needs: edges(needs.as_deref()),
                 hot: decode::hot(row, 2)?,
-                fixed: row.try_get(19)?,
+                fixed: row.try_get(22)?,
             })
         })?;
         Ok((forest_rows, trees, tasks))

@@ -3,9 +3,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use apflow_core::{
+    executor::Given,
     id::{Seq, TaskId, TreeId},
     store::{Claim, Claimed, NeedResult, StoreError},
-    task::{Failure, FailureKind, State, StateName},
+    task::{Failure, FailureKind, State, StateName, Task},
     time::Timestamp,
     transition::Event,
 };
@@ -17,9 +18,9 @@ use crate::rows::{ClaimedRow, NeedRow, Rows};
 /// Tasks in the order they are to be taken: most urgent first, then as they were submitted.
 pub(crate) fn in_order(work: &Working, ready: Vec<i64>) -> Vec<i64> {
     let mut candidates: Vec<i64> = ready.into_iter().chain(work.readied()).collect();
-    candidates
-        .retain(|seq| work.task(*seq).is_some_and(|task| task.state.name() == StateName::Ready));
-    candidates.sort_unstable_by_key(|seq| (work.task(*seq).map(|task| task.priority), *seq));
+    candidates.retain(|seq| work.task(*seq).is_some_and(Task::may_be_claimed));
+    let place = |seq: &i64| work.task(*seq).map(|task| (task.priority, task.turn));
+    candidates.sort_unstable_by_key(|seq| (place(seq), *seq));
     candidates.dedup();
     candidates
 }
@@ -57,7 +58,8 @@ pub(crate) async fn claim<R: Rows + ?Sized>(
             Err(error) => give_up(rows, work, seq, &error).await?,
         }
     }
-    claimed.sort_by_key(|task| work.task(task.seq.0).map(|held| (held.priority, held.seq)));
+    claimed
+        .sort_by_key(|task| work.task(task.seq.0).map(|held| (held.priority, held.turn, held.seq)));
     Ok(claimed)
 }
 
@@ -84,9 +86,16 @@ fn describe(
         demo: row.demo,
         definition,
         needs: needs.get(&row.seq).cloned().unwrap_or_default(),
+        given: given(task),
         tree_deadline: row.deadline.map(Timestamp),
         now: work.now,
     }))
+}
+
+/// What is left of earlier attempts and passes.
+fn given(task: &Task) -> Given {
+    let Some(facets) = &task.facets else { return Given::default() };
+    Given { cycle: facets.cycle }
 }
 
 /// A task whose row cannot be read fails; the others go on.

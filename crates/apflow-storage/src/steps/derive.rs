@@ -217,7 +217,7 @@ fn completed(place: &Found, now: Timestamp) -> WorkChange {
     WorkChange {
         seq: place.seq,
         state: task.state.name().as_str(),
-        progress: StateColumns::of(&task.state).progress,
+        progress: StateColumns::of(&task).progress,
         completed_at: task.completed_at.map(|at| at.0),
         ..WorkChange::default()
     }

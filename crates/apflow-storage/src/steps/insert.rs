@@ -174,7 +174,7 @@ fn add(
         );
         live += i64::from(stands.state.is_live());
         work.note_ready(&stands);
-        let columns = StateColumns::of(&stands.state);
+        let columns = StateColumns::of(&stands);
         let place = (places[index], tree, forest);
         insert.schedules.extend(super::schedule::of_new_task(
             place,
@@ -203,6 +203,8 @@ fn add(
             token: stands.token.0,
             max_attempts: stands.max_attempts.map(i64::from),
             waiting_for: columns.waiting_for,
+            turn: stands.turn,
+            facets: columns.facets,
         });
     }
     let open = if submission.start { i64::try_from(places.len()).unwrap_or(i64::MAX) } else { 0 };

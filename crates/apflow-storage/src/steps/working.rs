@@ -191,7 +191,7 @@ impl Working {
     /// When time alone will change one of the tasks that moved in this transaction.
     pub(crate) fn next_wake(&self) -> Option<Timestamp> {
         let moved = self.tasks.values().filter(|entry| entry.touched);
-        moved.filter_map(|entry| entry.task.state.wake_at()).min()
+        moved.filter_map(|entry| entry.task.wake_at()).min()
     }
 
     pub(crate) fn tree(&self, seq: i64) -> Option<&TreeRow> {
@@ -569,7 +569,7 @@ impl Working {
                 if !std::mem::take(&mut entry.touched) {
                     return None;
                 }
-                let columns = StateColumns::of(&entry.task.state);
+                let columns = StateColumns::of(&entry.task);
                 Some(WorkChange {
                     seq: entry.task.seq.0,
                     state: entry.task.state.name().as_str(),
@@ -587,6 +587,9 @@ impl Working {
                     output_parts: entry.output_parts.take(),
                     started_at: entry.task.started_at.map(|at| at.0),
                     completed_at: entry.task.completed_at.map(|at| at.0),
+                    held: columns.held,
+                    turn: entry.task.turn,
+                    facets: columns.facets,
                     wipe: std::mem::take(&mut entry.wipe),
                 })
             })

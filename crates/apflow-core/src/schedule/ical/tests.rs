@@ -10,9 +10,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    id::{LeaseToken, Seq},
+    id::Seq,
     schedule::moment,
-    task::{Definition, Schedule, State, Task},
+    task::{Definition, Schedule, Task},
 };
 
 fn at(text: &str) -> Timestamp {
@@ -27,17 +27,9 @@ fn record(id: &str, schedule: Schedule) -> Record {
         parent_id: None,
         has_children: false,
         task: Task {
-            seq: Seq(1),
-            tree: Seq(1),
-            forest: Seq(1),
-            state: State::Created,
-            token: LeaseToken(0),
-            attempts: 0,
-            max_attempts: None,
             priority: definition.priority,
             join: definition.join,
-            started_at: None,
-            completed_at: None,
+            ..Task::new(Seq(1), Seq(1), Seq(1))
         },
         definition,
         progress: 0.0,

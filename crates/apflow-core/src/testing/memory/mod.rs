@@ -20,6 +20,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::{
     derive::link_record,
+    executor::Given,
     id::{NodeId, Seq, TaskId, TreeId},
     store::{
         Claim, Claimed, Counts, Ended, EventKind, Inserted, JournalStore, NeedKind, NeedResult,
@@ -331,7 +332,7 @@ fn new_row(
 }
 
 fn settle_one(rows: &mut Rows, settlement: Settlement) -> Result<(), Refused> {
-    let Settlement { seq, lease, outcome, resolved_inputs } = settlement;
+    let Settlement { seq, lease, outcome, resolved_inputs, notes: _ } = settlement;
     let at = position(seq);
     let forest = rows.row(at).ok_or(Refused::NoSuchTask)?.forest;
     let (event, result, error) = match outcome {
@@ -404,6 +405,7 @@ fn claimed_row(rows: &Rows, at: usize) -> Option<Claimed> {
         demo: tree.demo,
         definition: Arc::clone(&row.definition),
         needs: row.definition.dependencies.iter().filter_map(|entry| need(&entry.id)).collect(),
+        given: Given { cycle: row.task.facets().cycle },
         tree_deadline: tree.deadline,
         now: rows.now,
     })
@@ -433,7 +435,7 @@ fn lapse(rows: &mut Rows, limit: usize) -> usize {
         changed += 1;
     }
     let tasks: Vec<usize> =
-        rows.all().filter(|(_, row)| due(row.task.state.wake_at())).map(|(at, _)| at).collect();
+        rows.all().filter(|(_, row)| due(row.task.wake_at())).map(|(at, _)| at).collect();
     for at in tasks.into_iter().take(limit - changed) {
         changed += usize::from(move_on(rows, at, Event::TimePassed));
     }

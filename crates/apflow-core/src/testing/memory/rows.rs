@@ -383,7 +383,7 @@ impl Rows {
 
     /// When time alone will change something.
     pub(super) fn next_wake(&self) -> Option<Timestamp> {
-        let tasks = self.all().filter_map(|(_, row)| row.task.state.wake_at());
+        let tasks = self.all().filter_map(|(_, row)| row.task.wake_at());
         tasks.chain(self.trees.iter().filter_map(|tree| tree.deadline)).min()
     }
 }
