@@ -83,11 +83,13 @@ impl Exit {
             | Code::NoCallbacks
             | Code::NoGenerator
             | Code::NotOffered
+            | Code::UnfitAnswer
             | Code::NoLlmKey => Self::Usage,
-            Code::NotFound => Self::NotFound,
+            Code::NotFound | Code::NoSuchWait => Self::NotFound,
             Code::IllegalTransition
             | Code::Unfinished
             | Code::Fixed
+            | Code::WaitClosed
             | Code::AlreadyRunning
             | Code::CannotDelete
             | Code::KeyReused => Self::Conflict,

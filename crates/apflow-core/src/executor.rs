@@ -1,6 +1,11 @@
 //! What runs a task: the trait, what it is given, and what it may answer.
 
+mod asking;
+
+pub use asking::{EventWait, MAX_TOPIC_CHARS, RunEnd, check_topic, matches_filter};
+
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -11,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     id::{LeaseToken, TaskId, TreeId},
+    store::Answered,
     task::{Failure, FailureKind, Wait},
 };
 
@@ -146,11 +152,16 @@ impl Context {
 pub struct Given {
     /// How often the task went round its loop before: 0 in the first pass.
     pub cycle: u32,
+    /// What came for the waits of earlier attempts, by key.
+    pub answers: BTreeMap<String, Answered>,
 }
 
 /// What an attempt says on its way.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Notes {}
+pub struct Notes {
+    /// How many waits without a key of their own it came by.
+    pub asked: u32,
+}
 
 /// Where an attempt says how far it is.
 pub trait Progress: Send + Sync {

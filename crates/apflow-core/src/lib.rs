@@ -26,6 +26,7 @@ pub mod id;
 pub mod observe;
 pub mod plan;
 pub mod problem;
+pub mod question;
 pub mod registry;
 pub mod schedule;
 pub mod schema;

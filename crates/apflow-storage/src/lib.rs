@@ -38,6 +38,7 @@ mod schedule;
 mod schedule_rows;
 mod steps;
 mod store;
+mod waits;
 
 #[cfg(feature = "postgres")]
 mod postgres;

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     dataflow,
-    executor::{Context, ExecuteError, Executor, Notes, Progress},
+    executor::{Context, ExecuteError, Executor, Notes, Park, Progress},
     hook::{Attempted, Hook, Verdict},
     id::TaskId,
     observe::Seen,
@@ -33,6 +33,9 @@ use crate::{
     store::{Claimed, Ended, Settlement},
     task::{Failure, FailureKind},
 };
+
+/// What a task waits for may be so long, in bytes of its JSON.
+const MAX_WAIT_BYTES: usize = 128 << 10;
 
 /// Runs one attempt to its end, or until it was told to stop and the grace period is over.
 ///
@@ -320,14 +323,29 @@ impl Attempt<'_> {
                 };
                 self.refused(failure.kind, failure.message, result)
             }
-            Err(ExecuteError::Parked(park)) => {
-                Ended::Parked { wait: park.wait, at_most: park.at_most }
-            }
+            Err(ExecuteError::Parked(park)) => self.parked(*park),
             Err(ExecuteError::Cancelled) => {
                 let why = "the executor stopped as if the task had been cancelled";
                 self.refused(FailureKind::Executor, why, Value::Null)
             }
         }
+    }
+
+    /// The wait gets the name it is answered under; said again it is the same one.
+    fn parked(&self, park: Park) -> Ended {
+        let Park { mut wait, at_most } = park;
+        let config = &self.engine.config;
+        if let Some(why) = output::refuse(&wait.detail, config.max_result_depth, MAX_WAIT_BYTES) {
+            let why = format!("what the task waits for cannot be stored: {why}");
+            return self.refused(FailureKind::InvalidInput, why, Value::Null);
+        }
+        if wait.key.is_empty() {
+            let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+            wait.key = format!("{}.{}", self.claimed.given.cycle, notes.asked);
+            notes.asked += 1;
+        }
+        wait.id = self.engine.ids.next();
+        Ended::Parked { wait, at_most }
     }
 
     /// A failure that another attempt may cure.

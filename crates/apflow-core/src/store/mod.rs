@@ -11,6 +11,7 @@ mod filter;
 mod journal;
 mod schedule;
 mod tree;
+mod wait;
 mod work;
 
 pub use access::{AccessStore, ApiToken, MAX_SEEN, MAX_TOKENS, Seen};
@@ -26,6 +27,10 @@ pub use schedule::{
     Backfill, Backfilled, DrivenRun, Fire, Fired, FiredSlot, ScheduleFilter, ScheduleStore,
 };
 pub use tree::{Idempotency, Inserted, NeedKind, NewNeed, NewTask, NewTree, Submission, TreeStore};
+pub use wait::{
+    Answered, Answering, LOOK_BACK, MAX_PUBLISHED, MAX_WAITS, Pause, PauseAnswer, Publish,
+    Published, WaitFilter, WaitRecord, WaitState, WaitStore,
+};
 pub use work::{
     Claim, Claimed, Ended, NeedResult, Refusal, Renewal, Settled, Settlement, Signal, Wake,
     WorkStore,
@@ -40,6 +45,7 @@ pub trait Store:
     + ScheduleStore
     + CallbackStore
     + AccessStore
+    + WaitStore
     + Wake
 {
 }
@@ -52,6 +58,7 @@ impl<T> Store for T where
         + ScheduleStore
         + CallbackStore
         + AccessStore
+        + WaitStore
         + Wake
 {
 }

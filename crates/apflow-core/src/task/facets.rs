@@ -31,6 +31,23 @@ pub enum HeldBy {
     Pause,
 }
 
+impl Held {
+    /// Somebody paused the task itself.
+    pub fn paused_task() -> Self {
+        Self { by: HeldBy::Pause, key: "task".to_owned(), until: None }
+    }
+
+    /// Somebody paused its whole tree.
+    pub fn paused_tree() -> Self {
+        Self { by: HeldBy::Pause, key: "tree".to_owned(), until: None }
+    }
+
+    /// It is held by a pause of its whole tree.
+    pub fn is_of_tree(&self) -> bool {
+        self.by == HeldBy::Pause && self.key == "tree"
+    }
+}
+
 impl HeldBy {
     /// The word as it is stored and shown.
     pub const fn as_str(self) -> &'static str {
@@ -52,6 +69,12 @@ pub struct Facets {
     /// How often the task went round its loop in this run: 0 in the first pass.
     #[serde(skip_serializing_if = "is_default")]
     pub cycle: u32,
+    /// It parked in this run, so there may be answers for it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub answers: bool,
+    /// Somebody paused it: it is held whenever it is ready. A new run does not forget this.
+    #[serde(skip_serializing_if = "is_default")]
+    pub paused: bool,
 }
 
 impl Facets {

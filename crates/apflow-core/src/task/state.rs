@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::wait::Wait;
 use crate::{
     id::{LeaseToken, NodeId},
     time::Timestamp,
@@ -291,6 +292,8 @@ pub enum FailureKind {
     InvalidOutput,
     /// It was parked and nobody answered in time.
     WaitExpired,
+    /// It was parked and somebody withdrew what it waited for.
+    WaitCancelled,
     /// Somebody set the status by hand.
     Reported,
     /// A hook refused the task.
@@ -310,37 +313,9 @@ impl FailureKind {
             Self::InvalidInput => "the inputs do not fit the executor",
             Self::InvalidOutput => "the result cannot be stored",
             Self::WaitExpired => "nobody answered in time",
+            Self::WaitCancelled => "what the task waited for was withdrawn",
             Self::Reported => "reported as failed",
             Self::Hook => "a hook refused the task",
         }
     }
-}
-
-/// What a parked task waits for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wait {
-    /// The kind of answer that wakes it.
-    #[serde(rename = "for")]
-    pub what: WaitFor,
-    /// What the one who answers has to know.
-    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
-    pub detail: serde_json::Value,
-}
-
-/// The kinds of wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WaitFor {
-    /// A person's answer.
-    Feedback,
-    /// An event from outside.
-    Event,
-    /// A moment.
-    Timer,
-    /// A decision about money or tokens.
-    Budget,
-    /// Another run.
-    Child,
-    /// A report from whoever took the task over by setting its status.
-    Report,
 }

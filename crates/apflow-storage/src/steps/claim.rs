@@ -95,7 +95,7 @@ fn describe(
 /// What is left of earlier attempts and passes.
 fn given(task: &Task) -> Given {
     let Some(facets) = &task.facets else { return Given::default() };
-    Given { cycle: facets.cycle }
+    Given { cycle: facets.cycle, ..Given::default() }
 }
 
 /// A task whose row cannot be read fails; the others go on.
