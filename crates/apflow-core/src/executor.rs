@@ -1,5 +1,7 @@
 //! What runs a task: the trait, what it is given, and what it may answer.
 
+mod checkpoint;
+
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -8,6 +10,8 @@ use std::{
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
+
+pub use checkpoint::Keeper;
 
 use crate::{
     id::{LeaseToken, TaskId, TreeId},
@@ -61,6 +65,8 @@ pub struct Manifest {
     pub max_parallel: Option<usize>,
     /// It gathers the results of its dependencies under their ids instead of merging them.
     pub aggregates: bool,
+    /// It puts checkpoints aside and goes on from them.
+    pub supports_checkpoint: bool,
     /// Why it cannot run here although it is compiled in, if it cannot.
     pub unavailable: Option<String>,
 }
@@ -79,6 +85,7 @@ impl Manifest {
             output_schema: Value::Null,
             max_parallel: None,
             aggregates: false,
+            supports_checkpoint: false,
             unavailable: None,
         }
     }
@@ -113,6 +120,8 @@ pub struct Context {
     pub given: Arc<Given>,
     /// What the attempt says on its way; it counts when the attempt has ended.
     pub notes: Arc<Mutex<Notes>>,
+    /// Where checkpoints go; see [`Context::checkpoint`].
+    pub keeper: Arc<dyn Keeper>,
 }
 
 impl Context {
@@ -137,6 +146,7 @@ impl Context {
             progress: Arc::new(Nowhere),
             given: Arc::default(),
             notes: Arc::default(),
+            keeper: checkpoint::nowhere(),
         }
     }
 }
@@ -146,6 +156,8 @@ impl Context {
 pub struct Given {
     /// How often the task went round its loop before: 0 in the first pass.
     pub cycle: u32,
+    /// What the newest attempt before this one put aside; see [`Context::checkpoint`].
+    pub checkpoint: Option<Value>,
 }
 
 /// What an attempt says on its way.

@@ -5,6 +5,7 @@
 
 mod access;
 mod callback;
+mod checkpoint;
 mod control;
 mod error;
 mod filter;
@@ -18,6 +19,7 @@ pub use callback::{
     Callback, CallbackClaim, CallbackNext, CallbackRecord, CallbackReport, CallbackState,
     CallbackStore, Callbacks, MOST_WATCHED, NewCallback,
 };
+pub use checkpoint::{Checkpoint, CheckpointStore, NewCheckpoint};
 pub use control::{Cancel, CancelAnswer, ControlStore, Patch, Start, StartScope, Started};
 pub use error::StoreError;
 pub use filter::{Counts, Page, TaskFilter};
@@ -40,6 +42,7 @@ pub trait Store:
     + ScheduleStore
     + CallbackStore
     + AccessStore
+    + CheckpointStore
     + Wake
 {
 }
@@ -52,6 +55,7 @@ impl<T> Store for T where
         + ScheduleStore
         + CallbackStore
         + AccessStore
+        + CheckpointStore
         + Wake
 {
 }

@@ -52,6 +52,9 @@ pub struct Facets {
     /// How often the task went round its loop in this run: 0 in the first pass.
     #[serde(skip_serializing_if = "is_default")]
     pub cycle: u32,
+    /// An attempt of this run put something aside for the next one.
+    #[serde(skip_serializing_if = "is_default")]
+    pub checkpoint: bool,
 }
 
 impl Facets {
