@@ -3,6 +3,7 @@
 mod asking;
 
 pub use asking::{EventWait, MAX_TOPIC_CHARS, RunEnd, check_topic, matches_filter};
+mod checkpoint;
 
 use std::{
     collections::BTreeMap,
@@ -13,6 +14,8 @@ use std::{
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
+
+pub use checkpoint::Keeper;
 
 use crate::{
     id::{LeaseToken, TaskId, TreeId},
@@ -67,6 +70,8 @@ pub struct Manifest {
     pub max_parallel: Option<usize>,
     /// It gathers the results of its dependencies under their ids instead of merging them.
     pub aggregates: bool,
+    /// It puts checkpoints aside and goes on from them.
+    pub supports_checkpoint: bool,
     /// Why it cannot run here although it is compiled in, if it cannot.
     pub unavailable: Option<String>,
 }
@@ -85,6 +90,7 @@ impl Manifest {
             output_schema: Value::Null,
             max_parallel: None,
             aggregates: false,
+            supports_checkpoint: false,
             unavailable: None,
         }
     }
@@ -119,6 +125,8 @@ pub struct Context {
     pub given: Arc<Given>,
     /// What the attempt says on its way; it counts when the attempt has ended.
     pub notes: Arc<Mutex<Notes>>,
+    /// Where checkpoints go; see [`Context::checkpoint`].
+    pub keeper: Arc<dyn Keeper>,
 }
 
 impl Context {
@@ -143,6 +151,7 @@ impl Context {
             progress: Arc::new(Nowhere),
             given: Arc::default(),
             notes: Arc::default(),
+            keeper: checkpoint::nowhere(),
         }
     }
 }
@@ -154,6 +163,8 @@ pub struct Given {
     pub cycle: u32,
     /// What came for the waits of earlier attempts, by key.
     pub answers: BTreeMap<String, Answered>,
+    /// What the newest attempt before this one put aside; see [`Context::checkpoint`].
+    pub checkpoint: Option<Value>,
 }
 
 /// What an attempt says on its way.

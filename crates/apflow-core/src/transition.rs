@@ -261,6 +261,10 @@ impl Task {
                 Ok(State::Running { lease: held, until, attempt: *attempt, worker: worker.clone() })
             }
             (State::Running { lease, .. }, Event::Succeeded { lease: held }) if *lease == held => {
+                // Nobody goes on from what an attempt put aside that came to its end.
+                if self.facets.is_some() {
+                    self.set_facets(|facets| facets.checkpoint = false);
+                }
                 Ok(State::Completed)
             }
             (

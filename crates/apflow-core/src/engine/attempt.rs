@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     EngineConfig, Inner, demo,
     hooks::{self, Around},
-    output, retry,
+    keeper, output, retry,
 };
 use crate::{
     dataflow,
@@ -260,6 +260,7 @@ impl Attempt<'_> {
             progress: Arc::clone(&self.reporter) as Arc<dyn Progress>,
             given: Arc::new(self.claimed.given.clone()),
             notes: Arc::clone(&self.notes),
+            keeper: keeper::of(self.engine, self.claimed),
         }
     }
 

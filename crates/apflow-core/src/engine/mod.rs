@@ -7,6 +7,7 @@ mod config;
 mod demo;
 mod held;
 mod hooks;
+mod keeper;
 mod output;
 mod retry;
 mod scheduler;

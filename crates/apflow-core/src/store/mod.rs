@@ -5,6 +5,7 @@
 
 mod access;
 mod callback;
+mod checkpoint;
 mod control;
 mod error;
 mod filter;
@@ -19,6 +20,7 @@ pub use callback::{
     Callback, CallbackClaim, CallbackNext, CallbackRecord, CallbackReport, CallbackState,
     CallbackStore, Callbacks, MOST_WATCHED, NewCallback,
 };
+pub use checkpoint::{Checkpoint, CheckpointStore, NewCheckpoint};
 pub use control::{Cancel, CancelAnswer, ControlStore, Patch, Start, StartScope, Started};
 pub use error::StoreError;
 pub use filter::{Counts, Page, TaskFilter};
@@ -46,6 +48,7 @@ pub trait Store:
     + CallbackStore
     + AccessStore
     + WaitStore
+    + CheckpointStore
     + Wake
 {
 }
@@ -59,6 +62,7 @@ impl<T> Store for T where
         + CallbackStore
         + AccessStore
         + WaitStore
+        + CheckpointStore
         + Wake
 {
 }

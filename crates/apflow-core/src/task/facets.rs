@@ -75,6 +75,9 @@ pub struct Facets {
     /// Somebody paused it: it is held whenever it is ready. A new run does not forget this.
     #[serde(skip_serializing_if = "is_default")]
     pub paused: bool,
+    /// An attempt of this run put something aside for the next one.
+    #[serde(skip_serializing_if = "is_default")]
+    pub checkpoint: bool,
 }
 
 impl Facets {

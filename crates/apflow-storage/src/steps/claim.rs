@@ -12,7 +12,7 @@ use apflow_core::{
 };
 use serde_json::Value;
 
-use super::Working;
+use super::{Working, checkpoint};
 use crate::rows::{ClaimedRow, NeedRow, Rows};
 
 /// Tasks in the order they are to be taken: most urgent first, then as they were submitted.
@@ -58,6 +58,7 @@ pub(crate) async fn claim<R: Rows + ?Sized>(
             Err(error) => give_up(rows, work, seq, &error).await?,
         }
     }
+    checkpoint::hand_over(rows, work, &mut claimed).await?;
     claimed
         .sort_by_key(|task| work.task(task.seq.0).map(|held| (held.priority, held.turn, held.seq)));
     Ok(claimed)

@@ -7,7 +7,7 @@ use apflow_core::{
     id::Seq,
     plan::{self, Cause, Edge, Node},
     store::{EventKind, NeedKind, StoreError},
-    task::{Definition, OnFailure, Outcome, State, StateName, Task, TreeOptions},
+    task::{Definition, Facets, OnFailure, Outcome, State, StateName, Task, TreeOptions},
     time::Timestamp,
     transition::{Event, Refused},
 };
@@ -93,6 +93,8 @@ pub(crate) struct Working {
     readied: Vec<i64>,
     effects: Effects,
     corrupt: Vec<StoreError>,
+    /// Tasks that go on from no checkpoint any more.
+    past: Vec<i64>,
 }
 
 impl Working {
@@ -110,6 +112,7 @@ impl Working {
             readied: Vec::new(),
             effects: Effects::default(),
             corrupt: Vec::new(),
+            past: Vec::new(),
         }
     }
 
@@ -236,9 +239,13 @@ impl Working {
         );
         let before = entry.task.state.name();
         let ended_at = entry.task.completed_at;
+        let went_on = has_checkpoint(&entry.task);
         entry.task.on(event, now)?;
         entry.touched = true;
         entry.wipe |= wipe;
+        if went_on && !has_checkpoint(&entry.task) {
+            self.past.push(seq);
+        }
         let after = entry.task.state.name();
         let attempt = entry.task.attempts;
         let (tree, forest) = (entry.task.tree, entry.task.forest);
@@ -268,6 +275,15 @@ impl Working {
             }
         }
         Ok(())
+    }
+
+    /// Changes what only some tasks have, apart from what becomes of the task.
+    pub(crate) fn set_facets(&mut self, seq: i64, change: impl FnOnce(&mut Facets)) {
+        if let Some(entry) = self.tasks.get_mut(&seq) {
+            let before = entry.task.facets();
+            entry.task.set_facets(change);
+            entry.touched |= entry.task.facets() != before;
+        }
     }
 
     /// A pending task is about to be deleted: what was counted for it is counted no more.
@@ -624,6 +640,9 @@ impl Working {
         if !save.is_empty() {
             rows.save(&save).await?;
         }
+        if !self.past.is_empty() {
+            rows.delete_checkpoints(&self.past).await?;
+        }
         for error in &self.corrupt {
             tracing::error!(%error, "a row was set aside");
             if let StoreError::Corrupt { table, row, what } = error {
@@ -657,6 +676,11 @@ impl Graph {
     pub(crate) fn seq(&self, node: usize) -> i64 {
         self.seqs[node]
     }
+}
+
+/// An attempt put something aside for the next one.
+fn has_checkpoint(task: &Task) -> bool {
+    task.facets.as_ref().is_some_and(|facets| facets.checkpoint)
 }
 
 /// The display name in a stored definition.

@@ -2,6 +2,7 @@
 
 mod access;
 mod callbacks;
+mod checkpoint;
 mod control;
 mod derive;
 mod rows;
