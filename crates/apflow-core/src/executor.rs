@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     id::{LeaseToken, TaskId, TreeId},
-    task::{Failure, FailureKind, Wait},
+    task::{Failure, FailureKind, LastProgress, Wait},
+    time::Timestamp,
 };
 
 /// Something that turns inputs into a result.
@@ -144,13 +145,20 @@ impl Context {
 /// What is left of earlier attempts and passes of the same run; empty for most tasks.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Given {
+    /// How far an earlier attempt was that failed, if it said so.
+    pub progress: Option<LastProgress>,
+    /// When the task must be done, over all its attempts, if ever.
+    pub deadline: Option<Timestamp>,
     /// How often the task went round its loop before: 0 in the first pass.
     pub cycle: u32,
 }
 
 /// What an attempt says on its way.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Notes {}
+pub struct Notes {
+    /// How far it said it was; handed to the next attempt if this one fails.
+    pub progress: Option<LastProgress>,
+}
 
 /// Where an attempt says how far it is.
 pub trait Progress: Send + Sync {

@@ -8,7 +8,6 @@ mod demo;
 mod held;
 mod hooks;
 mod output;
-mod retry;
 mod scheduler;
 mod turn;
 pub(crate) mod watch;

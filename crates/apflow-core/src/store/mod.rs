@@ -8,6 +8,7 @@ mod callback;
 mod control;
 mod error;
 mod filter;
+mod history;
 mod journal;
 mod schedule;
 mod tree;
@@ -21,6 +22,10 @@ pub use callback::{
 pub use control::{Cancel, CancelAnswer, ControlStore, Patch, Start, StartScope, Started};
 pub use error::StoreError;
 pub use filter::{Counts, Page, TaskFilter};
+pub use history::{
+    AttemptOutcome, AttemptRecord, DeadLetter, DeadReason, FIRST_ATTEMPTS, HistoryStore,
+    LetterFilter, MAX_ATTEMPTS_KEPT, MAX_LETTERS,
+};
 pub use journal::{EventKind, JournalStore, TaskEvent, Told};
 pub use schedule::{
     Backfill, Backfilled, DrivenRun, Fire, Fired, FiredSlot, ScheduleFilter, ScheduleStore,
@@ -40,6 +45,7 @@ pub trait Store:
     + ScheduleStore
     + CallbackStore
     + AccessStore
+    + HistoryStore
     + Wake
 {
 }
@@ -52,6 +58,7 @@ impl<T> Store for T where
         + ScheduleStore
         + CallbackStore
         + AccessStore
+        + HistoryStore
         + Wake
 {
 }

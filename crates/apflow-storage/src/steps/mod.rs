@@ -4,6 +4,7 @@ mod callbacks;
 mod claim;
 mod control;
 mod derive;
+mod history;
 mod insert;
 mod prune;
 pub(crate) mod schedule;

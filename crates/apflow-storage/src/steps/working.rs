@@ -7,12 +7,13 @@ use apflow_core::{
     id::Seq,
     plan::{self, Cause, Edge, Node},
     store::{EventKind, NeedKind, StoreError},
-    task::{Definition, OnFailure, Outcome, State, StateName, Task, TreeOptions},
+    task::{Definition, LastProgress, OnFailure, Outcome, State, StateName, Task, TreeOptions},
     time::Timestamp,
     transition::{Event, Refused},
 };
 use serde_json::{Value, json};
 
+use super::history::History;
 use crate::{
     row::{ForestRow, HotRow, StateColumns, TreeRow},
     rows::{ForestTask, NewEvent, Opening, Rows, Save, WorkChange},
@@ -93,6 +94,8 @@ pub(crate) struct Working {
     readied: Vec<i64>,
     effects: Effects,
     corrupt: Vec<StoreError>,
+    /// What is remembered of attempts that ended without a result.
+    pub(crate) history: History,
 }
 
 impl Working {
@@ -110,6 +113,7 @@ impl Working {
             readied: Vec::new(),
             effects: Effects::default(),
             corrupt: Vec::new(),
+            history: History::default(),
         }
     }
 
@@ -236,12 +240,15 @@ impl Working {
         );
         let before = entry.task.state.name();
         let ended_at = entry.task.completed_at;
+        let remembered = History::look(&entry.task, &event, now);
         entry.task.on(event, now)?;
         entry.touched = true;
         entry.wipe |= wipe;
         let after = entry.task.state.name();
         let attempt = entry.task.attempts;
         let (tree, forest) = (entry.task.tree, entry.task.forest);
+        let run = self.trees.get(&tree.0).map_or(0, |(row, _)| row.run);
+        self.history.note(remembered, before.is_terminal(), &entry.task, run);
         if held && !reported && after != StateName::Running {
             self.effects.stopped.push(Seq(seq));
         }
@@ -268,6 +275,24 @@ impl Working {
             }
         }
         Ok(())
+    }
+
+    /// What an attempt said of its progress goes to the next one, if there is one.
+    pub(crate) fn remember_progress(&mut self, seq: i64, progress: &LastProgress) {
+        if let Some(entry) = self.tasks.get_mut(&seq)
+            && matches!(entry.task.state, State::Retrying { .. })
+        {
+            entry.task.set_facets(|facets| facets.progress = Some(progress.clone()));
+        }
+    }
+
+    /// The author says something else about times.
+    pub(crate) fn bind(&mut self, seq: i64, definition: &Definition) {
+        if let Some(entry) = self.tasks.get_mut(&seq) {
+            let before = entry.task.facets.clone();
+            entry.task.bind(definition);
+            entry.touched |= entry.task.facets != before;
+        }
     }
 
     /// A pending task is about to be deleted: what was counted for it is counted no more.
@@ -630,6 +655,7 @@ impl Working {
                 rows.set_aside(table, row, what).await?;
             }
         }
+        self.history.write(rows, self.now).await?;
         let mut effects = self.effects;
         effects.changed.sort_unstable();
         effects.changed.dedup();

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::MemoryStore;
 use crate::{
-    store::{AccessStore, ApiToken, MAX_SEEN, MAX_TOKENS, Seen, StoreError},
+    store::{AccessStore, ApiToken, HistoryStore, MAX_SEEN, MAX_TOKENS, Seen, StoreError},
     time::Timestamp,
 };
 
@@ -82,3 +82,7 @@ impl AccessStore for MemoryStore {
         })
     }
 }
+
+/// Attempts and dead letters are not kept in memory.
+#[async_trait]
+impl HistoryStore for MemoryStore {}
