@@ -20,7 +20,8 @@ pub use checkpoint::Keeper;
 use crate::{
     id::{LeaseToken, TaskId, TreeId},
     store::Answered,
-    task::{Failure, FailureKind, Wait},
+    task::{Failure, FailureKind, LastProgress, Wait},
+    time::Timestamp,
 };
 
 /// Something that turns inputs into a result.
@@ -159,6 +160,10 @@ impl Context {
 /// What is left of earlier attempts and passes of the same run; empty for most tasks.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Given {
+    /// How far an earlier attempt was that failed, if it said so.
+    pub progress: Option<LastProgress>,
+    /// When the task must be done, over all its attempts, if ever.
+    pub deadline: Option<Timestamp>,
     /// How often the task went round its loop before: 0 in the first pass.
     pub cycle: u32,
     /// What came for the waits of earlier attempts, by key.
@@ -172,6 +177,8 @@ pub struct Given {
 pub struct Notes {
     /// How many waits without a key of their own it came by.
     pub asked: u32,
+    /// How far it said it was; handed to the next attempt if this one fails.
+    pub progress: Option<LastProgress>,
 }
 
 /// Where an attempt says how far it is.

@@ -6,8 +6,8 @@
 use crate::{
     id::{LeaseToken, NodeId, Seq},
     task::{
-        Failure, FailureKind, Held, Join, OnTimeout, Priority, State, StateName, Status, Task,
-        Wait, WaitFor,
+        Failure, FailureKind, Held, HeldBy, Join, OnTimeout, Over, Priority, State, StateName,
+        Status, Task, Wait, WaitFor,
     },
     time::Timestamp,
 };
@@ -167,6 +167,7 @@ impl Task {
 
     /// Moves the task by `event` at the moment `now`, or leaves it as it was.
     pub fn on(&mut self, event: Event, now: Timestamp) -> Result<(), Refused> {
+        let stood = self.stands();
         let next = self.decide(event, now)?;
         let (before, after) = (self.state.name(), next.name());
         if matches!(next, State::Running { .. }) && self.started_at.is_none() {
@@ -188,7 +189,15 @@ impl Task {
         if self.may_be_claimed() && self.is_paused() {
             self.held = Some(Held::paused_task());
         }
+        if after == StateName::Ready && (before != after || (stood && !self.stands())) {
+            self.queued(now);
+        }
         Ok(())
+    }
+
+    /// It is held because somebody paused it or its tree.
+    fn stands(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| held.by == HeldBy::Pause)
     }
 
     fn decide(&mut self, event: Event, now: Timestamp) -> Result<State, Refused> {
@@ -238,6 +247,12 @@ impl Task {
                 self.held = None;
                 Ok(State::Ready)
             }
+            (State::Ready | State::Waiting { .. }, Event::TimePassed)
+                if self.over(now).is_some() =>
+            {
+                let why = self.over(now).map(Over::in_words).unwrap_or_default();
+                Ok(State::Failed { failure: Failure::new(FailureKind::Timeout, why) })
+            }
             (State::Ready, Event::TimePassed)
                 if self
                     .held
@@ -252,6 +267,9 @@ impl Task {
             (State::Ready, Event::Claimed { worker, until }) if self.held.is_none() => {
                 self.token = self.token.next();
                 self.attempts += 1;
+                if self.started_at.is_some() {
+                    self.set_facets(|facets| facets.began = Some(now));
+                }
                 Ok(State::Running { lease: self.token, until, attempt: self.attempts, worker })
             }
             (
@@ -271,9 +289,13 @@ impl Task {
                 &State::Running { lease, attempt, .. },
                 Event::Stumbled { lease: held, failure, retry_at },
             ) if lease == held => Ok(match retry_at {
-                Some(at) if attempt < self.max_attempts.unwrap_or(1) => {
-                    State::Retrying { at, attempt }
-                }
+                Some(at) if attempt < self.max_attempts.unwrap_or(1) => match self.too_late(at) {
+                    None => State::Retrying { at, attempt },
+                    Some(why) => {
+                        let message = format!("{}; it is not tried again: {why}", failure.message);
+                        State::Failed { failure: Failure { message, ..failure } }
+                    }
+                },
                 _ => State::Failed { failure },
             }),
             (State::Running { lease, .. }, Event::Parked { lease: held, wait, until })
@@ -282,6 +304,8 @@ impl Task {
                 if wait.is_kept() {
                     self.set_facets(|facets| facets.answers = true);
                 }
+                // Nobody waits longer than the whole task may take.
+                let until = until.into_iter().chain(self.deadline()).min();
                 Ok(State::Waiting { wait, until })
             }
             (State::Running { lease, .. }, Event::HandedBack { lease: held }) if *lease == held => {
@@ -407,9 +431,7 @@ impl Task {
     fn forget_the_last_run(&mut self) {
         self.token = self.token.next();
         self.attempts = 0;
-        let paused = self.is_paused();
-        self.facets = None;
-        self.set_paused(paused);
+        self.facets = self.facets.take().and_then(|facets| facets.of_a_new_run()).map(Box::new);
         self.held = None;
         self.started_at = None;
         self.completed_at = None;
@@ -451,6 +473,7 @@ pub const ARROWS: &[Arrow] = {
         arrow(S::Ready, "Held", S::Ready),
         arrow(S::Ready, "Freed", S::Ready),
         arrow(S::Ready, "TimePassed", S::Ready),
+        arrow(S::Ready, "TimePassed", S::Failed),
         arrow(S::Ready, "Claimed", S::Running),
         arrow(S::Ready, "Skipped", S::Skipped),
         arrow(S::Ready, "CancelRequested", S::Cancelled),

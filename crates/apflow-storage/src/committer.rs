@@ -19,6 +19,7 @@ use tokio::sync::{Notify, broadcast, oneshot, watch};
 use crate::{
     access::{self, AccessCame, AccessJob},
     error::is_out_of_reach,
+    history_rows::{self, HistoryJob},
     keep::{KeepCame, KeepJob},
     rows::Rows,
     schedule::{ScheduleCame, ScheduleJob},
@@ -52,6 +53,7 @@ pub(crate) enum Job {
     Prune(Timestamp, u32, Answer<u64>),
     Schedule(Box<ScheduleJob>),
     Access(AccessJob, Answer<AccessCame>),
+    History(HistoryJob, Answer<u64>),
     ForgetKeys(Duration, u32, Answer<u64>),
     Callbacks(Vec<CallbackReport>, Option<CallbackClaim>, Answer<Callbacks>),
     FreeCallbacks(IsDead, Answer<u32>),
@@ -72,6 +74,7 @@ impl Job {
             | Self::Update(..)
             | Self::Delete(..)
             | Self::Derive(..)
+            | Self::History(HistoryJob::Drop(_), _)
             | Self::Access(..) => true,
             Self::Cancel(..)
             | Self::Settle(..)
@@ -80,6 +83,7 @@ impl Job {
             | Self::Recover(..)
             | Self::Schedule(..)
             | Self::Prune(..)
+            | Self::History(HistoryJob::Trim { .. }, _)
             | Self::ForgetKeys(..)
             | Self::Callbacks(..)
             | Self::FreeCallbacks(..)
@@ -119,7 +123,9 @@ impl Job {
             Self::Derive(_, _, to) => drop(to.send(Err(error))),
             Self::Cancel(_, to) => drop(to.send(Err(error))),
             Self::Update(_, _, to) => drop(to.send(Err(error))),
-            Self::Prune(_, _, to) | Self::ForgetKeys(_, _, to) => drop(to.send(Err(error))),
+            Self::Prune(_, _, to) | Self::ForgetKeys(_, _, to) | Self::History(_, to) => {
+                drop(to.send(Err(error)));
+            }
             Self::Schedule(job) => job.fail(error),
             Self::Keep(job) => job.fail(error),
             Self::Access(_, to) => drop(to.send(Err(error))),
@@ -427,7 +433,10 @@ impl Came {
             (Job::Derive(_, _, to), Self::Derive(came)) => drop(to.send(Ok(came))),
             (Job::Cancel(_, to), Self::Cancel(came)) => drop(to.send(Ok(came))),
             (Job::Update(_, _, to), Self::Done) => drop(to.send(Ok(()))),
-            (Job::Prune(_, _, to) | Job::ForgetKeys(_, _, to), Self::Pruned(came)) => {
+            (
+                Job::Prune(_, _, to) | Job::ForgetKeys(_, _, to) | Job::History(_, to),
+                Self::Pruned(came),
+            ) => {
                 drop(to.send(Ok(came)));
             }
             (Job::Schedule(job), Self::Schedule(came)) => {
@@ -531,6 +540,9 @@ async fn carry_out(rows: &mut dyn Rows, jobs: &[Job]) -> Result<(Vec<Came>, Effe
             }
             Job::Prune(before, limit, _) => {
                 (Came::Pruned(steps::prune(rows, *before, *limit).await?), Effects::default())
+            }
+            Job::History(job, _) => {
+                (Came::Pruned(history_rows::carry_out(rows, job).await?), Effects::default())
             }
             Job::Access(job, _) => {
                 (Came::Access(access::carry_out(rows, job).await?), Effects::default())

@@ -27,6 +27,7 @@ mod committer;
 pub mod conformance;
 mod derive_rows;
 mod error;
+mod history_rows;
 mod keep;
 mod migration;
 mod open;

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 
 use crate::{
     access::AccessReads,
+    history_rows::HistoryReads,
     row::{RecordRow, RunRow},
     rows_keep::KeepReads,
     schedule_rows::ScheduleReads,
@@ -49,7 +50,9 @@ pub(crate) struct ToldRow {
 
 /// What readers ask.
 #[async_trait]
-pub(crate) trait Reads: AccessReads + KeepReads + ScheduleReads + Send + Sync {
+pub(crate) trait Reads:
+    AccessReads + HistoryReads + KeepReads + ScheduleReads + Send + Sync
+{
     /// One task, its result whole.
     async fn record(&self, id: &str) -> Result<Option<RecordRow>, StoreError>;
 

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use crate::{
     access::AccessRows,
     derive_rows::DeriveRows,
+    history_rows::HistoryRows,
     row::{ForestRow, HotRow, ScheduleRow, TreeRow},
     rows_callbacks::CallbackRows,
     rows_demo::DemoRows,
@@ -187,6 +188,7 @@ pub(crate) struct NewTaskRow {
     pub(crate) waiting_for: i64,
     pub(crate) turn: i64,
     pub(crate) facets: Option<String>,
+    pub(crate) wake_at: Option<i64>,
 }
 
 /// A row of `af_idempotency` to add.
@@ -232,7 +234,7 @@ pub(crate) struct Values {
 /// One open transaction. Everything is a set; the order of calls is the steps' business.
 #[async_trait]
 pub(crate) trait Rows:
-    AccessRows + CallbackRows + DemoRows + DeriveRows + KeepRows + ScheduleRows + Send
+    AccessRows + CallbackRows + DemoRows + DeriveRows + HistoryRows + KeepRows + ScheduleRows + Send
 {
     /// Reads what settling `settling` and claiming up to `ready` tasks needs, and locks it.
     async fn open(&mut self, settling: &[i64], ready: u32) -> Result<Opening, StoreError>;

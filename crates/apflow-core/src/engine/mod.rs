@@ -9,7 +9,6 @@ mod held;
 mod hooks;
 mod keeper;
 mod output;
-mod retry;
 mod scheduler;
 mod turn;
 pub(crate) mod watch;

@@ -9,6 +9,7 @@ mod checkpoint;
 mod control;
 mod error;
 mod filter;
+mod history;
 mod journal;
 mod schedule;
 mod tree;
@@ -24,6 +25,10 @@ pub use checkpoint::{Checkpoint, CheckpointStore, NewCheckpoint};
 pub use control::{Cancel, CancelAnswer, ControlStore, Patch, Start, StartScope, Started};
 pub use error::StoreError;
 pub use filter::{Counts, Page, TaskFilter};
+pub use history::{
+    AttemptOutcome, AttemptRecord, DeadLetter, DeadReason, FIRST_ATTEMPTS, HistoryStore,
+    LetterFilter, MAX_ATTEMPTS_KEPT, MAX_LETTERS,
+};
 pub use journal::{EventKind, JournalStore, TaskEvent, Told};
 pub use schedule::{
     Backfill, Backfilled, DrivenRun, Fire, Fired, FiredSlot, ScheduleFilter, ScheduleStore,
@@ -49,6 +54,7 @@ pub trait Store:
     + AccessStore
     + WaitStore
     + CheckpointStore
+    + HistoryStore
     + Wake
 {
 }
@@ -63,6 +69,7 @@ impl<T> Store for T where
         + AccessStore
         + WaitStore
         + CheckpointStore
+        + HistoryStore
         + Wake
 {
 }

@@ -156,6 +156,7 @@ fn define(
         params: spec.params,
         schemas: spec.schemas,
         timeout_seconds: spec.timeout_seconds,
+        timeouts: spec.timeouts,
         origin: spec.origin,
         schedule: spec.schedule,
         durability,

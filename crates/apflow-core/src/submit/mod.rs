@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     store::{Idempotency, NewCallback},
-    task::{Durability, Governance, Join, Origin, Priority, Schedule, TreeOptions},
+    task::{Durability, Governance, Join, Origin, Priority, Schedule, Timeouts, TreeOptions},
 };
 
 /// One task as its author wrote it; references are still ids or names.
@@ -50,6 +50,8 @@ pub struct TaskSpec {
     pub schemas: Map<String, Value>,
     /// Longest time one attempt may take, in seconds.
     pub timeout_seconds: Option<f64>,
+    /// Longest times besides.
+    pub timeouts: Timeouts,
     /// Where it came from.
     pub origin: Origin,
     /// When it runs by itself.

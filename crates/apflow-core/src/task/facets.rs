@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::definition::is_default;
+use super::{bounds::Bounds, definition::is_default};
 use crate::time::Timestamp;
 
 /// What keeps a ready task from being claimed.
@@ -62,10 +62,22 @@ impl HeldBy {
 
 /// What only some tasks have; stored as one JSON text beside the state, and absent for most.
 ///
-/// A new run forgets it.
+/// A new run forgets all but what the author said.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Facets {
+    /// How long the task may take, if its author said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<Bounds>,
+    /// Since when it is ready; kept where the time in the queue is bounded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready_since: Option<Timestamp>,
+    /// When the newest attempt began; absent for the first one, whose beginning is that of the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub began: Option<Timestamp>,
+    /// How far an attempt was that failed and is followed by another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<LastProgress>,
     /// How often the task went round its loop in this run: 0 in the first pass.
     #[serde(skip_serializing_if = "is_default")]
     pub cycle: u32,
@@ -85,4 +97,14 @@ impl Facets {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// How far an attempt said it was.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LastProgress {
+    /// From 0 to 1.
+    pub fraction: f64,
+    /// What it was doing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }

@@ -1,18 +1,22 @@
 //! A task: what its author said, what the engine knows of it now, and both together.
 
+mod bounds;
 mod definition;
 mod facets;
 mod record;
+mod retry;
 mod schedule;
 mod state;
 mod wait;
 
+pub use bounds::{Bounds, Over, Timeouts};
 pub use definition::{
     Definition, Dependency, Durability, Governance, Join, OnFailure, Origin, OriginType, Priority,
     StructureOrder, TreeOptions,
 };
-pub use facets::{Facets, Held, HeldBy};
+pub use facets::{Facets, Held, HeldBy, LastProgress};
 pub use record::{Outcome, Record, RunSummary, TreeRecord};
+pub use retry::{Backoff, Jitter, RetryPolicy, lot};
 pub use schedule::{Misfire, Overlap, Schedule};
 pub use state::{Failure, FailureKind, State, StateName, Status};
 pub use wait::{OnTimeout, Wait, WaitFor};
@@ -63,10 +67,18 @@ impl Task {
         self.state == State::Ready && self.held.is_none()
     }
 
-    /// When time alone changes something about it: lease, retry delay, wait, or what holds it.
+    /// When time alone changes something about it: lease, retry delay, wait, what holds it, or a bound
+    /// of time on a task that no worker holds.
     pub fn wake_at(&self) -> Option<Timestamp> {
         match self.state {
-            State::Ready => self.held.as_ref().and_then(|held| held.until),
+            State::Ready => {
+                let held = self.held.as_ref().and_then(|held| held.until);
+                let bound = self
+                    .facets
+                    .as_ref()
+                    .and_then(|_| self.queue_until().into_iter().chain(self.deadline()).min());
+                held.into_iter().chain(bound).min()
+            }
             _ => self.state.wake_at(),
         }
     }

@@ -301,6 +301,20 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// The word as it is stored and shown.
+    pub fn word(self) -> String {
+        // A variant without data is a text in JSON.
+        match serde_json::to_value(self) {
+            Ok(serde_json::Value::String(word)) => word,
+            _ => String::new(),
+        }
+    }
+
+    /// The kind a word stands for.
+    pub fn parse(word: &str) -> Option<Self> {
+        serde_json::from_value(serde_json::Value::String(word.to_owned())).ok()
+    }
+
     /// The sentence used where nothing better is known.
     pub const fn in_words(self) -> &'static str {
         match self {

@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, time::Duration};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{id::Seq, task::HeldBy};
+use crate::{
+    id::Seq,
+    task::{Bounds, Facets, HeldBy, WaitFor},
+};
 
 const NOW: Timestamp = Timestamp(1_000);
 const PAST: Timestamp = Timestamp(999);
@@ -93,7 +96,14 @@ fn tasks() -> Vec<Task> {
         let held = Some(held_until(until));
         tasks.push(Task { held, ..task(State::Ready, 0, None, Join::All) });
     }
+    let late = Facets { bounds: Some(bounds(1)), ready_since: Some(PAST), ..Facets::default() };
+    let facets = Some(Box::new(late));
+    tasks.push(Task { facets, ..task(State::Ready, 0, None, Join::All) });
     tasks
+}
+
+fn bounds(queue: u64) -> Bounds {
+    Bounds { queue: Some(queue), ..Bounds::default() }
 }
 
 fn events() -> Vec<Event> {
@@ -411,4 +421,106 @@ fn a_paused_task_is_held_whenever_it_is_ready_until_it_is_resumed() {
     created.on(Event::CancelRequested { reason: "enough".to_owned() }, NOW).expect("it is open");
     assert!(!created.is_paused(), "an end does");
     assert!(created.on(Event::Paused, NOW).is_err());
+}
+
+fn bound(bounds: Bounds, max_attempts: Option<u32>) -> Task {
+    let facets = Some(Box::new(Facets { bounds: Some(bounds), ..Facets::default() }));
+    Task { facets, ..task(State::Created, 0, max_attempts, Join::All) }
+}
+
+fn claim(task: &mut Task, now: Timestamp) -> LeaseToken {
+    let until = now.after(std::time::Duration::from_secs(1));
+    task.on(Event::Claimed { worker: NodeId::from("w"), until }, now).expect("it is ready");
+    task.token
+}
+
+fn timed_out(task: &Task) -> &str {
+    let State::Failed { failure } = &task.state else { panic!("{:?}", task.state) };
+    assert_eq!(failure.kind, FailureKind::Timeout);
+    &failure.message
+}
+
+#[test]
+fn a_ready_task_that_nobody_takes_in_time_fails_and_says_which_time_it_was() {
+    let mut task = bound(Bounds { queue: Some(5), ..Bounds::default() }, None);
+    task.on(Event::Started { waiting_for: 0, failed: 0 }, NOW).expect("it is new");
+    let end = Timestamp(NOW.0 + 5);
+    assert_eq!(task.wake_at(), Some(end));
+    assert!(task.clone().on(Event::TimePassed, NOW).is_err(), "not yet");
+    let mut taken = task.clone();
+    let lease = claim(&mut taken, NOW);
+    taken.on(Event::HandedBack { lease }, FUTURE).expect("it is held");
+    assert_eq!(taken.wake_at(), Some(Timestamp(FUTURE.0 + 5)), "it waits anew");
+    task.on(Event::TimePassed, end).expect("its time is over");
+    assert!(timed_out(&task).contains("queue_timeout_seconds"));
+}
+
+#[test]
+fn a_pause_stops_the_clock_of_the_queue_and_its_end_starts_it_anew() {
+    let mut task = bound(Bounds { queue: Some(5), ..Bounds::default() }, None);
+    task.on(Event::Started { waiting_for: 0, failed: 0 }, NOW).expect("it is new");
+    let held = Held { by: HeldBy::Pause, key: "me".to_owned(), until: None };
+    task.on(Event::Held { held }, NOW).expect("it is ready");
+    assert_eq!(task.wake_at(), None);
+    task.on(Event::Freed, Timestamp(NOW.0 + 100)).expect("it is held back");
+    assert_eq!(task.wake_at(), Some(Timestamp(NOW.0 + 105)));
+}
+
+#[test]
+fn the_time_of_the_whole_task_counts_from_the_first_attempt_wherever_the_task_stands() {
+    let mut task = bound(Bounds { whole: Some(10), ..Bounds::default() }, Some(5));
+    task.on(Event::Started { waiting_for: 0, failed: 0 }, NOW).expect("it is new");
+    assert_eq!(task.wake_at(), None, "no attempt has begun");
+    let lease = claim(&mut task, NOW);
+    let end = Timestamp(NOW.0 + 10);
+    assert_eq!(task.deadline(), Some(end));
+    let mut waits = task.clone();
+    waits.on(Event::Parked { lease, wait: wait(), until: None }, FUTURE).expect("it is held");
+    assert_eq!(waits.wake_at(), Some(end));
+    waits.on(Event::TimePassed, end).expect("its time is over");
+    assert!(timed_out(&waits).contains("deadline_seconds"));
+    task.on(Event::HandedBack { lease }, FUTURE).expect("it is held");
+    assert_eq!(task.wake_at(), Some(end));
+    task.on(Event::TimePassed, end).expect("its time is over");
+    assert!(timed_out(&task).contains("deadline_seconds"));
+}
+
+#[test]
+fn no_attempt_begins_after_its_deadline_and_the_failure_says_so() {
+    for (bounds, field) in [
+        (Bounds { whole: Some(10), ..Bounds::default() }, "deadline_seconds"),
+        (Bounds { retries: Some(10), ..Bounds::default() }, "retry_deadline_seconds"),
+    ] {
+        let mut task = bound(bounds, Some(5));
+        task.on(Event::Started { waiting_for: 0, failed: 0 }, NOW).expect("it is new");
+        let lease = claim(&mut task, NOW);
+        let stumbled = |after: i64| Event::Stumbled {
+            lease,
+            failure: failure(),
+            retry_at: Some(Timestamp(NOW.0 + after)),
+        };
+        let mut in_time = task.clone();
+        in_time.on(stumbled(10), FUTURE).expect("it is held");
+        assert_eq!(in_time.state.name(), StateName::Retrying);
+        task.on(stumbled(11), FUTURE).expect("it is held");
+        let State::Failed { failure } = &task.state else { panic!("{:?}", task.state) };
+        assert_eq!(failure.kind, FailureKind::Executor, "what failed is what it failed of");
+        assert!(failure.message.starts_with("no; it is not tried again"), "{}", failure.message);
+        assert!(failure.message.contains(field), "{}", failure.message);
+    }
+}
+
+#[test]
+fn a_new_run_keeps_what_the_author_said_and_forgets_the_rest() {
+    let bounds = Bounds { queue: Some(5), ..Bounds::default() };
+    let mut task = bound(bounds, None);
+    task.on(Event::Started { waiting_for: 0, failed: 0 }, NOW).expect("it is new");
+    let lease = claim(&mut task, NOW);
+    task.on(Event::HandedBack { lease }, NOW).expect("it is held");
+    let lease = claim(&mut task, FUTURE);
+    assert_eq!(task.attempt_began(), Some(FUTURE));
+    task.set_facets(|facets| facets.cycle = 3);
+    task.on(Event::Succeeded { lease }, FUTURE).expect("it is held");
+    task.on(Event::Started { waiting_for: 1, failed: 0 }, FUTURE).expect("it has ended");
+    assert_eq!(task.facets(), Facets { bounds: Some(bounds), ..Facets::default() });
 }

@@ -19,7 +19,7 @@ use crate::{
 
 /// The open transaction.
 pub(super) struct PgRows<'a> {
-    writer: &'a mut Writer,
+    pub(super) writer: &'a mut Writer,
     /// `BEGIN` was sent.
     begun: bool,
     /// The server's clock when it was last read in this transaction.
@@ -397,9 +397,14 @@ impl Rows for PgRows<'_> {
         parent: Option<i64>,
         tree: i64,
     ) -> Result<(), StoreError> {
-        for statement in
-            [sql::DELETE_PARTS, sql::DELETE_CHECKPOINTS, sql::DELETE_WORK, sql::DELETE_TASKS]
-        {
+        for statement in [
+            sql::DELETE_ATTEMPTS,
+            sql::DELETE_LETTERS,
+            sql::DELETE_PARTS,
+            sql::DELETE_CHECKPOINTS,
+            sql::DELETE_WORK,
+            sql::DELETE_TASKS,
+        ] {
             self.execute("deleting tasks", sqlx::query(statement).bind(seqs)).await?;
         }
         let count = i64::try_from(seqs.len()).unwrap_or(i64::MAX);
@@ -418,6 +423,8 @@ impl Rows for PgRows<'_> {
         forests: &[i64],
     ) -> Result<(), StoreError> {
         for (statement, seqs) in [
+            (sql::DELETE_ATTEMPTS, tasks),
+            (sql::DELETE_LETTERS, tasks),
             (sql::DELETE_PARTS, tasks),
             (sql::DELETE_CHECKPOINTS, tasks),
             (sql::DELETE_WORK, tasks),

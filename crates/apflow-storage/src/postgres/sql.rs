@@ -19,6 +19,16 @@ macro_rules! statements {
 }
 
 statements! {
+    INSERT_ATTEMPTS = "insert_attempts";
+    TRIM_ATTEMPTS = "trim_attempts";
+    ATTEMPTS_OF = "attempts_of";
+    DELETE_ATTEMPTS = "delete_attempts";
+    INSERT_LETTERS = "insert_letters";
+    DELETE_LETTERS = "delete_letters";
+    DROP_LETTERS = "drop_letters";
+    LIST_LETTERS = "list_letters";
+    COUNT_LETTERS = "count_letters";
+    TRIM_LETTERS = "trim_letters";
     INSERT_PARTS = "insert_parts";
     LOAD_PARTS = "load_parts";
     DELETE_PARTS = "delete_parts";
@@ -150,7 +160,7 @@ pub(super) const SAVE: &str = concat!(
 pub(super) const SAVE_WORK_AND_EVENTS: &str =
     concat!("WITH work AS (", file!("save_work"), ")\n", file!("append_events")); // tidy: sql because only the files' contents are joined
 
-/// Adds submissions: `$1` to `$3` submissions, `$4` to `$13` trees, `$14` to `$32` tasks, `$33` the
+/// Adds submissions: `$1` to `$3` submissions, `$4` to `$13` trees, `$14` to `$33` tasks, `$34` the
 /// moment.
 pub(super) const INSERT: &str = concat!(
     "WITH forests AS (", // tidy: sql because it frames the files' contents

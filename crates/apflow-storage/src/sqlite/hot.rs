@@ -419,7 +419,7 @@ impl Hot {
                     max_attempts: row.max_attempts,
                     waiting_for: row.waiting_for,
                     failed_needs: 0,
-                    wake_at: None,
+                    wake_at: row.wake_at,
                     worker: None,
                     detail: None,
                     error: None,

@@ -6,6 +6,7 @@ mod decode;
 mod demo;
 mod derive;
 mod encode;
+mod history;
 mod hot;
 mod keep;
 mod lock;
@@ -95,7 +96,8 @@ pub(crate) async fn open(
     let signals = committer::Signals::new(SIGNALS);
     let clock = options.clock.clone().unwrap_or_else(|| Arc::new(MachineClock));
     let hot = Hot::default();
-    let writer = Writer { connection: writer, clock, hot, _lock: lock };
+    let letters = !options.no_dead_letters;
+    let writer = Writer { connection: writer, clock, hot, letters, _lock: lock };
     // SQLite has one writer; nothing can be in its way.
     let limits = Limits { conflicts: 0 };
     tokio::spawn(committer::run(Arc::clone(&queue), writer, signals.clone(), limits));
@@ -238,6 +240,8 @@ struct Writer {
     connection: Arc<Mutex<SqliteConnection>>,
     clock: Arc<dyn Clock>,
     hot: Hot,
+    /// Tasks that fail for good get a letter.
+    letters: bool,
     /// Held as long as the committer runs.
     _lock: Option<FileLock>,
 }
@@ -248,6 +252,7 @@ impl Transact for Writer {
         let now = self.clock.now();
         let connection = self.connection.lock().await;
         let pending = Pending::default();
-        Ok(Box::new(SqliteRows { connection, begun: false, now, hot: &mut self.hot, pending }))
+        let (hot, letters) = (&mut self.hot, self.letters);
+        Ok(Box::new(SqliteRows { connection, begun: false, now, hot, pending, letters }))
     }
 }

@@ -21,6 +21,16 @@ statements! {
     LOCK_FORESTS_BY_SEQ = "lock_forests_by_seq";
     LOAD_FOREST = "load_forest";
     LOAD_FOREST_TREES = "load_forest_trees";
+    INSERT_ATTEMPTS = "insert_attempts";
+    TRIM_ATTEMPTS = "trim_attempts";
+    ATTEMPTS_OF = "attempts_of";
+    DELETE_ATTEMPTS = "delete_attempts";
+    INSERT_LETTERS = "insert_letters";
+    DELETE_LETTERS = "delete_letters";
+    DROP_LETTERS = "drop_letters";
+    LIST_LETTERS = "list_letters";
+    COUNT_LETTERS = "count_letters";
+    TRIM_LETTERS = "trim_letters";
     INSERT_PARTS = "insert_parts";
     LOAD_PARTS = "load_parts";
     DELETE_PARTS = "delete_parts";

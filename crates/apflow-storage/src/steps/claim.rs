@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use apflow_core::{
     executor::Given,
     id::{Seq, TaskId, TreeId},
-    store::{Claim, Claimed, NeedResult, StoreError},
+    store::{Claim, Claimed, DeadReason, NeedResult, StoreError},
     task::{Failure, FailureKind, State, StateName, Task},
     time::Timestamp,
     transition::Event,
@@ -96,7 +96,12 @@ fn describe(
 /// What is left of earlier attempts and passes.
 fn given(task: &Task) -> Given {
     let Some(facets) = &task.facets else { return Given::default() };
-    Given { cycle: facets.cycle, ..Given::default() }
+    Given {
+        cycle: facets.cycle,
+        progress: facets.progress.clone(),
+        deadline: task.deadline(),
+        ..Given::default()
+    }
 }
 
 /// A task whose row cannot be read fails; the others go on.
@@ -117,7 +122,9 @@ async fn give_up<R: Rows + ?Sized>(
     work.whole(rows, &[forest]).await?;
     let failure = Failure::new(FailureKind::InvalidInput, error.to_string());
     // It was claimed a moment ago under this very lease.
-    let _ = work.apply(seq, Event::Stumbled { lease, failure, retry_at: None });
+    if work.apply(seq, Event::Stumbled { lease, failure, retry_at: None }).is_ok() {
+        work.history.ended_for(seq, DeadReason::Undecodable);
+    }
     Ok(())
 }
 

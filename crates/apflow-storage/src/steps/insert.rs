@@ -205,6 +205,7 @@ fn add(
             waiting_for: columns.waiting_for,
             turn: stands.turn,
             facets: columns.facets,
+            wake_at: columns.wake_at,
         });
     }
     let open = if submission.start { i64::try_from(places.len()).unwrap_or(i64::MAX) } else { 0 };
@@ -279,6 +280,7 @@ fn first_state(
     task.max_attempts = definition.durability.max_attempts;
     task.priority = definition.priority;
     task.join = definition.join;
+    task.bind(definition);
     if let Some(begin) = begins.and_then(|begins| begins.get(index)) {
         debug_assert_eq!(begin.node, index, "a new submission starts every task, in order");
         // A task that was never started can be.

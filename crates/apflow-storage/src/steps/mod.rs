@@ -5,6 +5,7 @@ mod checkpoint;
 mod claim;
 mod control;
 mod derive;
+mod history;
 mod insert;
 mod prune;
 pub(crate) mod schedule;

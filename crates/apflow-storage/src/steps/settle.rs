@@ -98,6 +98,9 @@ fn settle_one(
         Ended::HandedBack => (Event::HandedBack { lease }, None),
     };
     work.apply(item.seq.0, event)?;
+    if let Some(progress) = &item.notes.progress {
+        work.remember_progress(item.seq.0, progress);
+    }
     // Maps of JSON always have a JSON form.
     let resolved = item.resolved_inputs.as_ref().and_then(|map| serde_json::to_string(map).ok());
     work.keep(item.seq.0, resolved, output.map(ToString::to_string));

@@ -87,6 +87,7 @@ pub(crate) async fn update<R: Rows + ?Sized>(
         max_attempts: definition.durability.max_attempts.map(i64::from),
     };
     let now = work.now;
+    work.bind(found.seq, &definition);
     let mut effects = work.finish_with(rows).await?;
     rows.save_values(&values, now).await?;
     effects.scheduled = looks_anew;

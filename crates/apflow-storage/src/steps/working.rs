@@ -7,12 +7,15 @@ use apflow_core::{
     id::Seq,
     plan::{self, Cause, Edge, Node},
     store::{EventKind, NeedKind, StoreError},
-    task::{Definition, Facets, OnFailure, Outcome, State, StateName, Task, TreeOptions},
+    task::{
+        Definition, Facets, LastProgress, OnFailure, Outcome, State, StateName, Task, TreeOptions,
+    },
     time::Timestamp,
     transition::{Event, Refused},
 };
 use serde_json::{Value, json};
 
+use super::history::History;
 use crate::{
     row::{ForestRow, HotRow, StateColumns, TreeRow},
     rows::{ForestTask, NewEvent, Opening, Rows, Save, WorkChange},
@@ -95,6 +98,8 @@ pub(crate) struct Working {
     corrupt: Vec<StoreError>,
     /// Tasks that go on from no checkpoint any more.
     past: Vec<i64>,
+    /// What is remembered of attempts that ended without a result.
+    pub(crate) history: History,
 }
 
 impl Working {
@@ -113,6 +118,7 @@ impl Working {
             effects: Effects::default(),
             corrupt: Vec::new(),
             past: Vec::new(),
+            history: History::default(),
         }
     }
 
@@ -240,6 +246,7 @@ impl Working {
         let before = entry.task.state.name();
         let ended_at = entry.task.completed_at;
         let went_on = has_checkpoint(&entry.task);
+        let remembered = History::look(&entry.task, &event, now);
         entry.task.on(event, now)?;
         entry.touched = true;
         entry.wipe |= wipe;
@@ -249,6 +256,8 @@ impl Working {
         let after = entry.task.state.name();
         let attempt = entry.task.attempts;
         let (tree, forest) = (entry.task.tree, entry.task.forest);
+        let run = self.trees.get(&tree.0).map_or(0, |(row, _)| row.run);
+        self.history.note(remembered, before.is_terminal(), &entry.task, run);
         if held && !reported && after != StateName::Running {
             self.effects.stopped.push(Seq(seq));
         }
@@ -283,6 +292,24 @@ impl Working {
             let before = entry.task.facets();
             entry.task.set_facets(change);
             entry.touched |= entry.task.facets() != before;
+        }
+    }
+
+    /// What an attempt said of its progress goes to the next one, if there is one.
+    pub(crate) fn remember_progress(&mut self, seq: i64, progress: &LastProgress) {
+        if let Some(entry) = self.tasks.get_mut(&seq)
+            && matches!(entry.task.state, State::Retrying { .. })
+        {
+            entry.task.set_facets(|facets| facets.progress = Some(progress.clone()));
+        }
+    }
+
+    /// The author says something else about times.
+    pub(crate) fn bind(&mut self, seq: i64, definition: &Definition) {
+        if let Some(entry) = self.tasks.get_mut(&seq) {
+            let before = entry.task.facets.clone();
+            entry.task.bind(definition);
+            entry.touched |= entry.task.facets != before;
         }
     }
 
@@ -649,6 +676,7 @@ impl Working {
                 rows.set_aside(table, row, what).await?;
             }
         }
+        self.history.write(rows, self.now).await?;
         let mut effects = self.effects;
         effects.changed.sort_unstable();
         effects.changed.dedup();
