@@ -83,6 +83,7 @@ impl Exit {
             | Code::NoCallbacks
             | Code::NoGenerator
             | Code::NotOffered
+            | Code::InvalidExpression
             | Code::NoLlmKey => Self::Usage,
             Code::NotFound => Self::NotFound,
             Code::IllegalTransition

@@ -162,6 +162,8 @@ codes! {
     AmbiguousId = "0051", -32602, 400, "the beginning of an id fits several tasks";
     /// What is stored here cannot do that.
     NotOffered = "0052", -32603, 501, "this store does not offer what is asked for";
+    /// A condition, key or mapping is no expression that is evaluated here.
+    InvalidExpression = "0068", -32005, 400, "an expression cannot be used";
 }
 
 #[cfg(test)]

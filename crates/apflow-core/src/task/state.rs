@@ -295,6 +295,10 @@ pub enum FailureKind {
     Reported,
     /// A hook refused the task.
     Hook,
+    /// A condition, a key or a mapping had no value.
+    Expression,
+    /// Too few members of a group completed.
+    Group,
 }
 
 impl FailureKind {
@@ -312,6 +316,8 @@ impl FailureKind {
             Self::WaitExpired => "nobody answered in time",
             Self::Reported => "reported as failed",
             Self::Hook => "a hook refused the task",
+            Self::Expression => "an expression had no value",
+            Self::Group => "too few members of the group completed",
         }
     }
 }
