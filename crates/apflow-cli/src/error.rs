@@ -84,6 +84,7 @@ impl Exit {
             | Code::NoGenerator
             | Code::NotOffered
             | Code::UnfitAnswer
+            | Code::InvalidExpression
             | Code::NoLlmKey => Self::Usage,
             Code::NotFound | Code::NoSuchWait => Self::NotFound,
             Code::IllegalTransition

@@ -168,6 +168,8 @@ codes! {
     WaitClosed = "0058", -32006, 409, "the question takes no answer any more";
     /// The answer does not fit the question.
     UnfitAnswer = "0059", -32602, 422, "the answer does not fit the question";
+    /// A condition, key or mapping is no expression that is evaluated here.
+    InvalidExpression = "0068", -32005, 400, "an expression cannot be used";
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub mod dataflow;
 pub mod derive;
 pub mod engine;
 pub mod executor;
+pub mod expression;
 pub mod firing;
 pub mod generate;
 pub mod graph;

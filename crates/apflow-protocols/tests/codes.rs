@@ -91,6 +91,9 @@ fn case(code: Code) -> Case {
         Code::NoSuchWait | Code::WaitClosed | Code::UnfitAnswer => {
             Never("a task has to park first; the tests of questions meet them")
         }
+        Code::InvalidExpression => {
+            Real("tasks.create", r#"{"tasks": [{"name": "a", "when": "1 +"}]}"#)
+        }
         Code::NoGenerator => Real("tasks.generate", r#"{"requirement": "r"}"#),
         Code::NoLlmKey => Never("a generator says it, and this server has none"),
         Code::SettingRefused => Real("config.get", r#"{"key": "api.timeout"}"#),

@@ -298,6 +298,10 @@ pub enum FailureKind {
     Reported,
     /// A hook refused the task.
     Hook,
+    /// A condition, a key or a mapping had no value.
+    Expression,
+    /// Too few members of a group completed.
+    Group,
 }
 
 impl FailureKind {
@@ -330,6 +334,8 @@ impl FailureKind {
             Self::WaitCancelled => "what the task waited for was withdrawn",
             Self::Reported => "reported as failed",
             Self::Hook => "a hook refused the task",
+            Self::Expression => "an expression had no value",
+            Self::Group => "too few members of the group completed",
         }
     }
 }
