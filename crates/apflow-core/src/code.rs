@@ -162,6 +162,12 @@ codes! {
     AmbiguousId = "0051", -32602, 400, "the beginning of an id fits several tasks";
     /// What is stored here cannot do that.
     NotOffered = "0052", -32603, 501, "this store does not offer what is asked for";
+    /// A limit, a rate or a breaker cannot be followed.
+    InvalidFlow = "0072", -32005, 400, "a limit, a rate or a breaker cannot be followed";
+    /// There is no such limit.
+    NoLimit = "0073", -32602, 404, "there is no such limit";
+    /// Nothing is known of the breaker.
+    NoBreaker = "0074", -32602, 404, "nothing is known of the breaker";
 }
 
 #[cfg(test)]

@@ -5,13 +5,17 @@ use std::{
     time::Duration,
 };
 
+mod circuits;
+
 use async_trait::async_trait;
+pub use circuits::{Circuits, Guard};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    breaker::Report,
     id::{LeaseToken, TaskId, TreeId},
-    task::{Failure, FailureKind, Wait},
+    task::{Failure, FailureKind, Held, Wait},
 };
 
 /// Something that turns inputs into a result.
@@ -113,6 +117,8 @@ pub struct Context {
     pub given: Arc<Given>,
     /// What the attempt says on its way; it counts when the attempt has ended.
     pub notes: Arc<Mutex<Notes>>,
+    /// Where breakers are asked.
+    pub circuits: Circuits,
 }
 
 impl Context {
@@ -137,6 +143,7 @@ impl Context {
             progress: Arc::new(Nowhere),
             given: Arc::default(),
             notes: Arc::default(),
+            circuits: Circuits::default(),
         }
     }
 }
@@ -146,11 +153,16 @@ impl Context {
 pub struct Given {
     /// How often the task went round its loop before: 0 in the first pass.
     pub cycle: u32,
+    /// Breakers that the attempt may try out.
+    pub probes: Vec<String>,
 }
 
 /// What an attempt says on its way.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Notes {}
+pub struct Notes {
+    /// How what breakers guard has worked.
+    pub breakers: Vec<Report>,
+}
 
 /// Where an attempt says how far it is.
 pub trait Progress: Send + Sync {
@@ -192,6 +204,9 @@ pub enum ExecuteError {
     /// It waits for somebody else; the task is parked and holds no worker until then.
     #[error("the task is parked")]
     Parked(Box<Park>),
+    /// Something holds it back; the task is ready again once that is over, and no attempt is counted.
+    #[error("the task is held back by {}", .0.key)]
+    Held(Box<Held>),
 }
 
 impl ExecuteError {

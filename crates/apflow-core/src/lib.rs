@@ -11,6 +11,7 @@
 //! * [`api`] is the catalogue of operations and the one gateway every protocol goes through.
 
 pub mod api;
+pub mod breaker;
 pub mod build;
 pub mod code;
 pub mod courier;
@@ -19,6 +20,7 @@ pub mod derive;
 pub mod engine;
 pub mod executor;
 pub mod firing;
+pub mod flow;
 pub mod generate;
 pub mod graph;
 pub mod hook;

@@ -342,7 +342,11 @@ impl Task {
     fn forget_the_last_run(&mut self) {
         self.token = self.token.next();
         self.attempts = 0;
-        self.facets = None;
+        // What the author said of its flow holds for every run.
+        let flow = self.facets.take().and_then(|facets| facets.flow);
+        if let Some(flow) = flow {
+            self.set_facets(|facets| facets.flow = Some(flow.for_a_new_run()));
+        }
         self.held = None;
         self.started_at = None;
         self.completed_at = None;

@@ -19,6 +19,7 @@ use tokio::sync::{Notify, broadcast, oneshot, watch};
 use crate::{
     access::{self, AccessCame, AccessJob},
     error::is_out_of_reach,
+    flow::{self, FlowCame, FlowJob},
     rows::Rows,
     schedule::{ScheduleCame, ScheduleJob},
     steps::{self, Derivation, Effects},
@@ -51,6 +52,7 @@ pub(crate) enum Job {
     Prune(Timestamp, u32, Answer<u64>),
     Schedule(Box<ScheduleJob>),
     Access(AccessJob, Answer<AccessCame>),
+    Flow(FlowJob, Answer<FlowCame>),
     ForgetKeys(Duration, u32, Answer<u64>),
     Callbacks(Vec<CallbackReport>, Option<CallbackClaim>, Answer<Callbacks>),
     FreeCallbacks(IsDead, Answer<u32>),
@@ -70,7 +72,8 @@ impl Job {
             | Self::Update(..)
             | Self::Delete(..)
             | Self::Derive(..)
-            | Self::Access(..) => true,
+            | Self::Access(..)
+            | Self::Flow(..) => true,
             Self::Cancel(..)
             | Self::Settle(..)
             | Self::Renew(..)
@@ -119,6 +122,7 @@ impl Job {
             Self::Prune(_, _, to) | Self::ForgetKeys(_, _, to) => drop(to.send(Err(error))),
             Self::Schedule(job) => job.fail(error),
             Self::Access(_, to) => drop(to.send(Err(error))),
+            Self::Flow(_, to) => drop(to.send(Err(error))),
         }
     }
 }
@@ -400,6 +404,7 @@ pub(crate) enum Came {
     Pruned(u64),
     Schedule(ScheduleCame),
     Access(AccessCame),
+    Flow(FlowCame),
     Callbacks(Callbacks),
 }
 
@@ -431,6 +436,7 @@ impl Came {
                 }
             }
             (Job::Access(_, to), Self::Access(came)) => drop(to.send(Ok(came))),
+            (Job::Flow(_, to), Self::Flow(came)) => drop(to.send(Ok(came))),
             (job, _) => job.fail(stopped()),
         }
     }
@@ -512,6 +518,10 @@ async fn carry_out(rows: &mut dyn Rows, jobs: &[Job]) -> Result<(Vec<Came>, Effe
             }
             Job::Access(job, _) => {
                 (Came::Access(access::carry_out(rows, job).await?), Effects::default())
+            }
+            Job::Flow(job, _) => {
+                let (came, more) = flow::carry_out(rows, job).await?;
+                (Came::Flow(came), more)
             }
             Job::ForgetKeys(older_than, limit, _) => {
                 let gone = steps::forget_keys(rows, *older_than, *limit).await?;

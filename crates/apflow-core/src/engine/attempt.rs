@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    EngineConfig, Inner, demo,
+    EngineConfig, Inner, demo, guard,
     hooks::{self, Around},
     output, retry,
 };
@@ -231,7 +231,22 @@ impl Attempt<'_> {
     async fn call(&self, executor: &dyn Executor, inputs: Map<String, Value>) -> Ended {
         let limit = self.limit();
         let context = self.context(limit.map(|limit| limit.left));
-        let call = executor.execute(inputs, &context);
+        let breaker = guard::of_executor(&context, self.engine, self.claimed, executor.manifest());
+        if let Err(held) = breaker.pass().await {
+            return self.judge(Err(held));
+        }
+        // Should it panic, that is what has been said.
+        breaker.failed();
+        let ended = self.call_within(limit, executor.execute(inputs, &context)).await;
+        guard::tell(&breaker, &ended);
+        ended
+    }
+
+    async fn call_within(
+        &self,
+        limit: Option<Limit>,
+        call: impl Future<Output = Result<Value, ExecuteError>>,
+    ) -> Ended {
         let Some(limit) = limit else { return self.judge(call.await) };
         if let Ok(answer) = timeout(limit.left, call).await {
             return self.judge(answer);
@@ -257,6 +272,7 @@ impl Attempt<'_> {
             progress: Arc::clone(&self.reporter) as Arc<dyn Progress>,
             given: Arc::new(self.claimed.given.clone()),
             notes: Arc::clone(&self.notes),
+            circuits: guard::circuits(self.engine),
         }
     }
 
@@ -323,6 +339,7 @@ impl Attempt<'_> {
             Err(ExecuteError::Parked(park)) => {
                 Ended::Parked { wait: park.wait, at_most: park.at_most }
             }
+            Err(ExecuteError::Held(held)) => Ended::Held(*held),
             Err(ExecuteError::Cancelled) => {
                 let why = "the executor stopped as if the task had been cancelled";
                 self.refused(FailureKind::Executor, why, Value::Null)

@@ -8,6 +8,7 @@ mod callback;
 mod control;
 mod error;
 mod filter;
+mod flow;
 mod journal;
 mod schedule;
 mod tree;
@@ -21,6 +22,7 @@ pub use callback::{
 pub use control::{Cancel, CancelAnswer, ControlStore, Patch, Start, StartScope, Started};
 pub use error::StoreError;
 pub use filter::{Counts, Page, TaskFilter};
+pub use flow::{FlowStore, MAX_SHARED};
 pub use journal::{EventKind, JournalStore, TaskEvent, Told};
 pub use schedule::{
     Backfill, Backfilled, DrivenRun, Fire, Fired, FiredSlot, ScheduleFilter, ScheduleStore,
@@ -40,6 +42,7 @@ pub trait Store:
     + ScheduleStore
     + CallbackStore
     + AccessStore
+    + FlowStore
     + Wake
 {
 }
@@ -52,6 +55,7 @@ impl<T> Store for T where
         + ScheduleStore
         + CallbackStore
         + AccessStore
+        + FlowStore
         + Wake
 {
 }

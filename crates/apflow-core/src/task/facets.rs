@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::definition::is_default;
-use crate::time::Timestamp;
+use crate::{flow::Flow, time::Timestamp};
 
 /// What keeps a ready task from being claimed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,13 +45,16 @@ impl HeldBy {
 
 /// What only some tasks have; stored as one JSON text beside the state, and absent for most.
 ///
-/// A new run forgets it.
+/// A new run forgets it, but for what the author of the task said.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Facets {
     /// How often the task went round its loop in this run: 0 in the first pass.
     #[serde(skip_serializing_if = "is_default")]
     pub cycle: u32,
+    /// The lines it stands in for slots, paces and breakers; a new run keeps it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flow: Option<Flow>,
 }
 
 impl Facets {

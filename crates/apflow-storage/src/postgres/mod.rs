@@ -9,6 +9,7 @@ mod decode;
 mod demo;
 mod derive;
 mod encode;
+mod flow;
 mod reads;
 mod rows;
 mod schedules;
@@ -47,7 +48,7 @@ pub(crate) async fn open(url: &str, options: OpenOptions) -> Result<Database<PgR
     let queue = Arc::new(Queue::new(options.queue));
     if !options.read_only {
         for _ in 0..WRITERS {
-            let writer = Writer::new(server.clone(), session.clone(), options.clock.clone());
+            let writer = Writer::new(server.clone(), session.clone(), &options);
             let limits = Limits { conflicts: CONFLICTS };
             tokio::spawn(committer::run(Arc::clone(&queue), writer, signals.clone(), limits));
         }

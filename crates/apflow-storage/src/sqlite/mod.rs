@@ -6,6 +6,7 @@ mod decode;
 mod demo;
 mod derive;
 mod encode;
+mod flow;
 mod hot;
 mod lock;
 mod reads;
@@ -94,7 +95,8 @@ pub(crate) async fn open(
     let signals = committer::Signals::new(SIGNALS);
     let clock = options.clock.clone().unwrap_or_else(|| Arc::new(MachineClock));
     let hot = Hot::default();
-    let writer = Writer { connection: writer, clock, hot, _lock: lock };
+    let fair = options.fair;
+    let writer = Writer { connection: writer, clock, hot, fair, _lock: lock };
     // SQLite has one writer; nothing can be in its way.
     let limits = Limits { conflicts: 0 };
     tokio::spawn(committer::run(Arc::clone(&queue), writer, signals.clone(), limits));
@@ -237,6 +239,8 @@ struct Writer {
     connection: Arc<Mutex<SqliteConnection>>,
     clock: Arc<dyn Clock>,
     hot: Hot,
+    /// Owners take turns.
+    fair: bool,
     /// Held as long as the committer runs.
     _lock: Option<FileLock>,
 }
@@ -247,6 +251,7 @@ impl Transact for Writer {
         let now = self.clock.now();
         let connection = self.connection.lock().await;
         let pending = Pending::default();
-        Ok(Box::new(SqliteRows { connection, begun: false, now, hot: &mut self.hot, pending }))
+        let (hot, fair) = (&mut self.hot, self.fair);
+        Ok(Box::new(SqliteRows { connection, begun: false, now, hot, pending, fair }))
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct SqliteRows<'a> {
     pub(super) hot: &'a mut Hot,
     /// What is to be written before anything is read, or with the commit.
     pub(super) pending: Pending,
+    /// Owners take turns.
+    pub(super) fair: bool,
 }
 
 /// Writes that wait for the commit, so that they go with it in one round trip.

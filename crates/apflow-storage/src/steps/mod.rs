@@ -4,6 +4,7 @@ mod callbacks;
 mod claim;
 mod control;
 mod derive;
+pub(crate) mod flow;
 mod insert;
 mod prune;
 pub(crate) mod schedule;

@@ -347,7 +347,8 @@ fn settle_one(rows: &mut Rows, settlement: Settlement) -> Result<(), Refused> {
             let until = at_most.map(|time| rows.now.after(time));
             (Event::Parked { lease, wait, until }, None, None)
         }
-        Ended::HandedBack => (Event::HandedBack { lease }, None, None),
+        // Nothing is held here.
+        Ended::HandedBack | Ended::Held(_) => (Event::HandedBack { lease }, None, None),
     };
     let handed_back = matches!(event, Event::HandedBack { .. });
     rows.send(at, event)?;
@@ -405,7 +406,7 @@ fn claimed_row(rows: &Rows, at: usize) -> Option<Claimed> {
         demo: tree.demo,
         definition: Arc::clone(&row.definition),
         needs: row.definition.dependencies.iter().filter_map(|entry| need(&entry.id)).collect(),
-        given: Given { cycle: row.task.facets().cycle },
+        given: Given { cycle: row.task.facets().cycle, ..Given::default() },
         tree_deadline: tree.deadline,
         now: rows.now,
     })
