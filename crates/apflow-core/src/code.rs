@@ -170,6 +170,12 @@ codes! {
     UnfitAnswer = "0059", -32602, 422, "the answer does not fit the question";
     /// A condition, key or mapping is no expression that is evaluated here.
     InvalidExpression = "0068", -32005, 400, "an expression cannot be used";
+    /// A limit, a rate or a breaker cannot be followed.
+    InvalidFlow = "0072", -32005, 400, "a limit, a rate or a breaker cannot be followed";
+    /// There is no such limit.
+    NoLimit = "0073", -32602, 404, "there is no such limit";
+    /// Nothing is known of the breaker.
+    NoBreaker = "0074", -32602, 404, "nothing is known of the breaker";
 }
 
 #[cfg(test)]

@@ -11,16 +11,20 @@ use std::{
     time::Duration,
 };
 
+mod circuits;
+
 use async_trait::async_trait;
+pub use circuits::{Circuits, Guard};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 pub use checkpoint::Keeper;
 
 use crate::{
+    breaker::Report,
     id::{LeaseToken, TaskId, TreeId},
     store::Answered,
-    task::{Failure, FailureKind, LastProgress, Wait},
+    task::{Failure, FailureKind, Held, LastProgress, Wait},
     time::Timestamp,
 };
 
@@ -128,6 +132,8 @@ pub struct Context {
     pub notes: Arc<Mutex<Notes>>,
     /// Where checkpoints go; see [`Context::checkpoint`].
     pub keeper: Arc<dyn Keeper>,
+    /// Where breakers are asked.
+    pub circuits: Circuits,
 }
 
 impl Context {
@@ -153,6 +159,7 @@ impl Context {
             given: Arc::default(),
             notes: Arc::default(),
             keeper: checkpoint::nowhere(),
+            circuits: Circuits::default(),
         }
     }
 }
@@ -170,6 +177,8 @@ pub struct Given {
     pub answers: BTreeMap<String, Answered>,
     /// What the newest attempt before this one put aside; see [`Context::checkpoint`].
     pub checkpoint: Option<Value>,
+    /// Breakers that the attempt may try out.
+    pub probes: Vec<String>,
 }
 
 /// What an attempt says on its way.
@@ -179,6 +188,8 @@ pub struct Notes {
     pub asked: u32,
     /// How far it said it was; handed to the next attempt if this one fails.
     pub progress: Option<LastProgress>,
+    /// How what breakers guard has worked.
+    pub breakers: Vec<Report>,
 }
 
 /// Where an attempt says how far it is.
@@ -221,6 +232,9 @@ pub enum ExecuteError {
     /// It waits for somebody else; the task is parked and holds no worker until then.
     #[error("the task is parked")]
     Parked(Box<Park>),
+    /// Something holds it back; the task is ready again once that is over, and no attempt is counted.
+    #[error("the task is held back by {}", .0.key)]
+    Held(Box<Held>),
 }
 
 impl ExecuteError {

@@ -11,6 +11,7 @@
 //! * [`api`] is the catalogue of operations and the one gateway every protocol goes through.
 
 pub mod api;
+pub mod breaker;
 pub mod build;
 pub mod code;
 pub mod courier;
@@ -20,6 +21,7 @@ pub mod engine;
 pub mod executor;
 pub mod expression;
 pub mod firing;
+pub mod flow;
 pub mod generate;
 pub mod graph;
 pub mod hook;

@@ -19,6 +19,7 @@ use tokio::sync::{Notify, broadcast, oneshot, watch};
 use crate::{
     access::{self, AccessCame, AccessJob},
     error::is_out_of_reach,
+    flow::{self, FlowCame, FlowJob},
     history_rows::{self, HistoryJob},
     keep::{KeepCame, KeepJob},
     rows::Rows,
@@ -54,6 +55,7 @@ pub(crate) enum Job {
     Schedule(Box<ScheduleJob>),
     Access(AccessJob, Answer<AccessCame>),
     History(HistoryJob, Answer<u64>),
+    Flow(FlowJob, Answer<FlowCame>),
     ForgetKeys(Duration, u32, Answer<u64>),
     Callbacks(Vec<CallbackReport>, Option<CallbackClaim>, Answer<Callbacks>),
     FreeCallbacks(IsDead, Answer<u32>),
@@ -75,7 +77,8 @@ impl Job {
             | Self::Delete(..)
             | Self::Derive(..)
             | Self::History(HistoryJob::Drop(_), _)
-            | Self::Access(..) => true,
+            | Self::Access(..)
+            | Self::Flow(..) => true,
             Self::Cancel(..)
             | Self::Settle(..)
             | Self::Renew(..)
@@ -129,6 +132,7 @@ impl Job {
             Self::Schedule(job) => job.fail(error),
             Self::Keep(job) => job.fail(error),
             Self::Access(_, to) => drop(to.send(Err(error))),
+            Self::Flow(_, to) => drop(to.send(Err(error))),
         }
     }
 }
@@ -410,6 +414,7 @@ pub(crate) enum Came {
     Pruned(u64),
     Schedule(ScheduleCame),
     Access(AccessCame),
+    Flow(FlowCame),
     Callbacks(Callbacks),
     Keep(KeepCame),
 }
@@ -446,6 +451,7 @@ impl Came {
             }
             (Job::Access(_, to), Self::Access(came)) => drop(to.send(Ok(came))),
             (Job::Keep(job), Self::Keep(came)) => job.answer(came),
+            (Job::Flow(_, to), Self::Flow(came)) => drop(to.send(Ok(came))),
             (job, _) => job.fail(stopped()),
         }
     }
@@ -546,6 +552,10 @@ async fn carry_out(rows: &mut dyn Rows, jobs: &[Job]) -> Result<(Vec<Came>, Effe
             }
             Job::Access(job, _) => {
                 (Came::Access(access::carry_out(rows, job).await?), Effects::default())
+            }
+            Job::Flow(job, _) => {
+                let (came, more) = flow::carry_out(rows, job).await?;
+                (Came::Flow(came), more)
             }
             Job::ForgetKeys(older_than, limit, _) => {
                 let gone = steps::forget_keys(rows, *older_than, *limit).await?;

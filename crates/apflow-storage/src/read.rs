@@ -10,6 +10,7 @@ use crate::{
     access::AccessReads,
     history_rows::HistoryReads,
     row::{RecordRow, RunRow},
+    rows_flow::FlowReads,
     rows_keep::KeepReads,
     schedule_rows::ScheduleReads,
 };
@@ -51,7 +52,7 @@ pub(crate) struct ToldRow {
 /// What readers ask.
 #[async_trait]
 pub(crate) trait Reads:
-    AccessReads + HistoryReads + KeepReads + ScheduleReads + Send + Sync
+    AccessReads + FlowReads + HistoryReads + KeepReads + ScheduleReads + Send + Sync
 {
     /// One task, its result whole.
     async fn record(&self, id: &str) -> Result<Option<RecordRow>, StoreError>;

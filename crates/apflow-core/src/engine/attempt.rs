@@ -20,7 +20,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    EngineConfig, Inner, demo,
+    EngineConfig, Inner, demo, guard,
     hooks::{self, Around},
     keeper, output,
 };
@@ -239,7 +239,23 @@ impl Attempt<'_> {
     async fn call(&self, executor: &dyn Executor, inputs: Map<String, Value>) -> Ended {
         let limit = self.limit();
         let context = self.context(limit.map(|limit| limit.left));
-        let call = self.with_signs_of_life(executor.execute(inputs, &context));
+        let breaker = guard::of_executor(&context, self.engine, self.claimed, executor.manifest());
+        if let Err(held) = breaker.pass().await {
+            return self.judge(Err(held));
+        }
+        // Should it panic, that is what has been said.
+        breaker.failed();
+        let ended = self.call_within(limit, executor.execute(inputs, &context)).await;
+        guard::tell(&breaker, &ended);
+        ended
+    }
+
+    async fn call_within(
+        &self,
+        limit: Option<Limit>,
+        call: impl Future<Output = Result<Value, ExecuteError>>,
+    ) -> Ended {
+        let call = self.with_signs_of_life(call);
         let Some(limit) = limit else { return call.await };
         if let Ok(ended) = timeout(limit.left, call).await {
             return ended;
@@ -291,6 +307,7 @@ impl Attempt<'_> {
             given: Arc::new(self.claimed.given.clone()),
             notes: Arc::clone(&self.notes),
             keeper: keeper::of(self.engine, self.claimed),
+            circuits: guard::circuits(self.engine),
         }
     }
 
@@ -365,6 +382,7 @@ impl Attempt<'_> {
                 self.refused(failure.kind, failure.message, result)
             }
             Err(ExecuteError::Parked(park)) => self.parked(*park),
+            Err(ExecuteError::Held(held)) => Ended::Held(*held),
             Err(ExecuteError::Cancelled) => {
                 let why = "the executor stopped as if the task had been cancelled";
                 self.refused(FailureKind::Executor, why, Value::Null)

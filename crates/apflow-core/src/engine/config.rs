@@ -1,6 +1,8 @@
 //! Every limit of the engine, each with a default.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
+
+use crate::breaker::BreakerPolicy;
 
 /// How an engine works.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +35,19 @@ pub struct EngineConfig {
     pub key_retention: Duration,
     /// How much of a demonstration's pauses is kept: 1 all of it, 0 nothing.
     pub sleep_scale: f64,
+    /// What gets a rest when it fails again and again.
+    pub breakers: Breakers,
+}
+
+/// Which executors and hosts have circuit breakers, besides those of tasks that ask for one.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Breakers {
+    /// When they open and close.
+    pub policy: BreakerPolicy,
+    /// Executors that have one.
+    pub executors: BTreeSet<String>,
+    /// Every host has one.
+    pub hosts: bool,
 }
 
 impl Default for EngineConfig {
@@ -52,6 +67,7 @@ impl Default for EngineConfig {
             store_pause: (Duration::from_millis(100), Duration::from_secs(5)),
             key_retention: Duration::from_hours(7 * 24),
             sleep_scale: 1.0,
+            breakers: Breakers::default(),
         }
     }
 }

@@ -5,6 +5,7 @@ mod callbacks;
 mod chores;
 mod config;
 mod demo;
+mod guard;
 mod held;
 mod hooks;
 mod keeper;
@@ -27,7 +28,7 @@ use futures_util::Stream;
 use tokio::sync::{Notify, Semaphore};
 
 pub use callbacks::{CallbackConfig, Deliveries};
-pub use config::EngineConfig;
+pub use config::{Breakers, EngineConfig};
 pub use scheduler::{Scheduler, SchedulerConfig, SchedulerStats};
 pub use worker::{Drained, Worker};
 

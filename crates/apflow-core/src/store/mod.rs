@@ -9,6 +9,7 @@ mod checkpoint;
 mod control;
 mod error;
 mod filter;
+mod flow;
 mod history;
 mod journal;
 mod schedule;
@@ -25,6 +26,7 @@ pub use checkpoint::{Checkpoint, CheckpointStore, NewCheckpoint};
 pub use control::{Cancel, CancelAnswer, ControlStore, Patch, Start, StartScope, Started};
 pub use error::StoreError;
 pub use filter::{Counts, Page, TaskFilter};
+pub use flow::{FlowStore, MAX_SHARED};
 pub use history::{
     AttemptOutcome, AttemptRecord, DeadLetter, DeadReason, FIRST_ATTEMPTS, HistoryStore,
     LetterFilter, MAX_ATTEMPTS_KEPT, MAX_LETTERS,
@@ -55,6 +57,7 @@ pub trait Store:
     + WaitStore
     + CheckpointStore
     + HistoryStore
+    + FlowStore
     + Wake
 {
 }
@@ -70,6 +73,7 @@ impl<T> Store for T where
         + WaitStore
         + CheckpointStore
         + HistoryStore
+        + FlowStore
         + Wake
 {
 }

@@ -161,6 +161,7 @@ fn define(
         schedule: spec.schedule,
         durability,
         governance: spec.governance,
+        flow: spec.flow,
         placement_constraints: spec.placement_constraints,
         extra: spec.extra,
     }

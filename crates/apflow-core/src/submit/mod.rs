@@ -19,6 +19,7 @@ pub(crate) use read::{described, is_known, whole};
 use serde_json::{Map, Value};
 
 use crate::{
+    flow::FlowControl,
     store::{Idempotency, NewCallback},
     task::{Durability, Governance, Join, Origin, Priority, Schedule, Timeouts, TreeOptions},
 };
@@ -60,6 +61,8 @@ pub struct TaskSpec {
     pub durability: Durability,
     /// What it may spend.
     pub governance: Governance,
+    /// How many of its kind may run, and how often.
+    pub flow: FlowControl,
     /// Where it may run.
     pub placement_constraints: Option<Value>,
     /// Custom fields.

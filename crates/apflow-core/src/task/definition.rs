@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Jitter, Schedule, Timeouts};
-use crate::{id::TaskId, time::Timestamp};
+use crate::{flow::FlowControl, id::TaskId, time::Timestamp};
 
 fn yes() -> bool {
     true
@@ -66,6 +66,9 @@ pub struct Definition {
     /// What it may spend.
     #[serde(default, skip_serializing_if = "is_default")]
     pub governance: Governance,
+    /// How many of its kind may run, and how often.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub flow: FlowControl,
     /// Where it may run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placement_constraints: Option<Value>,

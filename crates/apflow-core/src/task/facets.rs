@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{bounds::Bounds, definition::is_default};
-use crate::time::Timestamp;
+use crate::{flow::Flow, time::Timestamp};
 
 /// What keeps a ready task from being claimed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +90,9 @@ pub struct Facets {
     /// An attempt of this run put something aside for the next one.
     #[serde(skip_serializing_if = "is_default")]
     pub checkpoint: bool,
+    /// The lines it stands in for slots, paces and breakers; a new run keeps it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flow: Option<Flow>,
 }
 
 impl Facets {

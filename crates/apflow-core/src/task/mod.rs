@@ -22,6 +22,7 @@ pub use state::{Failure, FailureKind, State, StateName, Status};
 pub use wait::{OnTimeout, Wait, WaitFor};
 
 use crate::{
+    flow::{Flow, Standing},
     id::{LeaseToken, Seq},
     time::Timestamp,
 };
@@ -86,6 +87,30 @@ impl Task {
     /// What only some tasks have; the default for most.
     pub fn facets(&self) -> Facets {
         self.facets.as_deref().cloned().unwrap_or_default()
+    }
+
+    /// Where it stands, as far as slots, paces and breakers are concerned.
+    pub fn standing(&self) -> Standing<'_> {
+        match (&self.state, &self.held) {
+            (State::Ready, None) => Standing::Claimable,
+            (State::Ready, Some(held)) => Standing::Held(held),
+            (State::Running { .. }, _) => Standing::Running,
+            _ => Standing::Elsewhere,
+        }
+    }
+
+    /// The lines it stands in, if it stands in any.
+    pub fn flow(&self) -> Option<&Flow> {
+        self.facets.as_ref()?.flow.as_ref()
+    }
+
+    /// Changes the lines it stands in.
+    pub fn set_flow(&mut self, change: impl FnOnce(&mut Flow)) {
+        self.set_facets(|facets| {
+            let mut flow = facets.flow.take().unwrap_or_default();
+            change(&mut flow);
+            facets.flow = (!flow.is_empty()).then_some(flow);
+        });
     }
 
     /// Changes what only some tasks have.

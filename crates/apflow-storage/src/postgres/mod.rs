@@ -9,6 +9,7 @@ mod decode;
 mod demo;
 mod derive;
 mod encode;
+mod flow;
 mod history;
 mod keep;
 mod reads;

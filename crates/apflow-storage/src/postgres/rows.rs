@@ -33,6 +33,11 @@ impl<'a> PgRows<'a> {
         Self { writer, begun: false, now: None, tell: None }
     }
 
+    /// Owners take turns.
+    pub(super) fn is_fair(&self) -> bool {
+        self.writer.fair
+    }
+
     /// Runs one statement for its rows.
     pub(super) async fn fetch(
         &mut self,

@@ -125,6 +125,27 @@ statements! {
     FREE_CALLBACKS = "free_callbacks";
     CALLBACKS_OF = "callbacks_of";
     DELETE_CALLBACKS = "delete_callbacks";
+    LOCK_FLOW = "lock_flow";
+    RUNNING_FACETS = "running_facets";
+    LOAD_LINE = "load_line";
+    LOAD_LIMITS = "load_limits";
+    LIST_LIMITS = "list_limits";
+    COUNT_LIMITS = "count_limits";
+    SAVE_LIMIT = "save_limit";
+    DELETE_LIMIT = "delete_limit";
+    LOAD_PACES = "load_paces";
+    SAVE_PACES = "save_paces";
+    FORGET_PACES = "forget_paces";
+    LOAD_BREAKERS = "load_breakers";
+    LIST_BREAKERS = "list_breakers";
+    FIND_BREAKER = "find_breaker";
+    SAVE_BREAKERS = "save_breakers";
+    DELETE_BREAKERS = "delete_breakers";
+    FORGET_BREAKERS = "forget_breakers";
+    LOWEST_TURN = "lowest_turn";
+    NEWEST_TURN = "newest_turn";
+    FORGET_TURNS = "forget_turns";
+    TAKE_TURNS = "take_turns";
 }
 
 /// Statements that are prepared under their name on every writing connection, to be run in scripts.

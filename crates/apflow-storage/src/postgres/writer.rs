@@ -28,6 +28,8 @@ pub(super) struct Writer {
     pub(super) clock: Option<Arc<dyn Clock>>,
     /// Tasks that fail for good get a letter.
     pub(super) letters: bool,
+    /// Owners take turns.
+    pub(super) fair: bool,
 }
 
 #[async_trait]
@@ -41,7 +43,7 @@ impl Transact for Writer {
 impl Writer {
     pub(super) fn new(server: Server, session: Session, options: &OpenOptions) -> Self {
         let (clock, letters) = (options.clock.clone(), !options.no_dead_letters);
-        Self { server, connection: None, session, clock, letters }
+        Self { server, connection: None, session, clock, letters, fair: options.fair }
     }
 
     /// Connects unless there is a connection; a server that restarts gets a second chance.

@@ -6,6 +6,7 @@ mod decode;
 mod demo;
 mod derive;
 mod encode;
+mod flow;
 mod history;
 mod hot;
 mod keep;
@@ -96,8 +97,8 @@ pub(crate) async fn open(
     let signals = committer::Signals::new(SIGNALS);
     let clock = options.clock.clone().unwrap_or_else(|| Arc::new(MachineClock));
     let hot = Hot::default();
-    let letters = !options.no_dead_letters;
-    let writer = Writer { connection: writer, clock, hot, letters, _lock: lock };
+    let (letters, fair) = (!options.no_dead_letters, options.fair);
+    let writer = Writer { connection: writer, clock, hot, letters, fair, _lock: lock };
     // SQLite has one writer; nothing can be in its way.
     let limits = Limits { conflicts: 0 };
     tokio::spawn(committer::run(Arc::clone(&queue), writer, signals.clone(), limits));
@@ -242,6 +243,8 @@ struct Writer {
     hot: Hot,
     /// Tasks that fail for good get a letter.
     letters: bool,
+    /// Owners take turns.
+    fair: bool,
     /// Held as long as the committer runs.
     _lock: Option<FileLock>,
 }
@@ -252,7 +255,7 @@ impl Transact for Writer {
         let now = self.clock.now();
         let connection = self.connection.lock().await;
         let pending = Pending::default();
-        let (hot, letters) = (&mut self.hot, self.letters);
-        Ok(Box::new(SqliteRows { connection, begun: false, now, hot, pending, letters }))
+        let (hot, letters, fair) = (&mut self.hot, self.letters, self.fair);
+        Ok(Box::new(SqliteRows { connection, begun: false, now, hot, pending, letters, fair }))
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct SqliteRows<'a> {
     pub(super) pending: Pending,
     /// Tasks that fail for good get a letter.
     pub(super) letters: bool,
+    /// Owners take turns.
+    pub(super) fair: bool,
 }
 
 /// Writes that wait for the commit, so that they go with it in one round trip.

@@ -12,7 +12,7 @@ use apflow_core::{
 };
 use serde_json::Value;
 
-use super::{Working, checkpoint};
+use super::{Working, checkpoint, flow};
 use crate::rows::{ClaimedRow, NeedRow, Rows};
 
 /// Tasks in the order they are to be taken: most urgent first, then as they were submitted.
@@ -37,14 +37,19 @@ pub(crate) async fn claim<R: Rows + ?Sized>(
     fresh: &Fresh<'_>,
 ) -> Result<Vec<Claimed>, StoreError> {
     let until = work.now.after(claim.lease);
+    flow::prepare(rows, work, candidates).await?;
     let wanted = candidates.len().min(usize::try_from(claim.limit).unwrap_or(usize::MAX));
     let mut taken = Vec::with_capacity(wanted);
-    for seq in candidates.drain(..wanted) {
+    let mut looked_at = 0;
+    while taken.len() < wanted && looked_at < candidates.len() {
+        let seq = candidates[looked_at];
+        looked_at += 1;
         let event = Event::Claimed { worker: claim.worker.clone(), until };
-        if work.apply(seq, event).is_ok() {
+        if flow::may_begin(work, seq) && work.apply(seq, event).is_ok() {
             taken.push(seq);
         }
     }
+    candidates.drain(..looked_at);
     if taken.is_empty() {
         return Ok(Vec::new());
     }
@@ -96,10 +101,12 @@ fn describe(
 /// What is left of earlier attempts and passes.
 fn given(task: &Task) -> Given {
     let Some(facets) = &task.facets else { return Given::default() };
+    let probes = facets.flow.as_ref().map_or_else(Vec::new, |flow| flow.probes.clone());
     Given {
         cycle: facets.cycle,
         progress: facets.progress.clone(),
         deadline: task.deadline(),
+        probes,
         ..Given::default()
     }
 }
@@ -157,6 +164,12 @@ fn needs_by_task(
         });
     }
     needs
+}
+
+/// What is left of a wish after so many.
+pub(crate) fn more(claim: &Claim, taken: usize) -> Claim {
+    let taken = u32::try_from(taken).unwrap_or(u32::MAX);
+    Claim { limit: claim.limit.saturating_sub(taken), ..claim.clone() }
 }
 
 /// Shares of one batch for several workers that ask at once.

@@ -5,6 +5,7 @@ mod checkpoint;
 mod claim;
 mod control;
 mod derive;
+pub(crate) mod flow;
 mod history;
 mod insert;
 mod prune;

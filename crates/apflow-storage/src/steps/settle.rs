@@ -6,8 +6,11 @@ use apflow_core::{
     transition::Event,
 };
 
-use super::{Effects, Working, claim};
+use super::{Effects, Working, claim, flow};
 use crate::rows::Rows;
+
+/// How often one transaction looks behind tasks that it had to hold.
+const ROUNDS: u32 = 8;
 
 /// One caller's part of a batch.
 pub(crate) type Part<'a> = (&'a [Settlement], Option<&'a Claim>);
@@ -38,13 +41,18 @@ pub(crate) async fn settle<R: Rows + ?Sized>(
         ready = work.take_in(opening);
     }
 
+    flow::begin(rows, &mut work).await?;
     let mut answers = Vec::with_capacity(parts.len());
+    let mut ended = Vec::new();
     let mut fresh = claim::Fresh::new();
     for (batch, _) in parts {
         let mut answer = Settled { now: work.now, ..Settled::default() };
         for item in *batch {
             match settle_one(&mut work, item) {
                 Ok(()) => {
+                    if !item.notes.breakers.is_empty() {
+                        ended.push(item);
+                    }
                     if let Ended::Completed { result } = &item.outcome {
                         fresh.insert(item.seq.0, result);
                     }
@@ -57,13 +65,37 @@ pub(crate) async fn settle<R: Rows + ?Sized>(
     }
     work.carry_through(rows).await?;
 
+    flow::hear(rows, &mut work, &ended).await?;
+    flow::look(rows, &mut work, false).await?;
+
     let mut candidates = claim::in_order(&work, ready);
-    for (answer, (_, ask)) in answers.iter_mut().zip(parts) {
-        if let Some(ask) = ask {
-            answer.claimed = claim::claim(rows, &mut work, &mut candidates, ask, &fresh).await?;
+    let mut rounds = 0;
+    loop {
+        let mut taken = 0;
+        let on_offer = candidates.len();
+        for (answer, (_, ask)) in answers.iter_mut().zip(parts) {
+            if let Some(ask) = ask {
+                let more = claim::more(ask, answer.claimed.len());
+                let came = claim::claim(rows, &mut work, &mut candidates, &more, &fresh).await?;
+                taken += came.len();
+                answer.claimed.extend(came);
+            }
         }
+        // Those who were held stood in the way of others behind them.
+        let held = on_offer - candidates.len() > taken;
+        let is_more_behind = found == asked as usize;
+        if !(held && candidates.is_empty() && is_more_behind) || rounds == ROUNDS {
+            break;
+        }
+        rounds += 1;
+        work.flush(rows).await?;
+        let opening = rows.open(&[], asked).await?;
+        found = opening.ready.len();
+        let ready = work.take_in(opening);
+        candidates = claim::in_order(&work, ready);
     }
-    if wanted > 0 && candidates.is_empty() {
+    let behind = rounds == ROUNDS && found == asked as usize;
+    if wanted > 0 && candidates.is_empty() && !behind {
         // Whoever was told would find nothing.
         work.nothing_is_left();
     }
@@ -71,7 +103,7 @@ pub(crate) async fn settle<R: Rows + ?Sized>(
     work.carry_through(rows).await?;
     let next_wake = next_wake.into_iter().chain(work.next_wake()).min();
     for answer in &mut answers {
-        answer.more = !candidates.is_empty();
+        answer.more = !candidates.is_empty() || behind;
         answer.next_wake = next_wake;
     }
     let effects = work.finish_with(rows).await?;
@@ -95,11 +127,14 @@ fn settle_one(
             let until = at_most.map(|delay| now.after(delay));
             (Event::Parked { lease, wait: wait.clone(), until }, None)
         }
-        Ended::HandedBack => (Event::HandedBack { lease }, None),
+        Ended::HandedBack | Ended::Held(_) => (Event::HandedBack { lease }, None),
     };
     work.apply(item.seq.0, event)?;
     if let Some(progress) = &item.notes.progress {
         work.remember_progress(item.seq.0, progress);
+    }
+    if let Ended::Held(held) = &item.outcome {
+        flow::send_back(work, item.seq.0, held)?;
     }
     // Maps of JSON always have a JSON form.
     let resolved = item.resolved_inputs.as_ref().and_then(|map| serde_json::to_string(map).ok());

@@ -1,9 +1,10 @@
 //! The working set of one transaction: rows that were read, the changes that the core decided, and the
 //! counters that follow from them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use apflow_core::{
+    flow::{Flow, Line},
     id::Seq,
     plan::{self, Cause, Edge, Node},
     store::{EventKind, NeedKind, StoreError},
@@ -15,7 +16,10 @@ use apflow_core::{
 };
 use serde_json::{Value, json};
 
-use super::history::History;
+use super::{
+    flow::{self, Desk},
+    history::History,
+};
 use crate::{
     row::{ForestRow, HotRow, StateColumns, TreeRow},
     rows::{ForestTask, NewEvent, Opening, Rows, Save, WorkChange},
@@ -100,6 +104,10 @@ pub(crate) struct Working {
     past: Vec<i64>,
     /// What is remembered of attempts that ended without a result.
     pub(crate) history: History,
+    /// Lines that somebody has left and that are to be looked at.
+    lines: BTreeSet<Line>,
+    /// What is known of slots, paces and breakers.
+    pub(super) desk: Desk,
 }
 
 impl Working {
@@ -119,7 +127,60 @@ impl Working {
             corrupt: Vec::new(),
             past: Vec::new(),
             history: History::default(),
+            lines: BTreeSet::new(),
+            desk: Desk::default(),
         }
+    }
+
+    /// Every key that decisions about the tasks of this transaction look at.
+    pub(super) fn flow_keys(&self) -> BTreeSet<String> {
+        let flows = self.tasks.values().filter_map(|entry| entry.task.flow());
+        flows.flat_map(Flow::keys).map(str::to_owned).collect()
+    }
+
+    /// Takes in rows that were read later.
+    pub(super) fn take_more(&mut self, rows: &[HotRow]) {
+        for row in rows {
+            self.take_task(row);
+        }
+    }
+
+    /// A line has to be looked at before the transaction ends.
+    pub(super) fn look_at(&mut self, line: Line) {
+        self.lines.insert(line);
+    }
+
+    /// The lines to look at, once.
+    pub(super) fn take_lines(&mut self) -> BTreeSet<Line> {
+        std::mem::take(&mut self.lines)
+    }
+
+    /// Changes the lines a task stands in.
+    pub(super) fn set_flow(&mut self, seq: i64, change: impl FnOnce(&mut Flow)) {
+        if let Some(entry) = self.tasks.get_mut(&seq) {
+            entry.task.set_flow(change);
+            entry.touched = true;
+        }
+    }
+
+    /// A task stands in the lines that its definition names now, and no others.
+    pub(super) fn follow(&mut self, seq: i64, definition: &Definition) {
+        let Some(entry) = self.tasks.get_mut(&seq) else { return };
+        self.lines.extend(lines(&entry.task));
+        let new = Flow::of(&definition.flow, definition.user_id.as_deref()).unwrap_or_default();
+        entry.task.set_flow(|flow| {
+            flow.slots = new.slots;
+            flow.paces = new.paces;
+        });
+        entry.touched = true;
+        // It is looked at afresh when it is claimed.
+        let _ = self.apply(seq, Event::Freed);
+    }
+
+    /// Writes what moved so far; the transaction goes on.
+    pub(super) async fn flush<R: Rows + ?Sized>(&mut self, rows: &mut R) -> Result<(), StoreError> {
+        let save = self.save();
+        if save.is_empty() { Ok(()) } else { rows.save(&save).await }
     }
 
     /// Takes in what the start of a transaction read; returns the tasks that may be claimed.
@@ -244,10 +305,17 @@ impl Working {
                 | Event::HandedBack { .. }
         );
         let before = entry.task.state.name();
+        let was_free = entry.task.may_be_claimed();
+        let stood = lines(&entry.task);
         let ended_at = entry.task.completed_at;
         let went_on = has_checkpoint(&entry.task);
         let remembered = History::look(&entry.task, &event, now);
         entry.task.on(event, now)?;
+        if !stood.is_empty() {
+            let stands = lines(&entry.task);
+            self.lines.extend(stood.into_iter().filter(|line| !stands.contains(line)));
+        }
+        let is_free = entry.task.may_be_claimed();
         entry.touched = true;
         entry.wipe |= wipe;
         if went_on && !has_checkpoint(&entry.task) {
@@ -273,7 +341,7 @@ impl Working {
         if before.is_terminal() && after == StateName::Created {
             self.uncount(tree, before, ended_at);
         }
-        if after == StateName::Ready && before != StateName::Ready {
+        if is_free && !was_free {
             self.readied.push(seq);
             self.effects.readied = true;
         }
@@ -316,6 +384,7 @@ impl Working {
     /// A pending task is about to be deleted: what was counted for it is counted no more.
     pub(crate) fn forget(&mut self, seq: i64) {
         if let Some(Entry { task, .. }) = self.tasks.remove(&seq) {
+            self.lines.extend(lines(&task));
             self.count(task.tree, task.forest, task.state.name(), StateName::Created);
         }
     }
@@ -663,10 +732,8 @@ impl Working {
         mut self,
         rows: &mut R,
     ) -> Result<Effects, StoreError> {
-        let save = self.save();
-        if !save.is_empty() {
-            rows.save(&save).await?;
-        }
+        flow::look(rows, &mut self, false).await?;
+        self.flush(rows).await?;
         if !self.past.is_empty() {
             rows.delete_checkpoints(&self.past).await?;
         }
@@ -715,6 +782,11 @@ fn has_checkpoint(task: &Task) -> bool {
 fn name_of(definition: &str) -> String {
     serde_json::from_str::<Definition>(definition)
         .map_or_else(|_| "a task".to_owned(), |definition| definition.name)
+}
+
+/// The lines a task counts in now.
+fn lines(task: &Task) -> Vec<Line> {
+    task.flow().map_or_else(Vec::new, |flow| flow.present(task.standing()))
 }
 
 /// Required needs that ended without completing, where the task is blocked.
