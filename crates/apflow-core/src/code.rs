@@ -162,6 +162,16 @@ codes! {
     AmbiguousId = "0051", -32602, 400, "the beginning of an id fits several tasks";
     /// What is stored here cannot do that.
     NotOffered = "0052", -32603, 501, "this store does not offer what is asked for";
+    /// The value in the channel is not what the operation works with.
+    ChannelType = "0075", -32602, 409, "the value in the channel is of another kind";
+    /// The value in the channel is not the one that was expected.
+    ChannelChanged = "0076", -32602, 409, "the value in the channel has changed";
+    /// A lock is held by somebody else, or was lost.
+    ChannelLock = "0077", -32602, 409, "the lock is held by somebody else, or was lost";
+    /// The channel holds as much as it may.
+    ChannelFull = "0078", -32602, 413, "the channel holds as much as it may";
+    /// The run that the channel belongs to is not there any more.
+    ChannelGone = "0079", -32602, 410, "the run of the channel is gone";
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    channel::Channels,
     id::{LeaseToken, TaskId, TreeId},
     task::{Failure, FailureKind, Wait},
 };
@@ -113,6 +114,8 @@ pub struct Context {
     pub given: Arc<Given>,
     /// What the attempt says on its way; it counts when the attempt has ended.
     pub notes: Arc<Mutex<Notes>>,
+    /// Where channels are kept; see [`Context::channel`].
+    pub channels: Option<Channels>,
 }
 
 impl Context {
@@ -137,6 +140,7 @@ impl Context {
             progress: Arc::new(Nowhere),
             given: Arc::default(),
             notes: Arc::default(),
+            channels: None,
         }
     }
 }

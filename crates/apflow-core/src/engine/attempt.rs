@@ -257,6 +257,7 @@ impl Attempt<'_> {
             progress: Arc::clone(&self.reporter) as Arc<dyn Progress>,
             given: Arc::new(self.claimed.given.clone()),
             notes: Arc::clone(&self.notes),
+            channels: Some(self.engine.channels.clone()),
         }
     }
 

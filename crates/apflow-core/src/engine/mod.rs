@@ -32,6 +32,7 @@ pub use scheduler::{Scheduler, SchedulerConfig, SchedulerStats};
 pub use worker::{Drained, Worker};
 
 use crate::{
+    channel::{Channel, Channels, Holder},
     code::Code,
     courier::{Courier, NotCallable, Target},
     derive::{Derive, Derived, Mode},
@@ -42,8 +43,8 @@ use crate::{
     registry::Registry,
     schema::Schemas,
     store::{
-        Cancel, CancelAnswer, Idempotency, Inserted, NewCallback, Patch, Start, Started, Store,
-        StoreError, TaskEvent,
+        Cancel, CancelAnswer, ChannelStore, Idempotency, Inserted, NewCallback, Patch, Start,
+        Started, Store, StoreError, TaskEvent,
     },
     submit::{self, Limits, Order},
     task::RunSummary,
@@ -79,6 +80,7 @@ struct Inner {
     callbacks: CallbackConfig,
     /// Somebody wants to be told of a run that just began.
     called: Notify,
+    channels: Channels,
 }
 
 impl Inner {
@@ -148,6 +150,12 @@ impl EngineBuilder {
         self
     }
 
+    /// Who keeps channels, instead of the store.
+    pub fn channels(mut self, keeper: Arc<dyn ChannelStore>) -> Self {
+        self.inner.channels = self.inner.channels.kept_by(keeper);
+        self
+    }
+
     /// The engine.
     pub fn build(mut self) -> Engine {
         let limited = |manifest: &crate::executor::Manifest| {
@@ -175,6 +183,7 @@ impl Engine {
     /// Begins to put an engine together over a store.
     pub fn builder(store: Arc<dyn Store>, ids: Arc<dyn Ids>) -> EngineBuilder {
         let node = NodeId::new(ids.next());
+        let channels = Channels::in_store(Arc::clone(&store) as Arc<dyn ChannelStore>);
         let inner = Inner {
             schemas: Schemas::default(),
             store,
@@ -190,6 +199,7 @@ impl Engine {
             courier: None,
             callbacks: CallbackConfig::default(),
             called: Notify::new(),
+            channels,
         };
         EngineBuilder { inner }
     }
@@ -338,6 +348,13 @@ impl Engine {
     /// Who makes up new ids.
     pub(crate) fn ids(&self) -> &dyn Ids {
         self.inner.ids.as_ref()
+    }
+
+    /// The channel of the newest run of a tree, for somebody outside of its tasks.
+    ///
+    /// Locks are taken in the name of `holder`.
+    pub fn channel(&self, tree: &TreeId, holder: impl Into<String>) -> Channel {
+        self.inner.channels.of_tree(tree.clone(), Holder { name: holder.into(), fence: 0 })
     }
 
     /// The executors.

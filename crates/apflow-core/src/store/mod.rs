@@ -5,6 +5,7 @@
 
 mod access;
 mod callback;
+mod channel;
 mod control;
 mod error;
 mod filter;
@@ -18,6 +19,7 @@ pub use callback::{
     Callback, CallbackClaim, CallbackNext, CallbackRecord, CallbackReport, CallbackState,
     CallbackStore, Callbacks, MOST_WATCHED, NewCallback,
 };
+pub use channel::ChannelStore;
 pub use control::{Cancel, CancelAnswer, ControlStore, Patch, Start, StartScope, Started};
 pub use error::StoreError;
 pub use filter::{Counts, Page, TaskFilter};
@@ -39,6 +41,7 @@ pub trait Store:
     + JournalStore
     + ScheduleStore
     + CallbackStore
+    + ChannelStore
     + AccessStore
     + Wake
 {
@@ -51,6 +54,7 @@ impl<T> Store for T where
         + JournalStore
         + ScheduleStore
         + CallbackStore
+        + ChannelStore
         + AccessStore
         + Wake
 {
