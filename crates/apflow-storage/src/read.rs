@@ -8,6 +8,7 @@ use async_trait::async_trait;
 
 use crate::{
     access::AccessReads,
+    channel::ChannelReads,
     row::{RecordRow, RunRow},
     schedule_rows::ScheduleReads,
 };
@@ -48,7 +49,7 @@ pub(crate) struct ToldRow {
 
 /// What readers ask.
 #[async_trait]
-pub(crate) trait Reads: AccessReads + ScheduleReads + Send + Sync {
+pub(crate) trait Reads: AccessReads + ChannelReads + ScheduleReads + Send + Sync {
     /// One task, its result whole.
     async fn record(&self, id: &str) -> Result<Option<RecordRow>, StoreError>;
 

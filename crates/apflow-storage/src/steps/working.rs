@@ -93,6 +93,8 @@ pub(crate) struct Working {
     readied: Vec<i64>,
     effects: Effects,
     corrupt: Vec<StoreError>,
+    /// Submissions whose channels begin anew.
+    pub(crate) emptied: Vec<i64>,
 }
 
 impl Working {
@@ -110,6 +112,7 @@ impl Working {
             readied: Vec::new(),
             effects: Effects::default(),
             corrupt: Vec::new(),
+            emptied: Vec::new(),
         }
     }
 
@@ -623,6 +626,9 @@ impl Working {
         let save = self.save();
         if !save.is_empty() {
             rows.save(&save).await?;
+        }
+        if !self.emptied.is_empty() {
+            rows.empty_channels(&self.emptied).await?;
         }
         for error in &self.corrupt {
             tracing::error!(%error, "a row was set aside");
