@@ -93,7 +93,12 @@ impl Exit {
             | Code::WaitClosed
             | Code::AlreadyRunning
             | Code::CannotDelete
-            | Code::KeyReused => Self::Conflict,
+            | Code::KeyReused
+            | Code::ChannelType
+            | Code::ChannelChanged
+            | Code::ChannelLock
+            | Code::ChannelFull
+            | Code::ChannelGone => Self::Conflict,
             Code::Internal | Code::EgressRefused | Code::CommandRefused => Self::Failed,
             Code::DatabaseLocked
             | Code::DatabaseFull

@@ -176,6 +176,16 @@ codes! {
     NoLimit = "0073", -32602, 404, "there is no such limit";
     /// Nothing is known of the breaker.
     NoBreaker = "0074", -32602, 404, "nothing is known of the breaker";
+    /// The value in the channel is not what the operation works with.
+    ChannelType = "0075", -32602, 409, "the value in the channel is of another kind";
+    /// The value in the channel is not the one that was expected.
+    ChannelChanged = "0076", -32602, 409, "the value in the channel has changed";
+    /// A lock is held by somebody else, or was lost.
+    ChannelLock = "0077", -32602, 409, "the lock is held by somebody else, or was lost";
+    /// The channel holds as much as it may.
+    ChannelFull = "0078", -32602, 413, "the channel holds as much as it may";
+    /// The run that the channel belongs to is not there any more.
+    ChannelGone = "0079", -32602, 410, "the run of the channel is gone";
 }
 
 #[cfg(test)]

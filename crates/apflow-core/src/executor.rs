@@ -22,6 +22,7 @@ pub use checkpoint::Keeper;
 
 use crate::{
     breaker::Report,
+    channel::Channels,
     id::{LeaseToken, TaskId, TreeId},
     store::Answered,
     task::{Failure, FailureKind, Held, LastProgress, Wait},
@@ -134,6 +135,8 @@ pub struct Context {
     pub keeper: Arc<dyn Keeper>,
     /// Where breakers are asked.
     pub circuits: Circuits,
+    /// Where channels are kept; see [`Context::channel`].
+    pub channels: Option<Channels>,
 }
 
 impl Context {
@@ -160,6 +163,7 @@ impl Context {
             notes: Arc::default(),
             keeper: checkpoint::nowhere(),
             circuits: Circuits::default(),
+            channels: None,
         }
     }
 }

@@ -7,12 +7,14 @@
 //! * [`schedule`] says when a task runs by itself.
 //! * [`mod@derive`] makes new tasks from stored ones.
 //! * [`store`] is what a database must do; [`engine`] is the worker and the handle people hold.
+//! * [`channel`] is what the tasks of a run share.
 //! * [`webhook`] says who may trigger a task from outside.
 //! * [`api`] is the catalogue of operations and the one gateway every protocol goes through.
 
 pub mod api;
 pub mod breaker;
 pub mod build;
+pub mod channel;
 pub mod code;
 pub mod courier;
 pub mod dataflow;

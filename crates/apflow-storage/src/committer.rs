@@ -4,6 +4,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use apflow_core::{
+    channel,
     derive::Derive,
     id::{Ids, Seq, TaskId},
     store::{
@@ -18,6 +19,7 @@ use tokio::sync::{Notify, broadcast, oneshot, watch};
 
 use crate::{
     access::{self, AccessCame, AccessJob},
+    channel::ChannelJob,
     error::is_out_of_reach,
     flow::{self, FlowCame, FlowJob},
     history_rows::{self, HistoryJob},
@@ -60,7 +62,11 @@ pub(crate) enum Job {
     Callbacks(Vec<CallbackReport>, Option<CallbackClaim>, Answer<Callbacks>),
     FreeCallbacks(IsDead, Answer<u32>),
     Keep(KeepJob),
+    Channel(Box<ChannelJob>, Answer<ChannelAnswer>),
 }
+
+/// What came of one operation on a channel; a refusal concerns nobody else.
+pub(crate) type ChannelAnswer = Result<channel::Answer, channel::ChannelError>;
 
 /// Where an answer goes.
 pub(crate) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -77,6 +83,7 @@ impl Job {
             | Self::Delete(..)
             | Self::Derive(..)
             | Self::History(HistoryJob::Drop(_), _)
+            | Self::Channel(..)
             | Self::Access(..)
             | Self::Flow(..) => true,
             Self::Cancel(..)
@@ -131,6 +138,7 @@ impl Job {
             }
             Self::Schedule(job) => job.fail(error),
             Self::Keep(job) => job.fail(error),
+            Self::Channel(_, to) => drop(to.send(Err(error))),
             Self::Access(_, to) => drop(to.send(Err(error))),
             Self::Flow(_, to) => drop(to.send(Err(error))),
         }
@@ -417,6 +425,7 @@ pub(crate) enum Came {
     Flow(FlowCame),
     Callbacks(Callbacks),
     Keep(KeepCame),
+    Channel(ChannelAnswer),
 }
 
 impl Came {
@@ -436,6 +445,7 @@ impl Came {
             ) => drop(to.send(Ok(came))),
             (Job::Start(_, _, to), Self::Start(came)) => drop(to.send(Ok(came))),
             (Job::Derive(_, _, to), Self::Derive(came)) => drop(to.send(Ok(came))),
+            (Job::Channel(_, to), Self::Channel(came)) => drop(to.send(Ok(came))),
             (Job::Cancel(_, to), Self::Cancel(came)) => drop(to.send(Ok(came))),
             (Job::Update(_, _, to), Self::Done) => drop(to.send(Ok(()))),
             (
@@ -457,7 +467,8 @@ impl Came {
     }
 }
 
-/// Does all jobs of a group in the open transaction: inserts first, then settles, then the rest.
+/// Does all jobs of a group in the open transaction: inserts first, then settles, then the rest, and
+/// operations on channels last.
 async fn carry_out(rows: &mut dyn Rows, jobs: &[Job]) -> Result<(Vec<Came>, Effects), StoreError> {
     let mut came: Vec<Option<Came>> = jobs.iter().map(|_| None).collect();
     let mut effects = Effects::default();
@@ -512,7 +523,10 @@ async fn carry_out(rows: &mut dyn Rows, jobs: &[Job]) -> Result<(Vec<Came>, Effe
 
     for (at, job) in jobs.iter().enumerate() {
         let (answer, more) = match job {
-            Job::Insert(..) | Job::Settle(..) | Job::Keep(KeepJob::Checkpoint(..)) => continue,
+            Job::Insert(..)
+            | Job::Settle(..)
+            | Job::Channel(..)
+            | Job::Keep(KeepJob::Checkpoint(..)) => continue,
             Job::Renew(batch, lease, _) => {
                 (Came::Renew(steps::renew(rows, batch, *lease).await?), Effects::default())
             }
@@ -572,6 +586,20 @@ async fn carry_out(rows: &mut dyn Rows, jobs: &[Job]) -> Result<(Vec<Came>, Effe
         };
         effects.add(more);
         came[at] = Some(answer);
+    }
+    let (places, operations): (Vec<usize>, Vec<&ChannelJob>) = jobs
+        .iter()
+        .enumerate()
+        .filter_map(|(at, job)| match job {
+            Job::Channel(job, _) => Some((at, job.as_ref())),
+            _ => None,
+        })
+        .unzip();
+    if !operations.is_empty() {
+        let answers = steps::channels(rows, &operations).await?;
+        for (at, answer) in places.into_iter().zip(answers) {
+            came[at] = Some(Came::Channel(answer));
+        }
     }
     if let Some(payload) = effects.payload() {
         rows.notify(&payload).await?;

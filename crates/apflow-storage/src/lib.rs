@@ -22,6 +22,7 @@
 )]
 
 mod access;
+mod channel;
 mod committer;
 #[cfg(feature = "conformance")]
 pub mod conformance;

@@ -21,6 +21,7 @@ macro_rules! list {
             (8, "held", file!("0008_held")),
             (9, "attempts", file!("0009_attempts")),
             (12, "flow", file!("0012_flow")),
+            (13, "channels", file!("0013_channels")),
             (14, "checkpoints", file!("0014_checkpoints")),
         ];
         LIST

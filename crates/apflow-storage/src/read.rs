@@ -8,6 +8,7 @@ use async_trait::async_trait;
 
 use crate::{
     access::AccessReads,
+    channel::ChannelReads,
     history_rows::HistoryReads,
     row::{RecordRow, RunRow},
     rows_flow::FlowReads,
@@ -52,7 +53,7 @@ pub(crate) struct ToldRow {
 /// What readers ask.
 #[async_trait]
 pub(crate) trait Reads:
-    AccessReads + FlowReads + HistoryReads + KeepReads + ScheduleReads + Send + Sync
+    AccessReads + ChannelReads + FlowReads + HistoryReads + KeepReads + ScheduleReads + Send + Sync
 {
     /// One task, its result whole.
     async fn record(&self, id: &str) -> Result<Option<RecordRow>, StoreError>;

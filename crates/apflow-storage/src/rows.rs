@@ -8,6 +8,7 @@ use async_trait::async_trait;
 
 use crate::{
     access::AccessRows,
+    channel::ChannelRows,
     derive_rows::DeriveRows,
     history_rows::HistoryRows,
     row::{ForestRow, HotRow, ScheduleRow, TreeRow},
@@ -237,6 +238,7 @@ pub(crate) struct Values {
 pub(crate) trait Rows:
     AccessRows
     + CallbackRows
+    + ChannelRows
     + DemoRows
     + DeriveRows
     + FlowRows

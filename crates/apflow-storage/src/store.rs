@@ -13,7 +13,7 @@ use apflow_core::{
         Wake, WorkStore,
     },
     task::{Record, RunSummary, StateName, Status},
-    time::Timestamp,
+    time::{Clock, Timestamp},
 };
 use async_trait::async_trait;
 use tokio::sync::broadcast;
@@ -37,6 +37,8 @@ pub(crate) struct Database<R> {
     pub(crate) workers: std::sync::Mutex<Vec<String>>,
     /// Why nothing may be written, if nothing may.
     pub(crate) read_only: bool,
+    /// Who says what time it is; none where the database does.
+    pub(crate) clock: Option<Arc<dyn Clock>>,
 }
 
 impl<R> Drop for Database<R> {

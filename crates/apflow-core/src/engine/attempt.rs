@@ -308,6 +308,7 @@ impl Attempt<'_> {
             notes: Arc::clone(&self.notes),
             keeper: keeper::of(self.engine, self.claimed),
             circuits: guard::circuits(self.engine),
+            channels: Some(self.engine.channels.clone()),
         }
     }
 

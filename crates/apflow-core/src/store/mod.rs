@@ -5,6 +5,7 @@
 
 mod access;
 mod callback;
+mod channel;
 mod checkpoint;
 mod control;
 mod error;
@@ -22,6 +23,7 @@ pub use callback::{
     Callback, CallbackClaim, CallbackNext, CallbackRecord, CallbackReport, CallbackState,
     CallbackStore, Callbacks, MOST_WATCHED, NewCallback,
 };
+pub use channel::ChannelStore;
 pub use checkpoint::{Checkpoint, CheckpointStore, NewCheckpoint};
 pub use control::{Cancel, CancelAnswer, ControlStore, Patch, Start, StartScope, Started};
 pub use error::StoreError;
@@ -53,6 +55,7 @@ pub trait Store:
     + JournalStore
     + ScheduleStore
     + CallbackStore
+    + ChannelStore
     + AccessStore
     + WaitStore
     + CheckpointStore
@@ -69,6 +72,7 @@ impl<T> Store for T where
         + JournalStore
         + ScheduleStore
         + CallbackStore
+        + ChannelStore
         + AccessStore
         + WaitStore
         + CheckpointStore

@@ -4,6 +4,7 @@
 
 mod access;
 mod callbacks;
+mod channels;
 mod connect;
 mod decode;
 mod demo;
@@ -62,5 +63,6 @@ pub(crate) async fn open(url: &str, options: OpenOptions) -> Result<Database<PgR
         signals,
         workers: std::sync::Mutex::new(Vec::new()),
         read_only: options.read_only,
+        clock: options.clock.clone(),
     })
 }

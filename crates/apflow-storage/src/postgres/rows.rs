@@ -84,12 +84,12 @@ impl<'a> PgRows<'a> {
     }
 
     /// What a script has to ask for to know the moment, or nothing where somebody else says it.
-    fn clock(&self) -> &'static str {
+    pub(super) fn clock(&self) -> &'static str {
         if self.writer.clock.is_some() { "" } else { "EXECUTE af_clock;" }
     }
 
     /// The moment as the last statement of a script, or somebody else, says it.
-    fn set_now(&mut self, last: Option<Vec<PgRow>>) -> Result<Timestamp, StoreError> {
+    pub(super) fn set_now(&mut self, last: Option<Vec<PgRow>>) -> Result<Timestamp, StoreError> {
         let now = if let Some(clock) = &self.writer.clock {
             clock.now()
         } else {

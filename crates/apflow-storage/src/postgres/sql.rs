@@ -146,6 +146,16 @@ statements! {
     NEWEST_TURN = "newest_turn";
     FORGET_TURNS = "forget_turns";
     TAKE_TURNS = "take_turns";
+    LOAD_CELLS = "load_cells";
+    SAVE_CHANNELS = "save_channels";
+    SAVE_CELLS = "save_cells";
+    DELETE_CELLS = "delete_cells";
+    DELETE_EXPIRED_CELLS = "delete_expired_cells";
+    EMPTY_CHANNELS = "empty_channels";
+    DELETE_ALL_CELLS = "delete_all_cells";
+    FIND_CHANNEL = "find_channel";
+    READ_CELLS = "read_cells";
+    LIST_CELLS = "list_cells";
 }
 
 /// Statements that are prepared under their name on every writing connection, to be run in scripts.
@@ -161,6 +171,8 @@ pub(super) const SCRIPTED: &[(&str, &str)] = &[
     ("lock_forests_by_seq", file!("lock_forests_by_seq")),
     ("load_forest_trees", file!("load_forest_trees")),
     ("load_forest", file!("load_forest")),
+    ("make_channels", file!("make_channels")),
+    ("load_channels", file!("load_channels")),
     ("clock", CLOCK),
 ];
 

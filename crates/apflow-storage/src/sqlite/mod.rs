@@ -2,6 +2,7 @@
 
 mod access;
 mod callbacks;
+mod channels;
 mod decode;
 mod demo;
 mod derive;
@@ -97,6 +98,7 @@ pub(crate) async fn open(
     let signals = committer::Signals::new(SIGNALS);
     let clock = options.clock.clone().unwrap_or_else(|| Arc::new(MachineClock));
     let hot = Hot::default();
+    let own_clock = Some(Arc::clone(&clock));
     let (letters, fair) = (!options.no_dead_letters, options.fair);
     let writer = Writer { connection: writer, clock, hot, letters, fair, _lock: lock };
     // SQLite has one writer; nothing can be in its way.
@@ -108,6 +110,7 @@ pub(crate) async fn open(
         signals,
         workers: std::sync::Mutex::new(Vec::new()),
         read_only: options.read_only,
+        clock: own_clock,
     })
 }
 

@@ -148,6 +148,18 @@ statements! {
     NEWEST_TURN = "newest_turn";
     FORGET_TURNS = "forget_turns";
     TAKE_TURNS = "take_turns";
+    MAKE_CHANNELS = "make_channels";
+    LOAD_CHANNELS = "load_channels";
+    LOAD_CELLS = "load_cells";
+    SAVE_CHANNELS = "save_channels";
+    SAVE_CELLS = "save_cells";
+    DELETE_CELLS = "delete_cells";
+    DELETE_EXPIRED_CELLS = "delete_expired_cells";
+    EMPTY_CHANNELS = "empty_channels";
+    DELETE_ALL_CELLS = "delete_all_cells";
+    FIND_CHANNEL = "find_channel";
+    READ_CELLS = "read_cells";
+    LIST_CELLS = "list_cells";
 }
 
 /// Every statement that is only sent joined to others, for the test that prepares them.

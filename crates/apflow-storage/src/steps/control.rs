@@ -12,7 +12,7 @@ use apflow_core::{
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Effects, Working, schedule};
+use super::{Effects, Working, channels::begins_anew, schedule};
 use crate::{
     rows::{Found, NewKeyRow, Rows},
     rows_callbacks::NewCallbackRow,
@@ -199,6 +199,11 @@ pub(crate) fn begin(
     }
     for begin in &begins {
         apply(work, graph.seq(begin.node), begin.event())?;
+    }
+    if (scope == StartScope::Afresh || reexecute)
+        && let Some(forest) = begins_anew(work, graph)
+    {
+        work.emptied.push(forest);
     }
     for (tree, deadline) in trees.iter().zip(deadlines) {
         work.begin_run(*tree, deadline);

@@ -1,6 +1,7 @@
 //! What each operation does, whatever the database: load a set, let the core decide, save a set.
 
 mod callbacks;
+mod channels;
 mod checkpoint;
 mod claim;
 mod control;
@@ -16,6 +17,7 @@ mod update;
 mod working;
 
 pub(crate) use callbacks::{callbacks, free_callbacks};
+pub(crate) use channels::channels;
 pub(crate) use checkpoint::keep;
 pub(crate) use control::{cancel, start};
 pub(crate) use derive::{Came as Derivation, Preview, archived, derive};

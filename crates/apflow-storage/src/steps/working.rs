@@ -108,6 +108,8 @@ pub(crate) struct Working {
     lines: BTreeSet<Line>,
     /// What is known of slots, paces and breakers.
     pub(super) desk: Desk,
+    /// Submissions whose channels begin anew.
+    pub(crate) emptied: Vec<i64>,
 }
 
 impl Working {
@@ -129,6 +131,7 @@ impl Working {
             history: History::default(),
             lines: BTreeSet::new(),
             desk: Desk::default(),
+            emptied: Vec::new(),
         }
     }
 
@@ -736,6 +739,9 @@ impl Working {
         self.flush(rows).await?;
         if !self.past.is_empty() {
             rows.delete_checkpoints(&self.past).await?;
+        }
+        if !self.emptied.is_empty() {
+            rows.empty_channels(&self.emptied).await?;
         }
         for error in &self.corrupt {
             tracing::error!(%error, "a row was set aside");
