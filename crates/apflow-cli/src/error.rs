@@ -83,13 +83,16 @@ impl Exit {
             | Code::NoCallbacks
             | Code::NoGenerator
             | Code::NotOffered
+            | Code::UnreadableExport
+            | Code::SnapshotTooLarge
             | Code::NoLlmKey => Self::Usage,
-            Code::NotFound => Self::NotFound,
+            Code::NotFound | Code::NoSnapshot => Self::NotFound,
             Code::IllegalTransition
             | Code::Unfinished
             | Code::Fixed
             | Code::AlreadyRunning
             | Code::CannotDelete
+            | Code::SnapshotMismatch
             | Code::KeyReused => Self::Conflict,
             Code::Internal | Code::EgressRefused | Code::CommandRefused => Self::Failed,
             Code::DatabaseLocked

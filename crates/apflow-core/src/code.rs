@@ -162,6 +162,14 @@ codes! {
     AmbiguousId = "0051", -32602, 400, "the beginning of an id fits several tasks";
     /// What is stored here cannot do that.
     NotOffered = "0052", -32603, 501, "this store does not offer what is asked for";
+    /// There is no snapshot of that name.
+    NoSnapshot = "0080", -32001, 404, "there is no snapshot of that name";
+    /// A document cannot be imported.
+    UnreadableExport = "0081", -32602, 400, "the document cannot be imported";
+    /// A snapshot is not of what is stored here.
+    SnapshotMismatch = "0082", -32006, 409, "the snapshot does not fit what is stored here";
+    /// A snapshot is larger than may be kept.
+    SnapshotTooLarge = "0083", -32602, 413, "the snapshot is larger than may be kept";
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-pub use checkpoint::Keeper;
+pub use checkpoint::{Keeper, SnapshotWish};
 
 use crate::{
     id::{LeaseToken, TaskId, TreeId},
@@ -162,7 +162,10 @@ pub struct Given {
 
 /// What an attempt says on its way.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Notes {}
+pub struct Notes {
+    /// Snapshots to take if the task completes; see [`Context::snapshot`].
+    pub snapshots: Vec<SnapshotWish>,
+}
 
 /// Where an attempt says how far it is.
 pub trait Progress: Send + Sync {

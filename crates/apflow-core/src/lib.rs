@@ -25,6 +25,7 @@ pub mod hook;
 pub mod id;
 pub mod observe;
 pub mod plan;
+pub mod portable;
 pub mod problem;
 pub mod registry;
 pub mod schedule;

@@ -19,7 +19,7 @@ use tokio::sync::{Notify, broadcast, oneshot, watch};
 use crate::{
     access::{self, AccessCame, AccessJob},
     error::is_out_of_reach,
-    keep::{KeepCame, KeepJob},
+    keep::{self, KeepCame, KeepJob},
     rows::Rows,
     schedule::{ScheduleCame, ScheduleJob},
     steps::{self, Derivation, Effects},
@@ -534,6 +534,10 @@ async fn carry_out(rows: &mut dyn Rows, jobs: &[Job]) -> Result<(Vec<Came>, Effe
             }
             Job::Access(job, _) => {
                 (Came::Access(access::carry_out(rows, job).await?), Effects::default())
+            }
+            Job::Keep(job) => {
+                let (came, more) = keep::carry_out(rows, job).await?;
+                (Came::Keep(came), more)
             }
             Job::ForgetKeys(older_than, limit, _) => {
                 let gone = steps::forget_keys(rows, *older_than, *limit).await?;

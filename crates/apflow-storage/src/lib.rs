@@ -36,8 +36,10 @@ mod rows;
 mod rows_callbacks;
 mod rows_demo;
 mod rows_keep;
+mod rows_snapshot;
 mod schedule;
 mod schedule_rows;
+mod snapshot;
 mod steps;
 mod store;
 

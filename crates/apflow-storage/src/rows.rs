@@ -13,6 +13,7 @@ use crate::{
     rows_callbacks::CallbackRows,
     rows_demo::DemoRows,
     rows_keep::KeepRows,
+    rows_snapshot::SnapshotRows,
     schedule_rows::ScheduleRows,
 };
 
@@ -232,7 +233,7 @@ pub(crate) struct Values {
 /// One open transaction. Everything is a set; the order of calls is the steps' business.
 #[async_trait]
 pub(crate) trait Rows:
-    AccessRows + CallbackRows + DemoRows + DeriveRows + KeepRows + ScheduleRows + Send
+    AccessRows + CallbackRows + DemoRows + DeriveRows + KeepRows + ScheduleRows + SnapshotRows + Send
 {
     /// Reads what settling `settling` and claiming up to `ready` tasks needs, and locks it.
     async fn open(&mut self, settling: &[i64], ready: u32) -> Result<Opening, StoreError>;

@@ -9,6 +9,7 @@ mod held;
 mod hooks;
 mod keeper;
 mod output;
+mod retention;
 mod retry;
 mod scheduler;
 mod turn;

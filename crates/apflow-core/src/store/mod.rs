@@ -5,12 +5,14 @@
 
 mod access;
 mod callback;
+mod care;
 mod checkpoint;
 mod control;
 mod error;
 mod filter;
 mod journal;
 mod schedule;
+mod snapshot;
 mod tree;
 mod work;
 
@@ -19,6 +21,7 @@ pub use callback::{
     Callback, CallbackClaim, CallbackNext, CallbackRecord, CallbackReport, CallbackState,
     CallbackStore, Callbacks, MOST_WATCHED, NewCallback,
 };
+pub use care::{CareStore, StoreStats, TableStats};
 pub use checkpoint::{Checkpoint, CheckpointStore, NewCheckpoint};
 pub use control::{Cancel, CancelAnswer, ControlStore, Patch, Start, StartScope, Started};
 pub use error::StoreError;
@@ -27,6 +30,7 @@ pub use journal::{EventKind, JournalStore, TaskEvent, Told};
 pub use schedule::{
     Backfill, Backfilled, DrivenRun, Fire, Fired, FiredSlot, ScheduleFilter, ScheduleStore,
 };
+pub use snapshot::{MAX_SNAPSHOT_BYTES, MAX_SNAPSHOTS, NewSnapshot, Snapshot, SnapshotStore};
 pub use tree::{Idempotency, Inserted, NeedKind, NewNeed, NewTask, NewTree, Submission, TreeStore};
 pub use work::{
     Claim, Claimed, Ended, NeedResult, Refusal, Renewal, Settled, Settlement, Signal, Wake,
@@ -43,6 +47,8 @@ pub trait Store:
     + CallbackStore
     + AccessStore
     + CheckpointStore
+    + CareStore
+    + SnapshotStore
     + Wake
 {
 }
@@ -56,6 +62,8 @@ impl<T> Store for T where
         + CallbackStore
         + AccessStore
         + CheckpointStore
+        + CareStore
+        + SnapshotStore
         + Wake
 {
 }

@@ -101,6 +101,24 @@ fn events() -> Vec<Event> {
         Event::Reported { failure: None },
         Event::Reported { failure: Some(failure()) },
     ];
+    events.push(Event::Withdrawn);
+    for stood in [
+        Stood::Created,
+        Stood::Blocked,
+        Stood::Ready,
+        Stood::Completed,
+        Stood::Failed { failure: failure() },
+        Stood::Skipped { why: "so".to_owned() },
+        Stood::Cancelled { reason: "enough".to_owned() },
+    ] {
+        events.push(Event::Restored {
+            stood,
+            waiting_for: 1,
+            failed: 0,
+            attempts: 1,
+            facets: None,
+        });
+    }
     for completed in [true, false] {
         for required in [true, false] {
             events.push(Event::NeedSettled { completed, required });
@@ -139,6 +157,8 @@ fn word(event: &Event) -> &'static str {
         Event::Skipped { .. } => "Skipped",
         Event::Reset => "Reset",
         Event::TakenOver => "TakenOver",
+        Event::Withdrawn => "Withdrawn",
+        Event::Restored { .. } => "Restored",
         Event::Reported { .. } => "Reported",
     }
 }
@@ -185,7 +205,7 @@ fn every_arrow_is_taken_and_nothing_moves_along_any_other() {
         missing.is_empty() && unknown.is_empty(),
         "never taken {missing:?}, not in the table {unknown:?}"
     );
-    assert_eq!(words.len(), 19, "every event was tried");
+    assert_eq!(words.len(), 21, "every event was tried");
 }
 
 #[test]

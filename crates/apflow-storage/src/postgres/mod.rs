@@ -14,6 +14,7 @@ mod reads;
 mod rows;
 mod schedules;
 mod session;
+mod snapshots;
 mod sql;
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,7 @@ mod reads;
 mod room;
 mod rows;
 mod schedules;
+mod snapshots;
 mod sql;
 #[cfg(test)]
 mod statements;
