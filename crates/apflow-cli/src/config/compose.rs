@@ -1,6 +1,6 @@
 //! An application as it is configured.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use apflow::{
     App, AppBuilder,
