@@ -85,8 +85,10 @@ impl Exit {
             | Code::NotOffered
             | Code::UnfitAnswer
             | Code::InvalidExpression
+            | Code::UnreadableExport
+            | Code::SnapshotTooLarge
             | Code::NoLlmKey => Self::Usage,
-            Code::NotFound | Code::NoSuchWait => Self::NotFound,
+            Code::NotFound | Code::NoSuchWait | Code::NoSnapshot => Self::NotFound,
             Code::IllegalTransition
             | Code::Unfinished
             | Code::Fixed
@@ -94,6 +96,7 @@ impl Exit {
             | Code::AlreadyRunning
             | Code::CannotDelete
             | Code::KeyReused
+            | Code::SnapshotMismatch
             | Code::ChannelType
             | Code::ChannelChanged
             | Code::ChannelLock

@@ -186,6 +186,14 @@ codes! {
     ChannelFull = "0078", -32602, 413, "the channel holds as much as it may";
     /// The run that the channel belongs to is not there any more.
     ChannelGone = "0079", -32602, 410, "the run of the channel is gone";
+    /// There is no snapshot of that name.
+    NoSnapshot = "0080", -32001, 404, "there is no snapshot of that name";
+    /// A document cannot be imported.
+    UnreadableExport = "0081", -32602, 400, "the document cannot be imported";
+    /// A snapshot is not of what is stored here.
+    SnapshotMismatch = "0082", -32006, 409, "the snapshot does not fit what is stored here";
+    /// A snapshot is larger than may be kept.
+    SnapshotTooLarge = "0083", -32602, 413, "the snapshot is larger than may be kept";
 }
 
 #[cfg(test)]

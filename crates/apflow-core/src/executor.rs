@@ -18,7 +18,7 @@ pub use circuits::{Circuits, Guard};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-pub use checkpoint::Keeper;
+pub use checkpoint::{Keeper, SnapshotWish};
 
 use crate::{
     breaker::Report,
@@ -194,6 +194,8 @@ pub struct Notes {
     pub progress: Option<LastProgress>,
     /// How what breakers guard has worked.
     pub breakers: Vec<Report>,
+    /// Snapshots to take if the task completes; see [`Context::snapshot`].
+    pub snapshots: Vec<SnapshotWish>,
 }
 
 /// Where an attempt says how far it is.

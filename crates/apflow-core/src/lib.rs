@@ -30,6 +30,7 @@ pub mod hook;
 pub mod id;
 pub mod observe;
 pub mod plan;
+pub mod portable;
 pub mod problem;
 pub mod question;
 pub mod registry;

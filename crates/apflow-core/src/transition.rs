@@ -5,9 +5,10 @@
 
 use crate::{
     id::{LeaseToken, NodeId, Seq},
+    portable::Stood,
     task::{
-        Failure, FailureKind, Held, HeldBy, Join, OnTimeout, Over, Priority, State, StateName,
-        Status, Task, Wait, WaitFor,
+        Facets, Failure, FailureKind, Held, HeldBy, Join, OnTimeout, Over, Priority, State,
+        StateName, Status, Task, Wait, WaitFor,
     },
     time::Timestamp,
 };
@@ -108,6 +109,21 @@ pub enum Event {
     },
     /// Somebody set a failed or cancelled task back by hand.
     Reset,
+    /// A snapshot takes the place of what is here.
+    Withdrawn,
+    /// It stands where a snapshot or another database has it.
+    Restored {
+        /// Where that is.
+        stood: Stood,
+        /// Needs that are not settled yet, if it is blocked.
+        waiting_for: u32,
+        /// Required needs that ended without completing, if it is blocked.
+        failed: u32,
+        /// Attempts that had begun and ended.
+        attempts: u32,
+        /// What only some tasks have.
+        facets: Option<Box<Facets>>,
+    },
     /// Somebody took the task over by setting it `in_progress`.
     TakenOver,
     /// Whoever took it over reports how it ended.
@@ -224,6 +240,34 @@ impl Task {
             ) => {
                 self.forget_the_last_run();
                 Ok(State::Created)
+            }
+
+            // ----- somebody wants back how it stood
+            (
+                State::Created
+                | State::Blocked { .. }
+                | State::Completed
+                | State::Failed { .. }
+                | State::Skipped { .. }
+                | State::Cancelled { .. },
+                Event::Withdrawn,
+            ) => {
+                self.forget_the_last_run();
+                Ok(State::Created)
+            }
+            (State::Created, Event::Restored { stood, waiting_for, failed, attempts, facets }) => {
+                self.token = self.token.next();
+                self.attempts = attempts;
+                self.facets = facets;
+                Ok(match stood {
+                    Stood::Created => State::Created,
+                    Stood::Blocked => self.blocked_or_ready(waiting_for, failed, false),
+                    Stood::Ready => State::Ready,
+                    Stood::Completed => State::Completed,
+                    Stood::Failed { failure } => State::Failed { failure },
+                    Stood::Skipped { why } => State::Skipped { why },
+                    Stood::Cancelled { reason } => State::Cancelled { reason },
+                })
             }
 
             // ----- needs settle
@@ -460,6 +504,19 @@ pub const ARROWS: &[Arrow] = {
         arrow(S::Created, "Started", S::Blocked),
         arrow(S::Created, "Started", S::Ready),
         arrow(S::Created, "TakenOver", S::Waiting),
+        arrow(S::Created, "Withdrawn", S::Created),
+        arrow(S::Blocked, "Withdrawn", S::Created),
+        arrow(S::Completed, "Withdrawn", S::Created),
+        arrow(S::Failed, "Withdrawn", S::Created),
+        arrow(S::Skipped, "Withdrawn", S::Created),
+        arrow(S::Cancelled, "Withdrawn", S::Created),
+        arrow(S::Created, "Restored", S::Created),
+        arrow(S::Created, "Restored", S::Blocked),
+        arrow(S::Created, "Restored", S::Ready),
+        arrow(S::Created, "Restored", S::Completed),
+        arrow(S::Created, "Restored", S::Failed),
+        arrow(S::Created, "Restored", S::Skipped),
+        arrow(S::Created, "Restored", S::Cancelled),
         arrow(S::Created, "Skipped", S::Skipped),
         arrow(S::Created, "CancelRequested", S::Cancelled),
         arrow(S::Blocked, "NeedSettled", S::Blocked),

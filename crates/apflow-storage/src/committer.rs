@@ -23,7 +23,7 @@ use crate::{
     error::is_out_of_reach,
     flow::{self, FlowCame, FlowJob},
     history_rows::{self, HistoryJob},
-    keep::{KeepCame, KeepJob},
+    keep::{self, KeepCame, KeepJob},
     rows::Rows,
     schedule::{ScheduleCame, ScheduleJob},
     steps::{self, Derivation, Effects},
@@ -570,6 +570,10 @@ async fn carry_out(rows: &mut dyn Rows, jobs: &[Job]) -> Result<(Vec<Came>, Effe
             Job::Flow(job, _) => {
                 let (came, more) = flow::carry_out(rows, job).await?;
                 (Came::Flow(came), more)
+            }
+            Job::Keep(job) => {
+                let (came, more) = keep::carry_out(rows, job).await?;
+                (Came::Keep(came), more)
             }
             Job::ForgetKeys(older_than, limit, _) => {
                 let gone = steps::forget_keys(rows, *older_than, *limit).await?;

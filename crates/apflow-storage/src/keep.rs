@@ -1,10 +1,13 @@
 //! Checkpoints: the store's part.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use apflow_core::{
     id::TaskId,
-    store::{Checkpoint, CheckpointStore, NewCheckpoint, StoreError, TreeStore as _},
+    store::{
+        CareStore, Checkpoint, CheckpointStore, NewCheckpoint, StoreError, StoreStats,
+        TreeStore as _,
+    },
     task::Record,
     time::Timestamp,
 };
@@ -13,34 +16,72 @@ use async_trait::async_trait;
 use crate::{
     committer::{Answer, Job},
     read::Reads,
+    rows::Rows,
     rows_keep::{self, CheckpointRow},
+    snapshot::{self, SnapshotCame, SnapshotJob},
+    steps::{self, Effects},
     store::Database,
 };
 
 /// What is to be put aside, and where the answer goes.
 pub(crate) enum KeepJob {
     Checkpoint(Box<NewCheckpoint>, Answer<()>),
+    Retire(Duration, u32, Answer<u64>),
+    Snapshot(Box<SnapshotJob>, Answer<SnapshotCame>),
 }
 
 /// What came of it.
 pub(crate) enum KeepCame {
     Checkpoint(Result<(), StoreError>),
+    Retired(u64),
+    Snapshot(SnapshotCame),
 }
 
 impl KeepJob {
-    /// Answers with what came of it; an answer that does not fit comes back.
+    /// Answers with what came of it.
     pub(crate) fn answer(self, came: KeepCame) {
         // A caller that went away needs no answer.
         match (self, came) {
             (Self::Checkpoint(_, to), KeepCame::Checkpoint(came)) => drop(to.send(came)),
+            (Self::Retire(_, _, to), KeepCame::Retired(came)) => drop(to.send(Ok(came))),
+            (Self::Snapshot(_, to), KeepCame::Snapshot(came)) => drop(to.send(Ok(came))),
+            (job, _) => job.fail(unfitting()),
         }
     }
 
     pub(crate) fn fail(self, error: StoreError) {
         match self {
             Self::Checkpoint(_, to) => drop(to.send(Err(error))),
+            Self::Retire(_, _, to) => drop(to.send(Err(error))),
+            Self::Snapshot(_, to) => drop(to.send(Err(error))),
         }
     }
+}
+
+/// Does one job in the open transaction; checkpoints are done together, before.
+pub(crate) async fn carry_out<R: Rows + ?Sized>(
+    rows: &mut R,
+    job: &KeepJob,
+) -> Result<(KeepCame, Effects), StoreError> {
+    Ok(match job {
+        KeepJob::Checkpoint(checkpoint, _) => {
+            let (mut came, effects) = steps::keep(rows, &[checkpoint.as_ref()]).await?;
+            (KeepCame::Checkpoint(came.pop().unwrap_or_else(|| Err(unfitting()))), effects)
+        }
+        KeepJob::Retire(older_than, limit, _) => {
+            let gone = steps::retire(rows, *older_than, *limit).await?;
+            (KeepCame::Retired(gone), Effects::default())
+        }
+        KeepJob::Snapshot(job, _) => {
+            let (came, effects) = snapshot::carry_out(rows, job).await?;
+            (KeepCame::Snapshot(came), effects)
+        }
+    })
+}
+
+/// An answer to another question.
+pub(crate) fn unfitting() -> StoreError {
+    StoreError::Unavailable { what: "an answer that does not fit".to_owned(), source: None }
 }
 
 fn count(number: i64) -> u32 {
@@ -70,6 +111,26 @@ impl<R: Reads> CheckpointStore for Database<R> {
             return Err(StoreError::NoSuchTask(task.clone()));
         };
         self.reads.checkpoint(record.task.seq.0).await?.map(checkpoint).transpose()
+    }
+}
+
+#[async_trait]
+impl<R: Reads> CareStore for Database<R> {
+    async fn retire(&self, older_than: Duration, limit: u32) -> Result<u64, StoreError> {
+        self.ask(|to| Job::Keep(KeepJob::Retire(older_than, limit, to))).await
+    }
+
+    async fn stats(&self) -> Result<StoreStats, StoreError> {
+        self.reads.stats().await
+    }
+
+    async fn vacuum(&self) -> Result<(), StoreError> {
+        self.may_write()?;
+        self.reads.vacuum().await
+    }
+
+    async fn copy_into(&self, path: &str) -> Result<(), StoreError> {
+        self.reads.copy_into(path).await
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
     rows_demo::DemoRows,
     rows_flow::FlowRows,
     rows_keep::KeepRows,
+    rows_snapshot::SnapshotRows,
     schedule_rows::ScheduleRows,
 };
 
@@ -245,6 +246,7 @@ pub(crate) trait Rows:
     + HistoryRows
     + KeepRows
     + ScheduleRows
+    + SnapshotRows
     + Send
 {
     /// Reads what settling `settling` and claiming up to `ready` tasks needs, and locks it.

@@ -1,6 +1,9 @@
 //! Checkpoints as sets of rows: what steps ask of an open transaction, and what readers ask.
 
-use apflow_core::{store::StoreError, time::Timestamp};
+use apflow_core::{
+    store::{StoreError, StoreStats},
+    time::Timestamp,
+};
 use async_trait::async_trait;
 
 /// A row of `af_checkpoints` to write.
@@ -48,6 +51,15 @@ pub(crate) trait KeepReads: Send + Sync {
 
     /// The checkpoints of these tasks, their values left empty.
     async fn checkpoint_names(&self, tasks: &[i64]) -> Result<Vec<CheckpointRow>, StoreError>;
+
+    /// How large the database is.
+    async fn stats(&self) -> Result<StoreStats, StoreError>;
+
+    /// Gives unused room back.
+    async fn vacuum(&self) -> Result<(), StoreError>;
+
+    /// Writes a copy into a new file.
+    async fn copy_into(&self, path: &str) -> Result<(), StoreError>;
 }
 
 /// Reads a checkpoint from the columns of `load_checkpoints.sql`.

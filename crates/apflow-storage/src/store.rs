@@ -52,6 +52,12 @@ impl<R: Reads> Database<R> {
         &self,
         job: impl FnOnce(crate::committer::Answer<T>) -> Job,
     ) -> Result<T, StoreError> {
+        self.may_write()?;
+        self.queue.ask(job).await
+    }
+
+    /// Refuses what would write where nothing may be written.
+    pub(crate) fn may_write(&self) -> Result<(), StoreError> {
         if self.read_only {
             return Err(StoreError::Locked {
                 what: "the database was opened for reading only".to_owned(),
@@ -59,7 +65,7 @@ impl<R: Reads> Database<R> {
                     .to_owned(),
             });
         }
-        self.queue.ask(job).await
+        Ok(())
     }
 
     fn workers(&self) -> std::sync::MutexGuard<'_, Vec<String>> {

@@ -13,8 +13,8 @@ use crate::{
     id::{TaskId, TreeId},
     registry::Registry,
     store::{
-        Cancel, CancelAnswer, Idempotency, Inserted, NewCallback, Patch, ScheduleStore, Start,
-        Started, StoreError, TreeStore,
+        Cancel, CancelAnswer, CheckpointStore, Idempotency, Inserted, NewCallback, Patch,
+        ScheduleStore, SnapshotStore, Start, Started, StoreError, TreeStore,
     },
     submit::{self, Order, Reading, read_tasks},
     task::{RunSummary, TreeOptions},
@@ -70,6 +70,16 @@ pub trait Backend: Send + Sync {
         let _ = wish;
         let detail = "callbacks are not switched on here; nothing was run";
         Err(ApiError::refused(Code::NoCallbacks, "webhook_config", detail))
+    }
+
+    /// Snapshots, if they are kept.
+    fn snapshots(&self) -> Option<&dyn SnapshotStore> {
+        None
+    }
+
+    /// Checkpoints, if they are kept.
+    fn checkpoints(&self) -> Option<&dyn CheckpointStore> {
+        None
     }
 
     /// The journal for those who listen, if there is one.
@@ -153,6 +163,14 @@ impl Backend for Engine {
                 None => error,
             }
         })
+    }
+
+    fn snapshots(&self) -> Option<&dyn SnapshotStore> {
+        Some(self.store())
+    }
+
+    fn checkpoints(&self) -> Option<&dyn CheckpointStore> {
+        Some(self.store())
     }
 
     fn feed(&self, limits: FeedLimits) -> Option<Feed> {

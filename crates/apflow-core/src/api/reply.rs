@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 mod generated;
+mod kept;
 mod triggered;
 
 use super::{
@@ -18,6 +19,7 @@ use crate::{
 };
 
 pub use generated::{Generated, LlmKeyAnswer};
+pub use kept::{Kept, RestoredRun};
 pub use triggered::{Reason, Triggered};
 
 /// The answer to a call.
@@ -105,6 +107,8 @@ pub enum Reply {
         /// There is an allow-list.
         restricted: bool,
     },
+    /// What came of an operation on snapshots or checkpoints.
+    Kept(Box<Kept>),
     /// One key of the configuration.
     Setting(Box<Setting>),
     /// Every key of the configuration.
@@ -264,6 +268,7 @@ impl Reply {
                 "running_tasks_count": running,
             }),
             Self::Executors { executors, restricted } => executors_json(executors, *restricted),
+            Self::Kept(kept) => kept.json(),
             Self::Setting(setting) => setting.json(),
             Self::Settings(settings) => settings.iter().map(Setting::json).collect(),
             Self::Reloaded(reloaded) => reloaded.json(),

@@ -33,6 +33,8 @@ pub struct EngineConfig {
     pub store_pause: (Duration, Duration),
     /// How long an idempotency key stands for its first answer.
     pub key_retention: Duration,
+    /// Submissions that ended so long ago are deleted, whole ones in bounded batches; none keeps all.
+    pub keep: Option<Duration>,
     /// How much of a demonstration's pauses is kept: 1 all of it, 0 nothing.
     pub sleep_scale: f64,
     /// What gets a rest when it fails again and again.
@@ -66,6 +68,7 @@ impl Default for EngineConfig {
             lapse_batch: 500,
             store_pause: (Duration::from_millis(100), Duration::from_secs(5)),
             key_retention: Duration::from_hours(7 * 24),
+            keep: Some(Duration::from_hours(30 * 24)),
             sleep_scale: 1.0,
             breakers: Breakers::default(),
         }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Inner, output};
 use crate::{
     executor::{ExecuteError, Keeper},
     id::{LeaseToken, Seq, TaskId},
-    store::{Claimed, NewCheckpoint, StoreError},
+    store::{Claimed, NewCheckpoint, NewSnapshot, StoreError},
     task::FailureKind,
 };
 
@@ -61,7 +61,27 @@ impl Keeper for OfAttempt {
         };
         self.engine.store.keep_checkpoint(checkpoint).await.map_err(meant_for_executors)
     }
+
+    async fn snapshot(&self, name: &str, note: Map<String, Value>) -> Result<(), ExecuteError> {
+        let note = Value::Object(note);
+        let depth = self.engine.config.max_result_depth;
+        if let Some(why) = output::refuse(&note, depth, MAX_NOTE_BYTES) {
+            output::dismantle(note);
+            return Err(spoilt(format!("the note of a snapshot cannot be stored: {why}")));
+        }
+        let Value::Object(note) = note else { return Err(spoilt("it is no object".to_owned())) };
+        let wish = NewSnapshot {
+            task: self.task.clone(),
+            name: name.to_owned(),
+            note,
+            lease: Some((self.seq, self.lease)),
+        };
+        self.engine.store.take_snapshot(wish).await.map(drop).map_err(meant_for_executors)
+    }
 }
+
+/// The largest note that is kept with a snapshot, in bytes, roughly counted.
+const MAX_NOTE_BYTES: usize = 64 << 10;
 
 fn spoilt(why: String) -> ExecuteError {
     ExecuteError::of_kind(FailureKind::InvalidOutput, why)

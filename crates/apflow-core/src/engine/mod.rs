@@ -10,6 +10,7 @@ mod held;
 mod hooks;
 mod keeper;
 mod output;
+mod retention;
 mod scheduler;
 mod turn;
 pub(crate) mod watch;

@@ -1,19 +1,37 @@
 //! What an attempt puts aside so that the next one need not begin again.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::{Context, ExecuteError};
+use crate::{id::TaskId, portable::bad_name, task::FailureKind};
 
 /// Where checkpoints of a running attempt go.
 #[async_trait]
 pub trait Keeper: Send + Sync {
     /// Puts a value aside; it is durable when this returns.
     async fn keep(&self, step: Option<&str>, value: Value) -> Result<(), ExecuteError>;
+
+    /// Takes a snapshot of the submission; it is durable when this returns.
+    async fn snapshot(&self, name: &str, note: Map<String, Value>) -> Result<(), ExecuteError>;
 }
+
+/// A snapshot that is to be taken if the task completes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SnapshotWish {
+    /// The task that asked.
+    pub task: TaskId,
+    /// What to call it.
+    pub name: String,
+    /// What to remember with it.
+    pub note: Map<String, Value>,
+}
+
+/// So many snapshots one attempt may ask for that are taken at its end.
+const MAX_WISHES: usize = 8;
 
 /// Keeps nothing, for attempts outside an engine.
 struct Nowhere;
@@ -21,6 +39,10 @@ struct Nowhere;
 #[async_trait]
 impl Keeper for Nowhere {
     async fn keep(&self, _: Option<&str>, _: Value) -> Result<(), ExecuteError> {
+        Ok(())
+    }
+
+    async fn snapshot(&self, _: &str, _: Map<String, Value>) -> Result<(), ExecuteError> {
         Ok(())
     }
 }
@@ -49,6 +71,40 @@ impl Context {
         value: impl Into<Value> + Send,
     ) -> Result<(), ExecuteError> {
         self.keeper.keep(Some(step), value.into()).await
+    }
+
+    /// Remembers under a name how the whole submission stands, so that a run can begin from there.
+    ///
+    /// A `deferred` one is taken in the transaction that records this task as completed, after the
+    /// tasks behind it became ready: a run from it goes on with those. If the attempt fails, it is not
+    /// taken. Otherwise it is taken now, with this task in it as one that has yet to run: a run from it
+    /// begins with this task, from its beginning, and this attempt goes on.
+    pub async fn snapshot(
+        &self,
+        name: &str,
+        note: Map<String, Value>,
+        deferred: bool,
+    ) -> Result<(), ExecuteError> {
+        if let Some(why) = bad_name(name) {
+            let why = format!("a snapshot cannot be called {name:?}: a name {why}");
+            return Err(ExecuteError::of_kind(FailureKind::InvalidOutput, why));
+        }
+        let mut note = note;
+        note.insert("task_id".to_owned(), json!(self.task));
+        note.insert("cycle".to_owned(), json!(self.given.cycle));
+        note.insert("deferred".to_owned(), json!(deferred));
+        if !deferred {
+            return self.keeper.snapshot(name, note).await;
+        }
+        // Whoever panicked while he held it has written whole notes or none.
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.snapshots.retain(|wish| wish.name != name);
+        if notes.snapshots.len() >= MAX_WISHES {
+            let why = format!("an attempt asks for at most {MAX_WISHES} snapshots at its end");
+            return Err(ExecuteError::of_kind(FailureKind::InvalidOutput, why));
+        }
+        notes.snapshots.push(SnapshotWish { task: self.task.clone(), name: name.to_owned(), note });
+        Ok(())
     }
 
     /// What the newest attempt before this one put aside, if it did and it fits the type.

@@ -101,6 +101,35 @@ pub enum StoreError {
         /// How it stands.
         state: super::WaitState,
     },
+    /// There is no snapshot of that name.
+    #[error("the submission of task {task} has no snapshot `{name}`")]
+    NoSnapshot {
+        /// The task that was named.
+        task: TaskId,
+        /// The name.
+        name: String,
+    },
+    /// The document is no submission that can be stored here.
+    #[error("the document cannot be imported: {0}")]
+    Unreadable(String),
+    /// The snapshot is not of what is stored here now.
+    #[error("the snapshot `{name}` does not fit: {why}")]
+    SnapshotMismatch {
+        /// Its name.
+        name: String,
+        /// What is different.
+        why: String,
+    },
+    /// The snapshot is larger than may be kept.
+    #[error("the snapshot `{name}` takes {bytes} bytes, and at most {most} are kept")]
+    SnapshotTooLarge {
+        /// Its name.
+        name: String,
+        /// How large it is.
+        bytes: usize,
+        /// How large it may be.
+        most: usize,
+    },
     /// This store does not have what is asked for: a store for tests, for example.
     #[error("this store offers no {what}")]
     NotOffered {
@@ -218,6 +247,18 @@ impl StoreError {
                 "give it one: `schedule_type`, `schedule_expression`, `schedule_enabled: true`"
                     .to_owned(),
             ),
+            Self::NoSnapshot { .. } => {
+                Some("`apflow snapshot ls TASK` lists those there are".to_owned())
+            }
+            Self::Unreadable(_) => Some(
+                "nothing was changed; export it again with an apflow of this version".to_owned(),
+            ),
+            Self::SnapshotMismatch { .. } => {
+                Some("nothing was changed; take a new snapshot of what is there".to_owned())
+            }
+            Self::SnapshotTooLarge { .. } => {
+                Some("copy the whole database instead: `apflow db backup`".to_owned())
+            }
             Self::AlreadyRunning { .. } => Some("wait for it, or cancel it first".to_owned()),
             Self::Overloaded { .. } => {
                 Some("send the request again a little later; nothing of it was done".to_owned())

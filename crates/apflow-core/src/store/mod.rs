@@ -5,6 +5,7 @@
 
 mod access;
 mod callback;
+mod care;
 mod channel;
 mod checkpoint;
 mod control;
@@ -14,6 +15,7 @@ mod flow;
 mod history;
 mod journal;
 mod schedule;
+mod snapshot;
 mod tree;
 mod wait;
 mod work;
@@ -23,6 +25,7 @@ pub use callback::{
     Callback, CallbackClaim, CallbackNext, CallbackRecord, CallbackReport, CallbackState,
     CallbackStore, Callbacks, MOST_WATCHED, NewCallback,
 };
+pub use care::{CareStore, StoreStats, TableStats};
 pub use channel::ChannelStore;
 pub use checkpoint::{Checkpoint, CheckpointStore, NewCheckpoint};
 pub use control::{Cancel, CancelAnswer, ControlStore, Patch, Start, StartScope, Started};
@@ -37,6 +40,7 @@ pub use journal::{EventKind, JournalStore, TaskEvent, Told};
 pub use schedule::{
     Backfill, Backfilled, DrivenRun, Fire, Fired, FiredSlot, ScheduleFilter, ScheduleStore,
 };
+pub use snapshot::{MAX_SNAPSHOT_BYTES, MAX_SNAPSHOTS, NewSnapshot, Snapshot, SnapshotStore};
 pub use tree::{Idempotency, Inserted, NeedKind, NewNeed, NewTask, NewTree, Submission, TreeStore};
 pub use wait::{
     Answered, Answering, LOOK_BACK, MAX_PUBLISHED, MAX_WAITS, Pause, PauseAnswer, Publish,
@@ -61,6 +65,8 @@ pub trait Store:
     + CheckpointStore
     + HistoryStore
     + FlowStore
+    + CareStore
+    + SnapshotStore
     + Wake
 {
 }
@@ -78,6 +84,8 @@ impl<T> Store for T where
         + CheckpointStore
         + HistoryStore
         + FlowStore
+        + CareStore
+        + SnapshotStore
         + Wake
 {
 }

@@ -127,6 +127,24 @@ fn events() -> Vec<Event> {
         Event::Reported { failure: None },
         Event::Reported { failure: Some(failure()) },
     ];
+    events.push(Event::Withdrawn);
+    for stood in [
+        Stood::Created,
+        Stood::Blocked,
+        Stood::Ready,
+        Stood::Completed,
+        Stood::Failed { failure: failure() },
+        Stood::Skipped { why: "so".to_owned() },
+        Stood::Cancelled { reason: "enough".to_owned() },
+    ] {
+        events.push(Event::Restored {
+            stood,
+            waiting_for: 1,
+            failed: 0,
+            attempts: 1,
+            facets: None,
+        });
+    }
     for completed in [true, false] {
         for required in [true, false] {
             events.push(Event::NeedSettled { completed, required });
@@ -167,6 +185,8 @@ fn word(event: &Event) -> &'static str {
         Event::Skipped { .. } => "Skipped",
         Event::Reset => "Reset",
         Event::TakenOver => "TakenOver",
+        Event::Withdrawn => "Withdrawn",
+        Event::Restored { .. } => "Restored",
         Event::Reported { .. } => "Reported",
     }
 }

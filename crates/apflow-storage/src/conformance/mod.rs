@@ -38,6 +38,7 @@ pub mod prune;
 pub mod results;
 pub mod schedule;
 pub mod settle;
+pub mod snapshot;
 pub mod start;
 pub mod submit;
 pub mod time;
@@ -88,6 +89,15 @@ macro_rules! store_conformance {
                 checkpoint::a_stale_lease_puts_nothing_aside,
                 checkpoint::a_checkpoint_is_forgotten_with_its_run,
                 checkpoint::checkpoints_that_come_together_are_judged_one_by_one,
+
+                snapshot::a_run_goes_on_from_where_the_snapshot_was_taken,
+                snapshot::a_failed_run_is_restored_as_it_failed,
+                snapshot::what_was_running_begins_again_from_its_checkpoint,
+                snapshot::a_deferred_snapshot_is_taken_with_the_end_of_its_task,
+                snapshot::snapshots_are_bounded_and_go_with_their_submission,
+                snapshot::a_snapshot_fits_what_is_there_or_is_refused,
+                snapshot::what_is_exported_and_adopted_is_the_same,
+                snapshot::a_database_says_how_large_it_is,
 
                 results::results_are_handed_over_in_the_authors_order,
                 results::results_settled_in_the_same_transaction_are_handed_over,

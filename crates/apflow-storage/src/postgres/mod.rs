@@ -17,6 +17,7 @@ mod reads;
 mod rows;
 mod schedules;
 mod session;
+mod snapshots;
 mod sql;
 #[cfg(test)]
 mod tests;

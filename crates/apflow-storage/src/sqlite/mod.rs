@@ -17,6 +17,7 @@ mod reads;
 mod room;
 mod rows;
 mod schedules;
+mod snapshots;
 mod sql;
 #[cfg(test)]
 mod statements;

@@ -600,6 +600,7 @@ impl Rows for SqliteRows<'_> {
             (sql::DELETE_EVENTS, trees),
             (sql::DELETE_CALLBACKS, trees),
             (sql::DELETE_TREES, trees),
+            (sql::DELETE_SNAPSHOTS, forests),
             (sql::DELETE_FORESTS, forests),
         ] {
             if !seqs.is_empty() {

@@ -126,7 +126,7 @@ struct First {
 
 /// Whether a run may begin with these tasks: the originals of the links it reads are there, and nobody
 /// else is reading what it would do again.
-async fn may_begin<R: Rows + ?Sized>(
+pub(super) async fn may_begin<R: Rows + ?Sized>(
     rows: &mut R,
     forest: i64,
     has_links: bool,

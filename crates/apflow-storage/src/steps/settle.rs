@@ -6,7 +6,7 @@ use apflow_core::{
     transition::Event,
 };
 
-use super::{Effects, Working, claim, flow};
+use super::{Effects, Working, claim, flow, snapshot};
 use crate::rows::Rows;
 
 /// How often one transaction looks behind tasks that it had to hold.
@@ -45,6 +45,8 @@ pub(crate) async fn settle<R: Rows + ?Sized>(
     let mut answers = Vec::with_capacity(parts.len());
     let mut ended = Vec::new();
     let mut fresh = claim::Fresh::new();
+    // Snapshots that were asked for by tasks that have completed; taken when all of it is written.
+    let mut deferred = Vec::new();
     for (batch, _) in parts {
         let mut answer = Settled { now: work.now, ..Settled::default() };
         for item in *batch {
@@ -55,6 +57,10 @@ pub(crate) async fn settle<R: Rows + ?Sized>(
                     }
                     if let Ended::Completed { result } = &item.outcome {
                         fresh.insert(item.seq.0, result);
+                        for wish in &item.notes.snapshots {
+                            let task = wish.task.clone();
+                            deferred.push((task, wish.name.clone(), wish.note.clone()));
+                        }
                     }
                 }
                 // What it carries is nobody's input.
@@ -107,6 +113,9 @@ pub(crate) async fn settle<R: Rows + ?Sized>(
         answer.next_wake = next_wake;
     }
     let effects = work.finish_with(rows).await?;
+    if !deferred.is_empty() {
+        snapshot::take_deferred(rows, &deferred).await?;
+    }
     Ok((answers, effects))
 }
 

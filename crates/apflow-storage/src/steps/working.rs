@@ -298,7 +298,7 @@ impl Working {
         let now = self.now;
         let entry = self.tasks.get_mut(&seq).ok_or(Refused::NoSuchTask)?;
         let kind = event_kind(&event);
-        let wipe = matches!(event, Event::Started { .. } | Event::Reset);
+        let wipe = matches!(event, Event::Started { .. } | Event::Reset | Event::Withdrawn);
         let held = matches!(entry.task.state, State::Running { .. });
         let reported = matches!(
             event,
@@ -565,6 +565,17 @@ impl Working {
         Ok(false)
     }
 
+    /// The event that says that a run ended.
+    pub(crate) fn note_run_finished(&mut self, tree: i64, outcome: Outcome) {
+        self.events.push(NewEvent {
+            tree,
+            task: None,
+            kind: EventKind::RunFinished.code(),
+            attempt: 0,
+            detail: Some(json!({ "outcome": outcome.as_str() }).to_string()),
+        });
+    }
+
     fn finish(&mut self, tree: i64) {
         let now = self.now;
         let Some(row) = self.tree_mut(tree) else { return };
@@ -578,13 +589,7 @@ impl Working {
         row.outcome = Some(outcome.as_str().to_owned());
         row.finished_at = Some(now.0);
         row.deadline = None;
-        self.events.push(NewEvent {
-            tree,
-            task: None,
-            kind: EventKind::RunFinished.code(),
-            attempt: 0,
-            detail: Some(json!({ "outcome": outcome.as_str() }).to_string()),
-        });
+        self.note_run_finished(tree, outcome);
         self.effects.finished.push(Seq(tree));
         self.effects.changed.push(Seq(tree));
     }
@@ -730,6 +735,58 @@ impl Working {
         }
     }
 
+    /// Removes checkpoints that nobody goes on from any more.
+    pub(crate) async fn forget_checkpoints<R: Rows + ?Sized>(
+        &mut self,
+        rows: &mut R,
+    ) -> Result<(), StoreError> {
+        let past = std::mem::take(&mut self.past);
+        if past.is_empty() { Ok(()) } else { rows.delete_checkpoints(&past).await }
+    }
+
+    /// Takes in a task that is stored in this transaction and stands somewhere already.
+    pub(crate) fn adopt(&mut self, task: Task, resolved: Option<String>, output: Option<String>) {
+        let seq = task.seq.0;
+        let entry = Entry {
+            task,
+            touched: true,
+            wipe: false,
+            resolved: None,
+            output: None,
+            output_parts: None,
+        };
+        self.tasks.insert(seq, entry);
+        self.keep(seq, resolved, output);
+    }
+
+    /// Takes in a tree that is stored in this transaction, its counters as they are to be.
+    pub(crate) fn adopt_tree(&mut self, row: TreeRow) {
+        self.effects.changed.push(Seq(row.seq));
+        self.trees.insert(row.seq, (row, true));
+    }
+
+    /// Takes in a submission that is stored in this transaction, its counters as they are to be.
+    pub(crate) fn adopt_forest(&mut self, row: ForestRow) {
+        self.forests.insert(row.seq, (row, true));
+    }
+
+    /// Every task stands where it is to stand: what ended has no further consequences, and what trees
+    /// count is what their tasks say.
+    pub(crate) fn nothing_follows(&mut self, trees: &[i64]) {
+        self.settled.clear();
+        self.failures.clear();
+        for tree in trees {
+            let Some((row, dirty)) = self.trees.get_mut(tree) else { continue };
+            (row.open, row.completed, row.failed, row.cancelled) = (0, 0, 0, 0);
+            for entry in self.tasks.values().filter(|entry| entry.task.tree.0 == *tree) {
+                let name = entry.task.state.name();
+                row.open += i64::from(is_open(name));
+                *counter(row, name) += i64::from(name.is_terminal());
+            }
+            *dirty = true;
+        }
+    }
+
     /// Writes what moved, notes rows that could not be read, and says what others want to hear.
     pub(crate) async fn finish_with<R: Rows + ?Sized>(
         mut self,
@@ -737,9 +794,7 @@ impl Working {
     ) -> Result<Effects, StoreError> {
         flow::look(rows, &mut self, false).await?;
         self.flush(rows).await?;
-        if !self.past.is_empty() {
-            rows.delete_checkpoints(&self.past).await?;
-        }
+        self.forget_checkpoints(rows).await?;
         if !self.emptied.is_empty() {
             rows.empty_channels(&self.emptied).await?;
         }
@@ -824,7 +879,7 @@ fn event_kind(event: &Event) -> Option<EventKind> {
         Event::Claimed { .. } => EventKind::Started,
         Event::Abandoned | Event::HandedBack { .. } => EventKind::Requeued,
         Event::TimePassed => EventKind::Requeued,
-        Event::Reset => EventKind::Reset,
+        Event::Reset | Event::Withdrawn => EventKind::Reset,
         Event::Parked { .. } | Event::TakenOver => EventKind::Parked,
         _ => return None,
     })

@@ -13,6 +13,7 @@ mod monitor;
 mod query;
 mod run;
 mod schedule;
+mod snapshot;
 mod webhook;
 
 use serde_json::Value;
@@ -41,6 +42,7 @@ use self::{
 pub(super) use self::{generate::MAX_REQUIREMENT, query::status_word, run::MAX_REASON};
 use super::{ApiError, params::Params};
 use crate::{code::Code, id::TaskId, webhook::Trigger};
+pub use snapshot::SnapshotCall;
 
 /// One request, ready to be carried out.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,6 +96,8 @@ pub enum Call {
     ExportIcal(ExportIcal),
     /// Make up for slots that never fired.
     ScheduledBackfill(ScheduledBackfill),
+    /// Do something about snapshots or checkpoints.
+    Snapshot(Box<SnapshotCall>),
     /// Ask whether the process is well.
     Health,
     /// List the executors.
@@ -158,6 +162,17 @@ impl Call {
             "tasks.scheduled.complete" => schedule::complete(params),
             "tasks.scheduled.export-ical" => schedule::export_ical(params),
             "tasks.scheduled.backfill" => schedule::backfill(params),
+            "snapshots.create" => snapshot::create(params),
+            "snapshots.list" => snapshot::of_task("snapshots.list", params, SnapshotCall::List),
+            "snapshots.restore" => {
+                snapshot::one("snapshots.restore", params, SnapshotCall::Restore)
+            }
+            "snapshots.delete" => snapshot::one("snapshots.delete", params, SnapshotCall::Delete),
+            "snapshots.export" => snapshot::one("snapshots.export", params, SnapshotCall::Export),
+            "snapshots.import" => snapshot::import(params),
+            "checkpoints.get" => {
+                snapshot::of_task("checkpoints.get", params, SnapshotCall::Checkpoint)
+            }
             "system.health" => nothing("system.health", params, Self::Health),
             "system.executors" => nothing("system.executors", params, Self::Executors),
             "config.list" => nothing("config.list", params, Self::ConfigList),

@@ -11,6 +11,7 @@ mod query;
 pub mod route;
 mod scheduling;
 mod shapes;
+mod snapshot;
 mod system;
 mod webhook;
 mod words;
@@ -142,6 +143,7 @@ static SHELVES: &[&[Operation]] = &[
     system::OPERATIONS,
     generate::KEYS,
     config::OPERATIONS,
+    snapshot::OPERATIONS,
 ];
 
 /// Every operation; those of v1 first and in its order.

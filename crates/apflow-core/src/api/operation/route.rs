@@ -126,6 +126,13 @@ static CHOSEN: &[Route] = &[
         needs: &["task_ids"],
         ..route(Post, "/v1/cancellations", "tasks.cancel", Plain)
     },
+    route(Post, "/v1/tasks/{task_id}/snapshots", "snapshots.create", Plain),
+    route(Get, "/v1/tasks/{task_id}/snapshots", "snapshots.list", Plain),
+    route(Post, "/v1/tasks/{task_id}/snapshots/{name}/restore", "snapshots.restore", Plain),
+    route(Delete, "/v1/tasks/{task_id}/snapshots/{name}", "snapshots.delete", Plain),
+    route(Get, "/v1/tasks/{task_id}/snapshots/{name}", "snapshots.export", Plain),
+    route(Post, "/v1/snapshots", "snapshots.import", Plain),
+    route(Get, "/v1/tasks/{task_id}/checkpoint", "checkpoints.get", Plain),
     route(Get, "/v1/running", "tasks.running.list", Plain),
     route(Get, "/v1/running/count", "tasks.running.count", Plain),
     // A thousand ids do not fit into an address.

@@ -9,6 +9,7 @@ pub(super) mod monitor;
 pub(super) mod read;
 pub(super) mod run;
 pub(super) mod schedule;
+pub(super) mod snapshot;
 pub(super) mod system;
 pub(super) mod webhook;
 
