@@ -22,6 +22,7 @@ use crate::{
     rows::Rows,
     schedule::{ScheduleCame, ScheduleJob},
     steps::{self, Derivation, Effects},
+    waits::{WaitCame, WaitJob},
 };
 
 /// How many tasks one transaction stores, and how many jobs it takes up, at the most.
@@ -51,6 +52,7 @@ pub(crate) enum Job {
     Prune(Timestamp, u32, Answer<u64>),
     Schedule(Box<ScheduleJob>),
     Access(AccessJob, Answer<AccessCame>),
+    Wait(Box<WaitJob>, Answer<WaitCame>),
     ForgetKeys(Duration, u32, Answer<u64>),
     Callbacks(Vec<CallbackReport>, Option<CallbackClaim>, Answer<Callbacks>),
     FreeCallbacks(IsDead, Answer<u32>),
@@ -70,7 +72,8 @@ impl Job {
             | Self::Update(..)
             | Self::Delete(..)
             | Self::Derive(..)
-            | Self::Access(..) => true,
+            | Self::Access(..)
+            | Self::Wait(..) => true,
             Self::Cancel(..)
             | Self::Settle(..)
             | Self::Renew(..)
@@ -119,6 +122,7 @@ impl Job {
             Self::Prune(_, _, to) | Self::ForgetKeys(_, _, to) => drop(to.send(Err(error))),
             Self::Schedule(job) => job.fail(error),
             Self::Access(_, to) => drop(to.send(Err(error))),
+            Self::Wait(_, to) => drop(to.send(Err(error))),
         }
     }
 }
@@ -400,6 +404,7 @@ pub(crate) enum Came {
     Pruned(u64),
     Schedule(ScheduleCame),
     Access(AccessCame),
+    Wait(WaitCame),
     Callbacks(Callbacks),
 }
 
@@ -431,6 +436,7 @@ impl Came {
                 }
             }
             (Job::Access(_, to), Self::Access(came)) => drop(to.send(Ok(came))),
+            (Job::Wait(_, to), Self::Wait(came)) => drop(to.send(Ok(came))),
             (job, _) => job.fail(stopped()),
         }
     }
@@ -512,6 +518,10 @@ async fn carry_out(rows: &mut dyn Rows, jobs: &[Job]) -> Result<(Vec<Came>, Effe
             }
             Job::Access(job, _) => {
                 (Came::Access(access::carry_out(rows, job).await?), Effects::default())
+            }
+            Job::Wait(job, _) => {
+                let (came, more) = job.carry_out(rows).await?;
+                (Came::Wait(came), more)
             }
             Job::ForgetKeys(older_than, limit, _) => {
                 let gone = steps::forget_keys(rows, *older_than, *limit).await?;

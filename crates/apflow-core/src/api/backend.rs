@@ -14,7 +14,7 @@ use crate::{
     registry::Registry,
     store::{
         Cancel, CancelAnswer, Idempotency, Inserted, NewCallback, Patch, ScheduleStore, Start,
-        Started, StoreError, TreeStore,
+        Started, StoreError, TreeStore, WaitStore,
     },
     submit::{self, Order, Reading, read_tasks},
     task::{RunSummary, TreeOptions},
@@ -70,6 +70,16 @@ pub trait Backend: Send + Sync {
         let _ = wish;
         let detail = "callbacks are not switched on here; nothing was run";
         Err(ApiError::refused(Code::NoCallbacks, "webhook_config", detail))
+    }
+
+    /// Where parked tasks are read and woken, if there is such a place.
+    fn waits(&self) -> Option<&dyn WaitStore> {
+        None
+    }
+
+    /// A new id.
+    fn next_id(&self) -> String {
+        String::new()
     }
 
     /// The journal for those who listen, if there is one.
@@ -153,6 +163,14 @@ impl Backend for Engine {
                 None => error,
             }
         })
+    }
+
+    fn waits(&self) -> Option<&dyn WaitStore> {
+        Some(self.store())
+    }
+
+    fn next_id(&self) -> String {
+        self.ids().next()
     }
 
     fn feed(&self, limits: FeedLimits) -> Option<Feed> {

@@ -16,6 +16,7 @@ mod session;
 mod sql;
 #[cfg(test)]
 mod tests;
+mod waits;
 mod writer;
 
 use std::sync::Arc;

@@ -16,6 +16,7 @@ mod schedules;
 mod sql;
 #[cfg(test)]
 mod statements;
+mod waits;
 
 use std::{path::Path, sync::Arc, time::Duration};
 

@@ -10,6 +10,7 @@ pub(crate) mod schedule;
 mod settle;
 mod time;
 mod update;
+mod waits;
 mod working;
 
 pub(crate) use callbacks::{callbacks, free_callbacks};
@@ -20,4 +21,5 @@ pub(crate) use prune::{forget_keys, prune};
 pub(crate) use settle::{Part, settle};
 pub(crate) use time::{lapse, recover, renew};
 pub(crate) use update::{delete, update};
+pub(crate) use waits::{answer, pause, publish};
 pub(crate) use working::{Effects, Working};

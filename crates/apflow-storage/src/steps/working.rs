@@ -1,13 +1,15 @@
 //! The working set of one transaction: rows that were read, the changes that the core decided, and the
 //! counters that follow from them.
 
+mod parked;
+
 use std::collections::{BTreeMap, HashMap};
 
 use apflow_core::{
     id::Seq,
     plan::{self, Cause, Edge, Node},
     store::{EventKind, NeedKind, StoreError},
-    task::{Definition, OnFailure, Outcome, State, StateName, Task, TreeOptions},
+    task::{Definition, Held, OnFailure, Outcome, State, StateName, Task, TreeOptions},
     time::Timestamp,
     transition::{Event, Refused},
 };
@@ -17,6 +19,8 @@ use crate::{
     row::{ForestRow, HotRow, StateColumns, TreeRow},
     rows::{ForestTask, NewEvent, Opening, Rows, Save, WorkChange},
 };
+
+pub(crate) use parked::Closing;
 
 /// Results longer than this lie in pieces beside the row.
 const INLINE_BYTES: usize = 1 << 20;
@@ -93,6 +97,7 @@ pub(crate) struct Working {
     readied: Vec<i64>,
     effects: Effects,
     corrupt: Vec<StoreError>,
+    parked: parked::Parked,
 }
 
 impl Working {
@@ -110,6 +115,7 @@ impl Working {
             readied: Vec::new(),
             effects: Effects::default(),
             corrupt: Vec::new(),
+            parked: parked::Parked::default(),
         }
     }
 
@@ -235,8 +241,21 @@ impl Working {
                 | Event::HandedBack { .. }
         );
         let before = entry.task.state.name();
+        let was_free = entry.task.may_be_claimed();
+        let waited = parked::kept(&entry.task.state).cloned();
+        let cause = parked::Cause::of(&event);
         let ended_at = entry.task.completed_at;
         entry.task.on(event, now)?;
+        let tree_row = self.trees.get(&entry.task.tree.0).map(|(row, _)| row);
+        if entry.task.may_be_claimed() && tree_row.is_some_and(|row| row.paused) {
+            // What is ready can be held.
+            let _ = entry.task.on(Event::Held { held: Held::paused_tree() }, now);
+        }
+        if waited.is_some() || parked::kept(&entry.task.state).is_some() {
+            let run = tree_row.map_or(0, |row| row.run);
+            self.parked.follow(&entry.task, waited, cause, run);
+        }
+        let is_free = entry.task.may_be_claimed();
         entry.touched = true;
         entry.wipe |= wipe;
         let after = entry.task.state.name();
@@ -257,7 +276,7 @@ impl Working {
         if before.is_terminal() && after == StateName::Created {
             self.uncount(tree, before, ended_at);
         }
-        if after == StateName::Ready && before != StateName::Ready {
+        if is_free && !was_free {
             self.readied.push(seq);
             self.effects.readied = true;
         }
@@ -345,7 +364,7 @@ impl Working {
             if self.take_failures_along(rows).await? {
                 continue;
             }
-            if !self.end_runs(rows).await? {
+            if !self.end_runs(rows).await? && !self.tell_who_waits(rows).await? {
                 return Ok(());
             }
         }
@@ -472,6 +491,7 @@ impl Working {
         });
         self.effects.finished.push(Seq(tree));
         self.effects.changed.push(Seq(tree));
+        self.note_end(tree);
     }
 
     /// Begins a run of a tree whose tasks have been started: what failed before counts no more.
@@ -624,6 +644,7 @@ impl Working {
         if !save.is_empty() {
             rows.save(&save).await?;
         }
+        self.write_waits(rows).await?;
         for error in &self.corrupt {
             tracing::error!(%error, "a row was set aside");
             if let StoreError::Corrupt { table, row, what } = error {
@@ -717,6 +738,7 @@ fn kind_of_change(
         StateName::Running => Some(EventKind::Started),
         StateName::Created => cause,
         StateName::Ready if before == StateName::Running => cause,
+        StateName::Ready if before == StateName::Waiting => Some(EventKind::Answered),
         StateName::Ready | StateName::Blocked => None,
     }
 }

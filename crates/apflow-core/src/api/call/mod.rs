@@ -8,6 +8,7 @@ mod author;
 mod callback;
 mod config;
 mod derive;
+mod feedback;
 mod generate;
 mod monitor;
 mod query;
@@ -22,6 +23,7 @@ pub use self::{
     callback::CallbackWish,
     config::ConfigSet,
     derive::CloneTasks,
+    feedback::{EventsPublish, FeedbackList, FeedbackRespond, TasksPause},
     generate::{Generate, LlmKey, LlmKeyWish},
     monitor::RunningList,
     query::{Children, Count, List},
@@ -94,6 +96,23 @@ pub enum Call {
     ExportIcal(ExportIcal),
     /// Make up for slots that never fired.
     ScheduledBackfill(ScheduledBackfill),
+    /// Read what tasks wait for.
+    FeedbackList(Box<FeedbackList>),
+    /// Read one question.
+    FeedbackGet(String),
+    /// Answer a question.
+    FeedbackRespond(Box<FeedbackRespond>),
+    /// Withdraw a question.
+    FeedbackCancel {
+        /// The question.
+        id: String,
+        /// Why.
+        reason: String,
+    },
+    /// Wake tasks that wait for an event.
+    EventsPublish(Box<EventsPublish>),
+    /// Hold a task or a tree back, or let it go on.
+    TasksPause(TasksPause),
     /// Ask whether the process is well.
     Health,
     /// List the executors.
@@ -158,6 +177,13 @@ impl Call {
             "tasks.scheduled.complete" => schedule::complete(params),
             "tasks.scheduled.export-ical" => schedule::export_ical(params),
             "tasks.scheduled.backfill" => schedule::backfill(params),
+            "tasks.pause" => feedback::pause("tasks.pause", params, true),
+            "tasks.resume" => feedback::pause("tasks.resume", params, false),
+            "feedback.list" => feedback::list(params),
+            "feedback.get" => feedback::get(params),
+            "feedback.respond" => feedback::respond(params),
+            "feedback.cancel" => feedback::cancel(params),
+            "events.publish" => feedback::publish(params),
             "system.health" => nothing("system.health", params, Self::Health),
             "system.executors" => nothing("system.executors", params, Self::Executors),
             "config.list" => nothing("config.list", params, Self::ConfigList),
