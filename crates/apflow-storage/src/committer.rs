@@ -27,6 +27,7 @@ use crate::{
     rows::Rows,
     schedule::{ScheduleCame, ScheduleJob},
     steps::{self, Derivation, Effects},
+    waits::{WaitCame, WaitJob},
 };
 
 /// How many tasks one transaction stores, and how many jobs it takes up, at the most.
@@ -58,6 +59,7 @@ pub(crate) enum Job {
     Access(AccessJob, Answer<AccessCame>),
     History(HistoryJob, Answer<u64>),
     Flow(FlowJob, Answer<FlowCame>),
+    Wait(Box<WaitJob>, Answer<WaitCame>),
     ForgetKeys(Duration, u32, Answer<u64>),
     Callbacks(Vec<CallbackReport>, Option<CallbackClaim>, Answer<Callbacks>),
     FreeCallbacks(IsDead, Answer<u32>),
@@ -85,7 +87,8 @@ impl Job {
             | Self::History(HistoryJob::Drop(_), _)
             | Self::Channel(..)
             | Self::Access(..)
-            | Self::Flow(..) => true,
+            | Self::Flow(..)
+            | Self::Wait(..) => true,
             Self::Cancel(..)
             | Self::Settle(..)
             | Self::Renew(..)
@@ -141,6 +144,7 @@ impl Job {
             Self::Channel(_, to) => drop(to.send(Err(error))),
             Self::Access(_, to) => drop(to.send(Err(error))),
             Self::Flow(_, to) => drop(to.send(Err(error))),
+            Self::Wait(_, to) => drop(to.send(Err(error))),
         }
     }
 }
@@ -423,6 +427,7 @@ pub(crate) enum Came {
     Schedule(ScheduleCame),
     Access(AccessCame),
     Flow(FlowCame),
+    Wait(WaitCame),
     Callbacks(Callbacks),
     Keep(KeepCame),
     Channel(ChannelAnswer),
@@ -462,6 +467,7 @@ impl Came {
             (Job::Access(_, to), Self::Access(came)) => drop(to.send(Ok(came))),
             (Job::Keep(job), Self::Keep(came)) => job.answer(came),
             (Job::Flow(_, to), Self::Flow(came)) => drop(to.send(Ok(came))),
+            (Job::Wait(_, to), Self::Wait(came)) => drop(to.send(Ok(came))),
             (job, _) => job.fail(stopped()),
         }
     }
@@ -574,6 +580,10 @@ async fn carry_out(rows: &mut dyn Rows, jobs: &[Job]) -> Result<(Vec<Came>, Effe
             Job::Keep(job) => {
                 let (came, more) = keep::carry_out(rows, job).await?;
                 (Came::Keep(came), more)
+            }
+            Job::Wait(job, _) => {
+                let (came, more) = job.carry_out(rows).await?;
+                (Came::Wait(came), more)
             }
             Job::ForgetKeys(older_than, limit, _) => {
                 let gone = steps::forget_keys(rows, *older_than, *limit).await?;

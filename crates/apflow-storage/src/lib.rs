@@ -41,6 +41,7 @@ mod rows_demo;
 mod rows_flow;
 mod rows_keep;
 mod rows_snapshot;
+mod rows_waits;
 mod schedule;
 mod schedule_rows;
 mod snapshot;

@@ -13,6 +13,7 @@ use crate::{
     row::{RecordRow, RunRow},
     rows_flow::FlowReads,
     rows_keep::KeepReads,
+    rows_waits::WaitReads,
     schedule_rows::ScheduleReads,
 };
 
@@ -53,7 +54,15 @@ pub(crate) struct ToldRow {
 /// What readers ask.
 #[async_trait]
 pub(crate) trait Reads:
-    AccessReads + ChannelReads + FlowReads + HistoryReads + KeepReads + ScheduleReads + Send + Sync
+    AccessReads
+    + ChannelReads
+    + FlowReads
+    + HistoryReads
+    + KeepReads
+    + ScheduleReads
+    + WaitReads
+    + Send
+    + Sync
 {
     /// One task, its result whole.
     async fn record(&self, id: &str) -> Result<Option<RecordRow>, StoreError>;

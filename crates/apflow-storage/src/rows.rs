@@ -17,6 +17,7 @@ use crate::{
     rows_flow::FlowRows,
     rows_keep::KeepRows,
     rows_snapshot::SnapshotRows,
+    rows_waits::WaitRows,
     schedule_rows::ScheduleRows,
 };
 
@@ -247,6 +248,7 @@ pub(crate) trait Rows:
     + KeepRows
     + ScheduleRows
     + SnapshotRows
+    + WaitRows
     + Send
 {
     /// Reads what settling `settling` and claiming up to `ready` tasks needs, and locks it.

@@ -14,7 +14,7 @@ use crate::{
     registry::Registry,
     store::{
         Cancel, CancelAnswer, CheckpointStore, Idempotency, Inserted, NewCallback, Patch,
-        ScheduleStore, SnapshotStore, Start, Started, StoreError, TreeStore,
+        ScheduleStore, SnapshotStore, Start, Started, StoreError, TreeStore, WaitStore,
     },
     submit::{self, Order, Reading, read_tasks},
     task::{RunSummary, TreeOptions},
@@ -80,6 +80,16 @@ pub trait Backend: Send + Sync {
     /// Checkpoints, if they are kept.
     fn checkpoints(&self) -> Option<&dyn CheckpointStore> {
         None
+    }
+
+    /// Where parked tasks are read and woken, if there is such a place.
+    fn waits(&self) -> Option<&dyn WaitStore> {
+        None
+    }
+
+    /// A new id.
+    fn next_id(&self) -> String {
+        String::new()
     }
 
     /// The journal for those who listen, if there is one.
@@ -171,6 +181,14 @@ impl Backend for Engine {
 
     fn checkpoints(&self) -> Option<&dyn CheckpointStore> {
         Some(self.store())
+    }
+
+    fn waits(&self) -> Option<&dyn WaitStore> {
+        Some(self.store())
+    }
+
+    fn next_id(&self) -> String {
+        self.ids().next()
     }
 
     fn feed(&self, limits: FeedLimits) -> Option<Feed> {

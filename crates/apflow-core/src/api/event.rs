@@ -117,7 +117,17 @@ fn words(told: &Told) -> Map<String, Value> {
         EventKind::SlotFired | EventKind::SlotSkipped | EventKind::ScheduleEnded => {
             put("detail", event.detail.clone());
         }
-        EventKind::Started | EventKind::Parked | EventKind::Requeued | EventKind::Reset => {}
+        EventKind::Paused | EventKind::Resumed => {
+            // Pausing leaves the task where it is.
+            if let Some(status) = event.detail.get("status") {
+                put("status", status.clone());
+            }
+        }
+        EventKind::Started
+        | EventKind::Parked
+        | EventKind::Answered
+        | EventKind::Requeued
+        | EventKind::Reset => {}
     }
     data
 }
@@ -142,6 +152,9 @@ const fn status(event: EventKind) -> Status {
         }
         EventKind::Requeued
         | EventKind::Reset
+        | EventKind::Answered
+        | EventKind::Paused
+        | EventKind::Resumed
         | EventKind::SlotFired
         | EventKind::SlotSkipped
         | EventKind::ScheduleEnded => Status::Pending,
@@ -167,6 +180,9 @@ fn message(told: &Told) -> &'static str {
         EventKind::Parked => "Task waits",
         EventKind::Requeued => "Task was given back and will be tried again",
         EventKind::Reset => "Task was set back",
+        EventKind::Answered => "Task goes on",
+        EventKind::Paused => "Task was paused",
+        EventKind::Resumed => "Task was resumed",
         EventKind::SlotFired => "Task is due",
         EventKind::SlotSkipped => "Task was due and left out",
         EventKind::ScheduleEnded => "Task has no more times at which it is due",

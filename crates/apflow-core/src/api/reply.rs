@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 mod generated;
 mod kept;
+mod parked;
 mod triggered;
 
 use super::{
@@ -75,6 +76,21 @@ pub enum Reply {
         count: u64,
         /// Whose.
         user_id: Option<String>,
+    },
+    /// What tasks wait for.
+    Waits(Vec<store::WaitRecord>),
+    /// One wait.
+    Wait(Box<store::WaitRecord>),
+    /// What came of an event.
+    Published(store::Published),
+    /// What came of a pause, or of its end.
+    Paused {
+        /// The task.
+        task: TaskId,
+        /// It is paused.
+        paused: bool,
+        /// What came of it.
+        answer: store::PauseAnswer,
     },
     /// Tasks that were made up.
     Generated(Box<Generated>),
@@ -255,6 +271,10 @@ impl Reply {
                 }
                 object
             }
+            Self::Waits(waits) => waits.iter().map(parked::wait).collect(),
+            Self::Wait(wait) => parked::wait(wait),
+            Self::Published(published) => parked::published(published),
+            Self::Paused { task, paused, answer } => parked::paused(task, *paused, answer),
             Self::Generated(generated) => generated.json(),
             Self::LlmKey(answer) => answer.json(),
             Self::Triggered(triggered) => triggered.json(),

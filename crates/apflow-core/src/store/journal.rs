@@ -88,6 +88,12 @@ event_kinds! {
     Requeued = 17 "task_reassigned",
     /// Somebody set the task back.
     Reset = 18 "task_reset",
+    /// What the task waited for came, or was withdrawn.
+    Answered = 19 "task_answered",
+    /// Somebody paused the task, or its tree.
+    Paused = 20 "task_paused",
+    /// Somebody resumed the task, or its tree.
+    Resumed = 21 "task_resumed",
     /// A slot of the task's schedule began a run.
     SlotFired = 30 "schedule_fired",
     /// Slots of the task's schedule were left out.

@@ -202,6 +202,11 @@ impl Bed {
         self.store.lapse(1000).await.expect("time passes")
     }
 
+    /// The moment so far ahead.
+    pub fn clock_at(&self, ahead: Duration) -> Timestamp {
+        self.clock.now().after(ahead)
+    }
+
     /// One task as it stands.
     pub async fn record(&self, task: &str) -> Record {
         let found = self.store.record(&TaskId::new(task)).await.expect("the record is read");

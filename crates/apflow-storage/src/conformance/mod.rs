@@ -44,6 +44,7 @@ pub mod submit;
 pub mod time;
 pub mod together;
 pub mod update;
+pub mod waits;
 
 pub use audit::audit;
 pub use bed::{Bed, Fresh, HandClock, done, failed, handed_back, parked};
@@ -243,6 +244,23 @@ macro_rules! store_conformance {
                 callbacks::callbacks_go_with_their_tree,
                 callbacks::two_deliverers_never_share_a_callback,
 
+                waits::a_question_is_listed_answered_once_and_handed_over,
+                waits::two_questions_of_one_task_keep_their_own_answers,
+                waits::a_withdrawn_question_wakes_its_task_and_takes_no_answer,
+                waits::a_question_that_nobody_answers_ends_as_it_was_said,
+                waits::a_timer_wakes_its_task_and_is_not_set_again,
+                waits::what_ends_a_task_closes_its_question,
+                waits::a_new_run_asks_anew,
+                waits::an_event_wakes_whom_it_concerns_and_nobody_else,
+                waits::an_event_that_came_before_is_found_by_those_who_look_back,
+                waits::an_event_of_one_owner_wakes_only_his_tasks,
+                waits::whoever_waits_for_a_run_hears_how_it_ended,
+                waits::a_paused_task_is_not_taken_and_a_resumed_one_is,
+                waits::a_paused_tree_holds_whatever_becomes_ready,
+                waits::of_answers_at_once_one_is_taken,
+                waits::an_event_and_a_task_that_looks_back_do_not_miss_each_other,
+                waits::waits_go_with_their_task,
+
                 access::a_token_comes_back_as_it_was_stored,
                 access::a_taken_name_is_refused_and_the_first_token_stays,
                 access::a_token_that_was_taken_back_still_counts_as_one,
@@ -366,6 +384,7 @@ pub fn rules_that_are_missing(listed: &[&str]) -> Vec<&'static str> {
         include_str!("time.rs"),
         include_str!("together.rs"),
         include_str!("update.rs"),
+        include_str!("waits.rs"),
     ];
     sources
         .iter()

@@ -21,6 +21,7 @@ mod snapshots;
 mod sql;
 #[cfg(test)]
 mod tests;
+mod waits;
 mod writer;
 
 use std::sync::Arc;

@@ -407,6 +407,7 @@ impl Rows for PgRows<'_> {
             sql::DELETE_LETTERS,
             sql::DELETE_PARTS,
             sql::DELETE_CHECKPOINTS,
+            sql::DELETE_WAITS,
             sql::DELETE_WORK,
             sql::DELETE_TASKS,
         ] {
@@ -432,6 +433,7 @@ impl Rows for PgRows<'_> {
             (sql::DELETE_LETTERS, tasks),
             (sql::DELETE_PARTS, tasks),
             (sql::DELETE_CHECKPOINTS, tasks),
+            (sql::DELETE_WAITS, tasks),
             (sql::DELETE_WORK, tasks),
             (sql::DELETE_TASKS, tasks),
             (sql::DELETE_EVENTS, trees),

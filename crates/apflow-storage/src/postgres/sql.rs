@@ -168,6 +168,23 @@ statements! {
     FIND_CHANNEL = "find_channel";
     READ_CELLS = "read_cells";
     LIST_CELLS = "list_cells";
+    INSERT_WAITS = "insert_waits";
+    CHANGE_WAITS = "change_waits";
+    FIND_WAIT = "find_wait";
+    LOAD_ANSWERS = "load_answers";
+    WAITS_ON_TOPIC = "waits_on_topic";
+    WAITS_ON_TREES = "waits_on_trees";
+    FIND_PUBLISHED = "find_published";
+    INSERT_PUBLISHED = "insert_published";
+    TRIM_PUBLISHED = "trim_published";
+    LOOK_BACK = "look_back";
+    FIND_TREES = "find_trees";
+    FORESTS_OF = "forests_of";
+    MARK_TREES = "mark_trees";
+    DELETE_WAITS = "delete_waits";
+    READ_WAIT = "read_wait";
+    LIST_OPEN_WAITS = "list_open_waits";
+    LIST_WAITS = "list_waits";
 }
 
 /// Statements that are prepared under their name on every writing connection, to be run in scripts.
@@ -242,6 +259,10 @@ pub(super) const DEAD_WORKERS: &str = "SELECT w.worker FROM (SELECT DISTINCT wor
 
 /// The same for those who deliver callbacks.
 pub(super) const DEAD_HOLDERS: &str = "SELECT w.holder FROM (SELECT DISTINCT holder FROM af_callbacks WHERE state = 'active' AND holder <> ALL ($1::text[]) OFFSET 0) AS w WHERE pg_try_advisory_xact_lock(hashtextextended(w.holder, 0))"; // tidy: sql because a SQLite file belongs to one process
+
+/// Holds a topic until the transaction ends.
+pub(super) const HOLD_TOPIC: &str =
+    "SELECT pg_advisory_xact_lock(hashtextextended('topic:' || $1, 0))"; // tidy: sql because SQLite has one writer
 
 /// Tells whoever listens.
 pub(super) const NOTIFY: &str = "SELECT pg_notify('apflow', $1)"; // tidy: sql because a SQLite file belongs to one process

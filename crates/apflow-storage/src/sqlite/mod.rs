@@ -21,6 +21,7 @@ mod snapshots;
 mod sql;
 #[cfg(test)]
 mod statements;
+mod waits;
 
 use std::{path::Path, sync::Arc, time::Duration};
 

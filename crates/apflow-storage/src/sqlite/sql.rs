@@ -172,6 +172,23 @@ statements! {
     FIND_CHANNEL = "find_channel";
     READ_CELLS = "read_cells";
     LIST_CELLS = "list_cells";
+    INSERT_WAITS = "insert_waits";
+    CHANGE_WAITS = "change_waits";
+    FIND_WAIT = "find_wait";
+    LOAD_ANSWERS = "load_answers";
+    WAITS_ON_TOPIC = "waits_on_topic";
+    WAITS_ON_TREES = "waits_on_trees";
+    FIND_PUBLISHED = "find_published";
+    INSERT_PUBLISHED = "insert_published";
+    TRIM_PUBLISHED = "trim_published";
+    LOOK_BACK = "look_back";
+    FIND_TREES = "find_trees";
+    FORESTS_OF = "forests_of";
+    MARK_TREES = "mark_trees";
+    DELETE_WAITS = "delete_waits";
+    READ_WAIT = "read_wait";
+    LIST_OPEN_WAITS = "list_open_waits";
+    LIST_WAITS = "list_waits";
 }
 
 /// Every statement that is only sent joined to others, for the test that prepares them.

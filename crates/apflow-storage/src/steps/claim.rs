@@ -12,7 +12,7 @@ use apflow_core::{
 };
 use serde_json::Value;
 
-use super::{Working, checkpoint, flow};
+use super::{Working, checkpoint, flow, waits::Answers};
 use crate::rows::{ClaimedRow, NeedRow, Rows};
 
 /// Tasks in the order they are to be taken: most urgent first, then as they were submitted.
@@ -55,10 +55,11 @@ pub(crate) async fn claim<R: Rows + ?Sized>(
     }
     let (found, needs) = rows.claimed(&taken).await?;
     let needs = needs_by_task(needs, work, fresh);
+    let mut answers = super::waits::answers(rows, work, &taken).await?;
     let mut claimed: Vec<Claimed> = Vec::with_capacity(taken.len());
     for row in found {
         let seq = row.seq;
-        match describe(row, work, &needs) {
+        match describe(row, work, &needs, answers.remove(&seq).unwrap_or_default()) {
             Ok(described) => claimed.extend(described),
             Err(error) => give_up(rows, work, seq, &error).await?,
         }
@@ -73,6 +74,7 @@ fn describe(
     row: ClaimedRow,
     work: &Working,
     needs: &HashMap<i64, Vec<NeedResult>>,
+    answers: Answers,
 ) -> Result<Option<Claimed>, StoreError> {
     let Some(task) = work.task(row.seq) else { return Ok(None) };
     let State::Running { lease, attempt, .. } = task.state else { return Ok(None) };
@@ -92,14 +94,14 @@ fn describe(
         demo: row.demo,
         definition,
         needs: needs.get(&row.seq).cloned().unwrap_or_default(),
-        given: given(task),
+        given: given(task, answers),
         tree_deadline: row.deadline.map(Timestamp),
         now: work.now,
     }))
 }
 
 /// What is left of earlier attempts and passes.
-fn given(task: &Task) -> Given {
+fn given(task: &Task, answers: Answers) -> Given {
     let Some(facets) = &task.facets else { return Given::default() };
     let probes = facets.flow.as_ref().map_or_else(Vec::new, |flow| flow.probes.clone());
     Given {
@@ -107,6 +109,7 @@ fn given(task: &Task) -> Given {
         progress: facets.progress.clone(),
         deadline: task.deadline(),
         probes,
+        answers,
         ..Given::default()
     }
 }

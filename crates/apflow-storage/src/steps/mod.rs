@@ -16,6 +16,7 @@ mod settle;
 pub(crate) mod snapshot;
 mod time;
 mod update;
+mod waits;
 mod working;
 
 pub(crate) use callbacks::{callbacks, free_callbacks};
@@ -28,4 +29,5 @@ pub(crate) use prune::{forget_keys, prune, retire};
 pub(crate) use settle::{Part, settle};
 pub(crate) use time::{lapse, recover, renew};
 pub(crate) use update::{delete, update};
+pub(crate) use waits::{answer, pause, publish};
 pub(crate) use working::{Effects, Working};

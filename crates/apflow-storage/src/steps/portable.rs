@@ -370,6 +370,8 @@ impl Adoption {
                 deadline,
                 started_at: tree.started_at.or((tree.run > 0).then_some(now)).map(|at| at.0),
                 finished_at: tree.finished_at.map(|at| at.0),
+                paused: false,
+                awaited: false,
             };
             self.insert.trees.push(NewTreeRow {
                 seq,

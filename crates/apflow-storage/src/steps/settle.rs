@@ -6,7 +6,7 @@ use apflow_core::{
     transition::Event,
 };
 
-use super::{Effects, Working, claim, flow, snapshot};
+use super::{Effects, Working, claim, flow, snapshot, waits};
 use crate::rows::Rows;
 
 /// How often one transaction looks behind tasks that it had to hold.
@@ -25,6 +25,7 @@ pub(crate) async fn settle<R: Rows + ?Sized>(
     let wanted = claim::wanted(parts.iter().filter_map(|(_, next)| *next));
     // One more than wanted tells whether asking again is worth while.
     let mut asked = if wanted == 0 { 0 } else { wanted.saturating_add(1) };
+    let parking = waits::before_parking(rows, parts, &settling).await?;
     let opening = rows.open(&settling, asked).await?;
     let next_wake = opening.next_wake.map(Timestamp);
     let mut work = Working::new(opening.now);
@@ -55,6 +56,7 @@ pub(crate) async fn settle<R: Rows + ?Sized>(
                     if !item.notes.breakers.is_empty() {
                         ended.push(item);
                     }
+                    parking.follow(rows, &mut work, item.seq.0).await?;
                     if let Ended::Completed { result } = &item.outcome {
                         fresh.insert(item.seq.0, result);
                         for wish in &item.notes.snapshots {
@@ -133,7 +135,7 @@ fn settle_one(
             (Event::Stumbled { lease, failure: failure.clone(), retry_at }, output)
         }
         Ended::Parked { wait, at_most } => {
-            let until = at_most.map(|delay| now.after(delay));
+            let until = at_most.map(|delay| now.after(delay)).or_else(|| waits::moment_of(wait));
             (Event::Parked { lease, wait: wait.clone(), until }, None)
         }
         Ended::HandedBack | Ended::Held(_) => (Event::HandedBack { lease }, None),

@@ -1,6 +1,8 @@
 //! The working set of one transaction: rows that were read, the changes that the core decided, and the
 //! counters that follow from them.
 
+mod parked;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use apflow_core::{
@@ -9,7 +11,8 @@ use apflow_core::{
     plan::{self, Cause, Edge, Node},
     store::{EventKind, NeedKind, StoreError},
     task::{
-        Definition, Facets, LastProgress, OnFailure, Outcome, State, StateName, Task, TreeOptions,
+        Definition, Facets, Held, LastProgress, OnFailure, Outcome, State, StateName, Task,
+        TreeOptions,
     },
     time::Timestamp,
     transition::{Event, Refused},
@@ -24,6 +27,8 @@ use crate::{
     row::{ForestRow, HotRow, StateColumns, TreeRow},
     rows::{ForestTask, NewEvent, Opening, Rows, Save, WorkChange},
 };
+
+pub(crate) use parked::Closing;
 
 /// Results longer than this lie in pieces beside the row.
 const INLINE_BYTES: usize = 1 << 20;
@@ -110,6 +115,7 @@ pub(crate) struct Working {
     pub(super) desk: Desk,
     /// Submissions whose channels begin anew.
     pub(crate) emptied: Vec<i64>,
+    parked: parked::Parked,
 }
 
 impl Working {
@@ -132,6 +138,7 @@ impl Working {
             lines: BTreeSet::new(),
             desk: Desk::default(),
             emptied: Vec::new(),
+            parked: parked::Parked::default(),
         }
     }
 
@@ -310,6 +317,8 @@ impl Working {
         let before = entry.task.state.name();
         let was_free = entry.task.may_be_claimed();
         let stood = lines(&entry.task);
+        let waited = parked::kept(&entry.task.state).cloned();
+        let cause = parked::Cause::of(&event);
         let ended_at = entry.task.completed_at;
         let went_on = has_checkpoint(&entry.task);
         let remembered = History::look(&entry.task, &event, now);
@@ -317,6 +326,15 @@ impl Working {
         if !stood.is_empty() {
             let stands = lines(&entry.task);
             self.lines.extend(stood.into_iter().filter(|line| !stands.contains(line)));
+        }
+        let tree_row = self.trees.get(&entry.task.tree.0).map(|(row, _)| row);
+        if entry.task.may_be_claimed() && tree_row.is_some_and(|row| row.paused) {
+            // What is ready can be held.
+            let _ = entry.task.on(Event::Held { held: Held::paused_tree() }, now);
+        }
+        if waited.is_some() || parked::kept(&entry.task.state).is_some() {
+            let run = tree_row.map_or(0, |row| row.run);
+            self.parked.follow(&entry.task, waited, cause, run);
         }
         let is_free = entry.task.may_be_claimed();
         entry.touched = true;
@@ -460,7 +478,7 @@ impl Working {
             if self.take_failures_along(rows).await? {
                 continue;
             }
-            if !self.end_runs(rows).await? {
+            if !self.end_runs(rows).await? && !self.tell_who_waits(rows).await? {
                 return Ok(());
             }
         }
@@ -592,6 +610,7 @@ impl Working {
         self.note_run_finished(tree, outcome);
         self.effects.finished.push(Seq(tree));
         self.effects.changed.push(Seq(tree));
+        self.note_end(tree);
     }
 
     /// Begins a run of a tree whose tasks have been started: what failed before counts no more.
@@ -798,6 +817,7 @@ impl Working {
         if !self.emptied.is_empty() {
             rows.empty_channels(&self.emptied).await?;
         }
+        self.write_waits(rows).await?;
         for error in &self.corrupt {
             tracing::error!(%error, "a row was set aside");
             if let StoreError::Corrupt { table, row, what } = error {
@@ -902,6 +922,7 @@ fn kind_of_change(
         StateName::Running => Some(EventKind::Started),
         StateName::Created => cause,
         StateName::Ready if before == StateName::Running => cause,
+        StateName::Ready if before == StateName::Waiting => Some(EventKind::Answered),
         StateName::Ready | StateName::Blocked => None,
     }
 }

@@ -8,6 +8,7 @@ mod author;
 mod callback;
 mod config;
 mod derive;
+mod feedback;
 mod generate;
 mod monitor;
 mod query;
@@ -23,6 +24,7 @@ pub use self::{
     callback::CallbackWish,
     config::ConfigSet,
     derive::CloneTasks,
+    feedback::{EventsPublish, FeedbackList, FeedbackRespond, TasksPause},
     generate::{Generate, LlmKey, LlmKeyWish},
     monitor::RunningList,
     query::{Children, Count, List},
@@ -98,6 +100,23 @@ pub enum Call {
     ScheduledBackfill(ScheduledBackfill),
     /// Do something about snapshots or checkpoints.
     Snapshot(Box<SnapshotCall>),
+    /// Read what tasks wait for.
+    FeedbackList(Box<FeedbackList>),
+    /// Read one question.
+    FeedbackGet(String),
+    /// Answer a question.
+    FeedbackRespond(Box<FeedbackRespond>),
+    /// Withdraw a question.
+    FeedbackCancel {
+        /// The question.
+        id: String,
+        /// Why.
+        reason: String,
+    },
+    /// Wake tasks that wait for an event.
+    EventsPublish(Box<EventsPublish>),
+    /// Hold a task or a tree back, or let it go on.
+    TasksPause(TasksPause),
     /// Ask whether the process is well.
     Health,
     /// List the executors.
@@ -173,6 +192,13 @@ impl Call {
             "checkpoints.get" => {
                 snapshot::of_task("checkpoints.get", params, SnapshotCall::Checkpoint)
             }
+            "tasks.pause" => feedback::pause("tasks.pause", params, true),
+            "tasks.resume" => feedback::pause("tasks.resume", params, false),
+            "feedback.list" => feedback::list(params),
+            "feedback.get" => feedback::get(params),
+            "feedback.respond" => feedback::respond(params),
+            "feedback.cancel" => feedback::cancel(params),
+            "events.publish" => feedback::publish(params),
             "system.health" => nothing("system.health", params, Self::Health),
             "system.executors" => nothing("system.executors", params, Self::Executors),
             "config.list" => nothing("config.list", params, Self::ConfigList),

@@ -141,6 +141,13 @@ static CHOSEN: &[Route] = &[
         needs: &["task_ids"],
         ..route(Post, "/v1/running/status", "tasks.running.status", Plain)
     },
+    route(Post, "/v1/tasks/{task_id}/pause", "tasks.pause", Plain),
+    route(Post, "/v1/tasks/{task_id}/resume", "tasks.resume", Plain),
+    route(Get, "/v1/feedback", "feedback.list", Plain),
+    route(Get, "/v1/feedback/{id}", "feedback.get", Plain),
+    route(Post, "/v1/feedback/{id}/respond", "feedback.respond", Plain),
+    route(Delete, "/v1/feedback/{id}", "feedback.cancel", Plain),
+    route(Post, "/v1/events", "events.publish", Plain),
     route(Get, "/v1/system/health", "system.health", Plain),
     route(Get, "/v1/system/executors", "system.executors", Plain),
 ];
