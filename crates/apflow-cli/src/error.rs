@@ -84,11 +84,14 @@ impl Exit {
             | Code::NoGenerator
             | Code::NotOffered
             | Code::InvalidExpression
+            | Code::InvalidGroup
+            | Code::UnfitAnswer
             | Code::NoLlmKey => Self::Usage,
-            Code::NotFound => Self::NotFound,
+            Code::NotFound | Code::NoSuchWait => Self::NotFound,
             Code::IllegalTransition
             | Code::Unfinished
             | Code::Fixed
+            | Code::WaitClosed
             | Code::AlreadyRunning
             | Code::CannotDelete
             | Code::KeyReused => Self::Conflict,

@@ -1,6 +1,12 @@
 //! What runs a task: the trait, what it is given, and what it may answer.
 
+mod asking;
+
+pub use asking::{EventWait, MAX_TOPIC_CHARS, RunEnd, check_topic, matches_filter};
+mod checkpoint;
+
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -9,8 +15,11 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+pub use checkpoint::Keeper;
+
 use crate::{
     id::{LeaseToken, TaskId, TreeId},
+    store::Answered,
     task::{Failure, FailureKind, Wait},
 };
 
@@ -61,6 +70,8 @@ pub struct Manifest {
     pub max_parallel: Option<usize>,
     /// It gathers the results of its dependencies under their ids instead of merging them.
     pub aggregates: bool,
+    /// It puts checkpoints aside and goes on from them.
+    pub supports_checkpoint: bool,
     /// Why it cannot run here although it is compiled in, if it cannot.
     pub unavailable: Option<String>,
 }
@@ -79,6 +90,7 @@ impl Manifest {
             output_schema: Value::Null,
             max_parallel: None,
             aggregates: false,
+            supports_checkpoint: false,
             unavailable: None,
         }
     }
@@ -113,6 +125,8 @@ pub struct Context {
     pub given: Arc<Given>,
     /// What the attempt says on its way; it counts when the attempt has ended.
     pub notes: Arc<Mutex<Notes>>,
+    /// Where checkpoints go; see [`Context::checkpoint`].
+    pub keeper: Arc<dyn Keeper>,
 }
 
 impl Context {
@@ -137,6 +151,7 @@ impl Context {
             progress: Arc::new(Nowhere),
             given: Arc::default(),
             notes: Arc::default(),
+            keeper: checkpoint::nowhere(),
         }
     }
 }
@@ -144,13 +159,22 @@ impl Context {
 /// What is left of earlier attempts and passes of the same run; empty for most tasks.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Given {
+    /// The members of a group, if the task is one.
+    pub members: Vec<crate::group::Member>,
     /// How often the task went round its loop before: 0 in the first pass.
     pub cycle: u32,
+    /// What came for the waits of earlier attempts, by key.
+    pub answers: BTreeMap<String, Answered>,
+    /// What the newest attempt before this one put aside; see [`Context::checkpoint`].
+    pub checkpoint: Option<Value>,
 }
 
 /// What an attempt says on its way.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Notes {}
+pub struct Notes {
+    /// How many waits without a key of their own it came by.
+    pub asked: u32,
+}
 
 /// Where an attempt says how far it is.
 pub trait Progress: Send + Sync {

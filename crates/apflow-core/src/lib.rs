@@ -11,8 +11,10 @@
 //! * [`api`] is the catalogue of operations and the one gateway every protocol goes through.
 
 pub mod api;
+pub mod branch;
 pub mod build;
 pub mod code;
+pub mod condition;
 pub mod courier;
 pub mod dataflow;
 pub mod derive;
@@ -22,11 +24,13 @@ pub mod expression;
 pub mod firing;
 pub mod generate;
 pub mod graph;
+pub mod group;
 pub mod hook;
 pub mod id;
 pub mod observe;
 pub mod plan;
 pub mod problem;
+pub mod question;
 pub mod registry;
 pub mod schedule;
 pub mod schema;

@@ -5,7 +5,10 @@
 
 use crate::{
     id::{LeaseToken, NodeId, Seq},
-    task::{Failure, FailureKind, Held, Join, Priority, State, StateName, Status, Task, Wait},
+    task::{
+        Failure, FailureKind, Held, Join, OnTimeout, Priority, SkipCause, State, StateName, Status,
+        Task, Wait, WaitFor,
+    },
     time::Timestamp,
 };
 
@@ -80,6 +83,10 @@ pub enum Event {
     },
     /// What it waited for came.
     Answered,
+    /// Somebody paused it: it is not taken until it is resumed.
+    Paused,
+    /// Somebody resumed it.
+    Resumed,
     /// A worker that shuts down gives it back untried.
     HandedBack {
         /// The worker's token.
@@ -97,6 +104,13 @@ pub enum Event {
     /// It will not be tried.
     Skipped {
         /// Why.
+        why: String,
+    },
+    /// Its condition does not hold, or that of a task it requires did not.
+    PassedOver {
+        /// The worker's token, if a worker found out.
+        lease: Option<LeaseToken>,
+        /// Which condition.
         why: String,
     },
     /// Somebody set a failed or cancelled task back by hand.
@@ -174,7 +188,13 @@ impl Task {
         if after != StateName::Ready {
             self.held = None;
         }
+        if after.is_terminal() {
+            self.set_paused(false);
+        }
         self.state = next;
+        if self.may_be_claimed() && self.is_paused() {
+            self.held = Some(Held::paused_task());
+        }
         Ok(())
     }
 
@@ -248,6 +268,10 @@ impl Task {
                 Ok(State::Running { lease: held, until, attempt: *attempt, worker: worker.clone() })
             }
             (State::Running { lease, .. }, Event::Succeeded { lease: held }) if *lease == held => {
+                // Nobody goes on from what an attempt put aside that came to its end.
+                if self.facets.is_some() {
+                    self.set_facets(|facets| facets.checkpoint = false);
+                }
                 Ok(State::Completed)
             }
             (
@@ -262,7 +286,17 @@ impl Task {
             (State::Running { lease, .. }, Event::Parked { lease: held, wait, until })
                 if *lease == held =>
             {
+                if wait.is_kept() {
+                    self.set_facets(|facets| facets.answers = true);
+                }
                 Ok(State::Waiting { wait, until })
+            }
+            (State::Running { lease, .. }, Event::PassedOver { lease: Some(held), why })
+                if *lease == held =>
+            {
+                // Nothing was tried.
+                self.attempts = self.attempts.saturating_sub(1);
+                Ok(State::Skipped { why, cause: SkipCause::Condition })
             }
             (State::Running { lease, .. }, Event::HandedBack { lease: held }) if *lease == held => {
                 self.token = self.token.next();
@@ -275,6 +309,7 @@ impl Task {
                 | Event::Succeeded { lease }
                 | Event::Stumbled { lease, .. }
                 | Event::Parked { lease, .. }
+                | Event::PassedOver { lease: Some(lease), .. }
                 | Event::HandedBack { lease },
             ) => Err(Refused::StaleLease { held: lease, current: self.token }),
 
@@ -284,27 +319,43 @@ impl Task {
             }
             (State::Running { .. }, Event::Abandoned) => Ok(self.abandoned()),
             (&State::Retrying { at, .. }, Event::TimePassed) if at <= now => Ok(State::Ready),
-            (&State::Waiting { until: Some(until), .. }, Event::TimePassed) if until <= now => {
-                Ok(State::Failed { failure: Failure::new(FailureKind::WaitExpired, "") })
+            (State::Waiting { wait, until: Some(until) }, Event::TimePassed) if *until <= now => {
+                let wait = wait.clone();
+                Ok(self.waited_in_vain(wait, now))
             }
-            (State::Waiting { .. }, Event::Answered) => {
-                // The attempt that parked goes on; it is not charged twice.
-                self.attempts = self.attempts.saturating_sub(1);
-                Ok(State::Ready)
-            }
+            (State::Waiting { .. }, Event::Answered) => Ok(self.go_on()),
 
             // ----- people
+            (state, Event::Paused) if !state.is_terminal() => {
+                let state = state.clone();
+                self.set_paused(true);
+                Ok(state)
+            }
+            (state, Event::Resumed) if self.is_paused() => {
+                let state = state.clone();
+                self.set_paused(false);
+                if self.held.as_ref().is_some_and(|held| *held == Held::paused_task()) {
+                    self.held = None;
+                }
+                Ok(state)
+            }
             (state, Event::CancelRequested { reason }) if !state.is_terminal() => {
                 self.token = self.token.next();
                 Ok(State::Cancelled { reason })
             }
             (State::Created | State::Blocked { .. } | State::Ready, Event::Skipped { why }) => {
                 self.token = self.token.next();
-                Ok(State::Skipped { why })
+                Ok(State::Skipped { why, cause: SkipCause::Failure })
+            }
+            (
+                State::Created | State::Blocked { .. } | State::Ready,
+                Event::PassedOver { lease: None, why },
+            ) => {
+                self.token = self.token.next();
+                Ok(State::Skipped { why, cause: SkipCause::Condition })
             }
             (State::Created, Event::TakenOver) => {
-                let detail = serde_json::Value::Null;
-                let wait = Wait { what: crate::task::WaitFor::Report, detail };
+                let wait = Wait::new(WaitFor::Report, serde_json::Value::Null);
                 Ok(State::Waiting { wait, until: None })
             }
             (State::Waiting { .. } | State::Running { .. }, Event::Reported { failure }) => {
@@ -326,6 +377,42 @@ impl Task {
         if ready { State::Ready } else { State::Blocked { waiting_for, failed } }
     }
 
+    /// The attempt that parked goes on; it is not charged twice.
+    fn go_on(&mut self) -> State {
+        self.attempts = self.attempts.saturating_sub(1);
+        State::Ready
+    }
+
+    /// The time of a wait is over; for a timer that is what it waited for.
+    fn waited_in_vain(&mut self, wait: Wait, now: Timestamp) -> State {
+        if wait.what == WaitFor::Timer {
+            return self.go_on();
+        }
+        match &wait.on_timeout {
+            OnTimeout::Fail => {
+                State::Failed { failure: Failure::new(FailureKind::WaitExpired, "") }
+            }
+            OnTimeout::Park => State::Waiting { wait: Wait { overdue: true, ..wait }, until: None },
+            OnTimeout::Default(_) => self.go_on(),
+            OnTimeout::Escalate { to, after } => {
+                let (escalated_to, until) = (Some(to.clone()), Some(now.after(*after)));
+                let wait = Wait { escalated_to, on_timeout: OnTimeout::Fail, ..wait };
+                State::Waiting { wait, until }
+            }
+        }
+    }
+
+    /// Somebody paused it and nobody resumed it.
+    pub fn is_paused(&self) -> bool {
+        self.facets.as_ref().is_some_and(|facets| facets.paused)
+    }
+
+    fn set_paused(&mut self, paused: bool) {
+        if self.is_paused() != paused {
+            self.set_facets(|facets| facets.paused = paused);
+        }
+    }
+
     fn abandoned(&mut self) -> State {
         self.token = self.token.next();
         if self.attempts < self.max_attempts.unwrap_or(MAX_LOST_LEASES) {
@@ -342,7 +429,7 @@ impl Task {
     fn forget_the_last_run(&mut self) {
         self.token = self.token.next();
         self.attempts = 0;
-        self.facets = None;
+        self.facets = self.facets.take().and_then(|facets| facets.of_a_new_run());
         self.held = None;
         self.started_at = None;
         self.completed_at = None;
@@ -372,6 +459,7 @@ pub const ARROWS: &[Arrow] = {
         arrow(S::Created, "Started", S::Ready),
         arrow(S::Created, "TakenOver", S::Waiting),
         arrow(S::Created, "Skipped", S::Skipped),
+        arrow(S::Created, "PassedOver", S::Skipped),
         arrow(S::Created, "CancelRequested", S::Cancelled),
         arrow(S::Blocked, "NeedSettled", S::Blocked),
         arrow(S::Blocked, "NeedSettled", S::Ready),
@@ -380,18 +468,21 @@ pub const ARROWS: &[Arrow] = {
         arrow(S::Blocked, "Started", S::Ready),
         arrow(S::Blocked, "Reset", S::Created),
         arrow(S::Blocked, "Skipped", S::Skipped),
+        arrow(S::Blocked, "PassedOver", S::Skipped),
         arrow(S::Blocked, "CancelRequested", S::Cancelled),
         arrow(S::Ready, "Held", S::Ready),
         arrow(S::Ready, "Freed", S::Ready),
         arrow(S::Ready, "TimePassed", S::Ready),
         arrow(S::Ready, "Claimed", S::Running),
         arrow(S::Ready, "Skipped", S::Skipped),
+        arrow(S::Ready, "PassedOver", S::Skipped),
         arrow(S::Ready, "CancelRequested", S::Cancelled),
         arrow(S::Running, "Renewed", S::Running),
         arrow(S::Running, "Succeeded", S::Completed),
         arrow(S::Running, "Stumbled", S::Retrying),
         arrow(S::Running, "Stumbled", S::Failed),
         arrow(S::Running, "Parked", S::Waiting),
+        arrow(S::Running, "PassedOver", S::Skipped),
         arrow(S::Running, "HandedBack", S::Ready),
         arrow(S::Running, "TimePassed", S::Ready),
         arrow(S::Running, "TimePassed", S::Failed),
@@ -404,9 +495,23 @@ pub const ARROWS: &[Arrow] = {
         arrow(S::Retrying, "CancelRequested", S::Cancelled),
         arrow(S::Waiting, "Answered", S::Ready),
         arrow(S::Waiting, "TimePassed", S::Failed),
+        arrow(S::Waiting, "TimePassed", S::Ready),
+        arrow(S::Waiting, "TimePassed", S::Waiting),
         arrow(S::Waiting, "Reported", S::Completed),
         arrow(S::Waiting, "Reported", S::Failed),
         arrow(S::Waiting, "CancelRequested", S::Cancelled),
+        arrow(S::Created, "Paused", S::Created),
+        arrow(S::Created, "Resumed", S::Created),
+        arrow(S::Blocked, "Paused", S::Blocked),
+        arrow(S::Blocked, "Resumed", S::Blocked),
+        arrow(S::Ready, "Paused", S::Ready),
+        arrow(S::Ready, "Resumed", S::Ready),
+        arrow(S::Retrying, "Paused", S::Retrying),
+        arrow(S::Retrying, "Resumed", S::Retrying),
+        arrow(S::Running, "Paused", S::Running),
+        arrow(S::Running, "Resumed", S::Running),
+        arrow(S::Waiting, "Paused", S::Waiting),
+        arrow(S::Waiting, "Resumed", S::Waiting),
         arrow(S::Completed, "Started", S::Blocked),
         arrow(S::Completed, "Started", S::Ready),
         arrow(S::Failed, "Started", S::Blocked),

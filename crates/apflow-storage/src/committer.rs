@@ -8,8 +8,8 @@ use apflow_core::{
     id::{Ids, Seq, TaskId},
     store::{
         CallbackClaim, CallbackReport, Callbacks, Cancel, CancelAnswer, Claim, Idempotency,
-        Inserted, Patch, Refusal, Renewal, Settled, Settlement, Signal, Start, Started, StoreError,
-        Submission,
+        Inserted, NewCheckpoint, Patch, Refusal, Renewal, Settled, Settlement, Signal, Start,
+        Started, StoreError, Submission,
     },
     time::Timestamp,
 };
@@ -19,6 +19,7 @@ use tokio::sync::{Notify, broadcast, oneshot, watch};
 use crate::{
     access::{self, AccessCame, AccessJob},
     error::is_out_of_reach,
+    keep::{KeepCame, KeepJob},
     rows::Rows,
     schedule::{ScheduleCame, ScheduleJob},
     steps::{self, Derivation, Effects},
@@ -54,6 +55,7 @@ pub(crate) enum Job {
     ForgetKeys(Duration, u32, Answer<u64>),
     Callbacks(Vec<CallbackReport>, Option<CallbackClaim>, Answer<Callbacks>),
     FreeCallbacks(IsDead, Answer<u32>),
+    Keep(KeepJob),
 }
 
 /// Where an answer goes.
@@ -80,7 +82,8 @@ impl Job {
             | Self::Prune(..)
             | Self::ForgetKeys(..)
             | Self::Callbacks(..)
-            | Self::FreeCallbacks(..) => false,
+            | Self::FreeCallbacks(..)
+            | Self::Keep(..) => false,
         }
     }
 
@@ -118,6 +121,7 @@ impl Job {
             Self::Update(_, _, to) => drop(to.send(Err(error))),
             Self::Prune(_, _, to) | Self::ForgetKeys(_, _, to) => drop(to.send(Err(error))),
             Self::Schedule(job) => job.fail(error),
+            Self::Keep(job) => job.fail(error),
             Self::Access(_, to) => drop(to.send(Err(error))),
         }
     }
@@ -401,6 +405,7 @@ pub(crate) enum Came {
     Schedule(ScheduleCame),
     Access(AccessCame),
     Callbacks(Callbacks),
+    Keep(KeepCame),
 }
 
 impl Came {
@@ -431,6 +436,7 @@ impl Came {
                 }
             }
             (Job::Access(_, to), Self::Access(came)) => drop(to.send(Ok(came))),
+            (Job::Keep(job), Self::Keep(came)) => job.answer(came),
             (job, _) => job.fail(stopped()),
         }
     }
@@ -473,9 +479,25 @@ async fn carry_out(rows: &mut dyn Rows, jobs: &[Job]) -> Result<(Vec<Came>, Effe
         }
     }
 
+    let (places, checkpoints): (Vec<usize>, Vec<&NewCheckpoint>) = jobs
+        .iter()
+        .enumerate()
+        .filter_map(|(at, job)| match job {
+            Job::Keep(KeepJob::Checkpoint(checkpoint, _)) => Some((at, checkpoint.as_ref())),
+            _ => None,
+        })
+        .unzip();
+    if !checkpoints.is_empty() {
+        let (answers, more) = steps::keep(rows, &checkpoints).await?;
+        effects.add(more);
+        for (at, answer) in places.into_iter().zip(answers) {
+            came[at] = Some(Came::Keep(KeepCame::Checkpoint(answer)));
+        }
+    }
+
     for (at, job) in jobs.iter().enumerate() {
         let (answer, more) = match job {
-            Job::Insert(..) | Job::Settle(..) => continue,
+            Job::Insert(..) | Job::Settle(..) | Job::Keep(KeepJob::Checkpoint(..)) => continue,
             Job::Renew(batch, lease, _) => {
                 (Came::Renew(steps::renew(rows, batch, *lease).await?), Effects::default())
             }

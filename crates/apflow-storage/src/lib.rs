@@ -27,6 +27,7 @@ mod committer;
 pub mod conformance;
 mod derive_rows;
 mod error;
+mod keep;
 mod migration;
 mod open;
 mod read;
@@ -34,10 +35,12 @@ mod row;
 mod rows;
 mod rows_callbacks;
 mod rows_demo;
+mod rows_keep;
 mod schedule;
 mod schedule_rows;
 mod steps;
 mod store;
+mod waits;
 
 #[cfg(feature = "postgres")]
 mod postgres;

@@ -170,11 +170,13 @@ impl<R: Reads> TreeStore for Database<R> {
                 }
             }
         }
-        Ok(self.with_schedules(vec![record]).await?.pop())
+        let record = self.with_schedules(vec![record]).await?;
+        Ok(self.with_checkpoints(record).await?.pop())
     }
 
     async fn subtree(&self, root: &TaskId) -> Result<Vec<Record>, StoreError> {
         let found = records(self.reads.subtree(root.as_str()).await?)?;
+        let found = self.with_checkpoints(found).await?;
         Ok(parents_first(self.with_schedules(found).await?, root))
     }
 
@@ -187,7 +189,7 @@ impl<R: Reads> TreeStore for Database<R> {
             }
             _ => records(self.reads.list(filter, page).await?),
         };
-        self.with_schedules(found?).await
+        self.with_schedules(self.with_checkpoints(found?).await?).await
     }
 
     async fn ids_like(

@@ -21,11 +21,13 @@ use tokio_util::sync::CancellationToken;
 use super::{
     EngineConfig, Inner, demo,
     hooks::{self, Around},
-    output, retry,
+    keeper, output, retry,
 };
 use crate::{
+    condition::{self, Judged},
     dataflow,
-    executor::{Context, ExecuteError, Executor, Notes, Progress},
+    executor::{Context, ExecuteError, Executor, Given, Notes, Park, Progress},
+    group,
     hook::{Attempted, Hook, Verdict},
     id::TaskId,
     observe::Seen,
@@ -33,6 +35,9 @@ use crate::{
     store::{Claimed, Ended, Settlement},
     task::{Failure, FailureKind},
 };
+
+/// What a task waits for may be so long, in bytes of its JSON.
+const MAX_WAIT_BYTES: usize = 128 << 10;
 
 /// Runs one attempt to its end, or until it was told to stop and the grace period is over.
 ///
@@ -98,7 +103,16 @@ impl Attempt<'_> {
         let registry = &self.engine.registry;
         let definition = &self.claimed.definition;
         let manifests = |id: &str| registry.manifest(id).cloned();
-        let mut inputs = dataflow::resolve(definition, &self.claimed.needs, &manifests);
+        let taken = match condition::judge(self.claimed, &manifests) {
+            Ok(Judged::Run(taken)) => taken,
+            Ok(Judged::PassOver(why)) => {
+                return (Ended::Skipped { why: output::storable_sentence(why) }, None);
+            }
+            Err(failure) => {
+                return (self.refused(failure.kind, failure.message, Value::Null), None);
+            }
+        };
+        let mut inputs = dataflow::resolve(definition, &taken, &manifests);
         let hooks = self.engine.hooks.now();
         let verdict = hooks::before(&hooks, Around::Task, self.attempted(), &mut inputs).await;
         if let Some(why) = self.spoilt_by_a_hook(&hooks, &inputs) {
@@ -255,9 +269,21 @@ impl Attempt<'_> {
             timeout,
             cancelled: self.stop.clone(),
             progress: Arc::clone(&self.reporter) as Arc<dyn Progress>,
-            given: Arc::new(self.claimed.given.clone()),
+            given: Arc::new(self.given()),
             notes: Arc::clone(&self.notes),
+            keeper: keeper::of(self.engine, self.claimed),
         }
+    }
+
+    /// What came with the task, and the members where it is a group.
+    fn given(&self) -> Given {
+        let Claimed { given, definition, needs, .. } = self.claimed;
+        let members = if definition.executor() == Some(group::EXECUTOR) {
+            group::members(definition, needs)
+        } else {
+            Vec::new()
+        };
+        Given { members, ..given.clone() }
     }
 
     /// The shorter of what the task and what its tree have left.
@@ -320,14 +346,29 @@ impl Attempt<'_> {
                 };
                 self.refused(failure.kind, failure.message, result)
             }
-            Err(ExecuteError::Parked(park)) => {
-                Ended::Parked { wait: park.wait, at_most: park.at_most }
-            }
+            Err(ExecuteError::Parked(park)) => self.parked(*park),
             Err(ExecuteError::Cancelled) => {
                 let why = "the executor stopped as if the task had been cancelled";
                 self.refused(FailureKind::Executor, why, Value::Null)
             }
         }
+    }
+
+    /// The wait gets the name it is answered under; said again it is the same one.
+    fn parked(&self, park: Park) -> Ended {
+        let Park { mut wait, at_most } = park;
+        let config = &self.engine.config;
+        if let Some(why) = output::refuse(&wait.detail, config.max_result_depth, MAX_WAIT_BYTES) {
+            let why = format!("what the task waits for cannot be stored: {why}");
+            return self.refused(FailureKind::InvalidInput, why, Value::Null);
+        }
+        if wait.key.is_empty() {
+            let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+            wait.key = format!("{}.{}", self.claimed.given.cycle, notes.asked);
+            notes.asked += 1;
+        }
+        wait.id = self.engine.ids.next();
+        Ended::Parked { wait, at_most }
     }
 
     /// A failure that another attempt may cure.

@@ -19,6 +19,8 @@ pub struct EngineConfig {
     pub max_result_bytes: usize,
     /// How deeply a result may nest.
     pub max_result_depth: usize,
+    /// The largest checkpoint, in bytes, roughly counted.
+    pub max_checkpoint_bytes: usize,
     /// The longest delay before another attempt.
     pub max_retry_delay: Duration,
     /// How soon progress is stored after it was reported, with everything else that was by then.
@@ -43,6 +45,7 @@ impl Default for EngineConfig {
             attempt_timeout: None,
             max_result_bytes: 64 << 20,
             max_result_depth: 64,
+            max_checkpoint_bytes: 1 << 20,
             max_retry_delay: Duration::from_mins(5),
             progress_delay: Duration::from_secs(1),
             lapse_batch: 500,

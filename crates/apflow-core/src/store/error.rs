@@ -87,6 +87,20 @@ pub enum StoreError {
     /// The task has no schedule.
     #[error("task {0} has no schedule")]
     NoSchedule(TaskId),
+    /// No task waits, or waited, under this id.
+    #[error("there is no question or other wait `{id}`")]
+    NoSuchWait {
+        /// The id.
+        id: String,
+    },
+    /// Whoever came first has answered or withdrawn it.
+    #[error("`{id}` is {} already and takes no answer any more", .state.as_str())]
+    WaitClosed {
+        /// The wait.
+        id: String,
+        /// How it stands.
+        state: super::WaitState,
+    },
     /// This store does not have what is asked for: a store for tests, for example.
     #[error("this store offers no {what}")]
     NotOffered {
@@ -193,6 +207,12 @@ impl StoreError {
             }
             Self::KeyReused { .. } => {
                 Some("use a new key for a new request, or send the first request again".to_owned())
+            }
+            Self::NoSuchWait { .. } => {
+                Some("list what can be answered with `apflow feedback ls`".to_owned())
+            }
+            Self::WaitClosed { .. } => {
+                Some("the first answer counts; see it with `apflow feedback show`".to_owned())
             }
             Self::NoSchedule(_) => Some(
                 "give it one: `schedule_type`, `schedule_expression`, `schedule_enabled: true`"

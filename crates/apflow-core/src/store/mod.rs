@@ -5,12 +5,14 @@
 
 mod access;
 mod callback;
+mod checkpoint;
 mod control;
 mod error;
 mod filter;
 mod journal;
 mod schedule;
 mod tree;
+mod wait;
 mod work;
 
 pub use access::{AccessStore, ApiToken, MAX_SEEN, MAX_TOKENS, Seen};
@@ -18,6 +20,7 @@ pub use callback::{
     Callback, CallbackClaim, CallbackNext, CallbackRecord, CallbackReport, CallbackState,
     CallbackStore, Callbacks, MOST_WATCHED, NewCallback,
 };
+pub use checkpoint::{Checkpoint, CheckpointStore, NewCheckpoint};
 pub use control::{Cancel, CancelAnswer, ControlStore, Patch, Start, StartScope, Started};
 pub use error::StoreError;
 pub use filter::{Counts, Page, TaskFilter};
@@ -26,6 +29,10 @@ pub use schedule::{
     Backfill, Backfilled, DrivenRun, Fire, Fired, FiredSlot, ScheduleFilter, ScheduleStore,
 };
 pub use tree::{Idempotency, Inserted, NeedKind, NewNeed, NewTask, NewTree, Submission, TreeStore};
+pub use wait::{
+    Answered, Answering, LOOK_BACK, MAX_PUBLISHED, MAX_WAITS, Pause, PauseAnswer, Publish,
+    Published, WaitFilter, WaitRecord, WaitState, WaitStore,
+};
 pub use work::{
     Claim, Claimed, Ended, NeedResult, Refusal, Renewal, Settled, Settlement, Signal, Wake,
     WorkStore,
@@ -40,6 +47,8 @@ pub trait Store:
     + ScheduleStore
     + CallbackStore
     + AccessStore
+    + WaitStore
+    + CheckpointStore
     + Wake
 {
 }
@@ -52,6 +61,8 @@ impl<T> Store for T where
         + ScheduleStore
         + CallbackStore
         + AccessStore
+        + WaitStore
+        + CheckpointStore
         + Wake
 {
 }

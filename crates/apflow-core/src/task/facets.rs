@@ -31,6 +31,23 @@ pub enum HeldBy {
     Pause,
 }
 
+impl Held {
+    /// Somebody paused the task itself.
+    pub fn paused_task() -> Self {
+        Self { by: HeldBy::Pause, key: "task".to_owned(), until: None }
+    }
+
+    /// Somebody paused its whole tree.
+    pub fn paused_tree() -> Self {
+        Self { by: HeldBy::Pause, key: "tree".to_owned(), until: None }
+    }
+
+    /// It is held by a pause of its whole tree.
+    pub fn is_of_tree(&self) -> bool {
+        self.by == HeldBy::Pause && self.key == "tree"
+    }
+}
+
 impl HeldBy {
     /// The word as it is stored and shown.
     pub const fn as_str(self) -> &'static str {
@@ -52,9 +69,27 @@ pub struct Facets {
     /// How often the task went round its loop in this run: 0 in the first pass.
     #[serde(skip_serializing_if = "is_default")]
     pub cycle: u32,
+    /// It belongs to a group: the group says what its failure means. A new run does not forget this.
+    #[serde(skip_serializing_if = "is_default")]
+    pub member: bool,
+    /// It parked in this run, so there may be answers for it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub answers: bool,
+    /// Somebody paused it: it is held whenever it is ready. A new run does not forget this.
+    #[serde(skip_serializing_if = "is_default")]
+    pub paused: bool,
+    /// An attempt of this run put something aside for the next one.
+    #[serde(skip_serializing_if = "is_default")]
+    pub checkpoint: bool,
 }
 
 impl Facets {
+    /// What a new run of the task does not forget.
+    pub(crate) fn of_a_new_run(self: Box<Self>) -> Option<Box<Self>> {
+        let kept = Self { member: self.member, paused: self.paused, ..Self::default() };
+        (!kept.is_empty()).then(|| Box::new(kept))
+    }
+
     /// Nothing is said, so nothing needs to be stored.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -5,6 +5,7 @@ mod facets;
 mod record;
 mod schedule;
 mod state;
+mod wait;
 
 pub use definition::{
     Definition, Dependency, Durability, Governance, Join, OnFailure, Origin, OriginType, Priority,
@@ -13,7 +14,8 @@ pub use definition::{
 pub use facets::{Facets, Held, HeldBy};
 pub use record::{Outcome, Record, RunSummary, TreeRecord};
 pub use schedule::{Misfire, Overlap, Schedule};
-pub use state::{Failure, FailureKind, State, StateName, Status, Wait, WaitFor};
+pub use state::{Failure, FailureKind, SkipCause, State, StateName, Status};
+pub use wait::{OnTimeout, Wait, WaitFor};
 
 use crate::{
     id::{LeaseToken, Seq},

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::wait::Wait;
 use crate::{
     id::{LeaseToken, NodeId},
     time::Timestamp,
@@ -61,12 +62,25 @@ pub enum State {
     Skipped {
         /// Why.
         why: String,
+        /// What sort of reason it is.
+        cause: SkipCause,
     },
     /// Ended because somebody asked.
     Cancelled {
         /// What they said.
         reason: String,
     },
+}
+
+/// What sort of reason kept a task from being tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipCause {
+    /// Something it needs failed; the run has failed, too.
+    #[default]
+    Failure,
+    /// A condition said so; that is no failure.
+    Condition,
 }
 
 /// The word for a state, without its data.
@@ -291,6 +305,8 @@ pub enum FailureKind {
     InvalidOutput,
     /// It was parked and nobody answered in time.
     WaitExpired,
+    /// It was parked and somebody withdrew what it waited for.
+    WaitCancelled,
     /// Somebody set the status by hand.
     Reported,
     /// A hook refused the task.
@@ -314,39 +330,11 @@ impl FailureKind {
             Self::InvalidInput => "the inputs do not fit the executor",
             Self::InvalidOutput => "the result cannot be stored",
             Self::WaitExpired => "nobody answered in time",
+            Self::WaitCancelled => "what the task waited for was withdrawn",
             Self::Reported => "reported as failed",
             Self::Hook => "a hook refused the task",
             Self::Expression => "an expression had no value",
             Self::Group => "too few members of the group completed",
         }
     }
-}
-
-/// What a parked task waits for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wait {
-    /// The kind of answer that wakes it.
-    #[serde(rename = "for")]
-    pub what: WaitFor,
-    /// What the one who answers has to know.
-    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
-    pub detail: serde_json::Value,
-}
-
-/// The kinds of wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WaitFor {
-    /// A person's answer.
-    Feedback,
-    /// An event from outside.
-    Event,
-    /// A moment.
-    Timer,
-    /// A decision about money or tokens.
-    Budget,
-    /// Another run.
-    Child,
-    /// A report from whoever took the task over by setting its status.
-    Report,
 }

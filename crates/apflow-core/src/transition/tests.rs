@@ -1,14 +1,11 @@
 //! Every arrow is taken, nothing else moves a task, and what must hold along any way through them.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::{
-    id::Seq,
-    task::{HeldBy, WaitFor},
-};
+use crate::{id::Seq, task::HeldBy};
 
 const NOW: Timestamp = Timestamp(1_000);
 const PAST: Timestamp = Timestamp(999);
@@ -38,7 +35,7 @@ fn held_until(until: Option<Timestamp>) -> Held {
 }
 
 fn wait() -> Wait {
-    Wait { what: WaitFor::Feedback, detail: serde_json::Value::Null }
+    Wait::new(WaitFor::Feedback, serde_json::Value::Null)
 }
 
 fn states() -> Vec<State> {
@@ -47,7 +44,7 @@ fn states() -> Vec<State> {
         State::Ready,
         State::Completed,
         State::Failed { failure: failure() },
-        State::Skipped { why: "so".to_owned() },
+        State::Skipped { why: "so".to_owned(), cause: crate::task::SkipCause::Failure },
         State::Cancelled { reason: "so".to_owned() },
         State::Waiting { wait: wait(), until: None },
     ];
@@ -65,6 +62,11 @@ fn states() -> Vec<State> {
     states
 }
 
+fn on_timeouts() -> [OnTimeout; 4] {
+    let escalate = OnTimeout::Escalate { to: "boss".to_owned(), after: Duration::from_micros(1) };
+    [OnTimeout::Fail, OnTimeout::Park, OnTimeout::Default(serde_json::json!(1)), escalate]
+}
+
 fn tasks() -> Vec<Task> {
     let mut tasks = Vec::new();
     for state in states() {
@@ -73,6 +75,18 @@ fn tasks() -> Vec<Task> {
                 let attempts = if let State::Running { attempt, .. } = state { attempt } else { 1 };
                 tasks.push(task(state.clone(), attempts, max_attempts, join));
             }
+        }
+    }
+    for what in [WaitFor::Timer, WaitFor::Event] {
+        for on_timeout in on_timeouts() {
+            let wait = Wait { on_timeout, ..Wait::new(what, serde_json::Value::Null) };
+            let state = State::Waiting { wait, until: Some(PAST) };
+            tasks.push(task(state, 1, None, Join::All));
+        }
+    }
+    for mut paused in tasks.clone() {
+        if paused.on(Event::Paused, NOW).is_ok() {
+            tasks.push(paused);
         }
     }
     for until in [None, Some(PAST), Some(FUTURE)] {
@@ -92,10 +106,14 @@ fn events() -> Vec<Event> {
         Event::Freed,
         Event::Claimed { worker: NodeId::from("w"), until: FUTURE },
         Event::Answered,
+        Event::Paused,
+        Event::Resumed,
         Event::TimePassed,
         Event::Abandoned,
         Event::CancelRequested { reason: "enough".to_owned() },
         Event::Skipped { why: "so".to_owned() },
+        Event::PassedOver { lease: None, why: "so".to_owned() },
+        Event::PassedOver { lease: Some(LeaseToken(1)), why: "so".to_owned() },
         Event::Reset,
         Event::TakenOver,
         Event::Reported { failure: None },
@@ -132,11 +150,14 @@ fn word(event: &Event) -> &'static str {
         Event::Stumbled { .. } => "Stumbled",
         Event::Parked { .. } => "Parked",
         Event::Answered => "Answered",
+        Event::Paused => "Paused",
+        Event::Resumed => "Resumed",
         Event::HandedBack { .. } => "HandedBack",
         Event::TimePassed => "TimePassed",
         Event::Abandoned => "Abandoned",
         Event::CancelRequested { .. } => "CancelRequested",
         Event::Skipped { .. } => "Skipped",
+        Event::PassedOver { .. } => "PassedOver",
         Event::Reset => "Reset",
         Event::TakenOver => "TakenOver",
         Event::Reported { .. } => "Reported",
@@ -185,7 +206,7 @@ fn every_arrow_is_taken_and_nothing_moves_along_any_other() {
         missing.is_empty() && unknown.is_empty(),
         "never taken {missing:?}, not in the table {unknown:?}"
     );
-    assert_eq!(words.len(), 19, "every event was tried");
+    assert_eq!(words.len(), 21, "every event was tried");
 }
 
 #[test]
@@ -285,6 +306,7 @@ proptest! {
                     | Event::HandedBack { .. }
                     | Event::CancelRequested { .. }
                     | Event::Skipped { .. }
+                    | Event::PassedOver { .. }
                     | Event::Reported { .. }
                     | Event::Reset
                     | Event::Started { .. }
@@ -325,4 +347,72 @@ fn a_held_task_is_ready_and_nobody_may_claim_it_until_it_is_freed_or_its_time_co
     held.on(Event::Freed, NOW).expect("it was held");
     assert!(held.on(Event::Freed, NOW).is_err(), "nothing to free it from");
     held.on(claim, NOW).expect("nothing holds it");
+}
+
+/// A task that waits until [`FUTURE`] for something of this kind.
+fn parked(what: WaitFor, on_timeout: OnTimeout) -> Task {
+    let mut parked = task(State::Ready, 0, Some(1), Join::All);
+    let worker = NodeId::from("w");
+    parked.on(Event::Claimed { worker, until: FUTURE }, NOW).expect("it is ready");
+    let (lease, id) = (parked.token, "w1".to_owned());
+    let wait = Wait { id, on_timeout, ..Wait::new(what, serde_json::Value::Null) };
+    parked.on(Event::Parked { lease, wait, until: Some(FUTURE) }, NOW).expect("it runs");
+    parked
+}
+
+#[test]
+fn a_timer_that_has_run_out_makes_the_task_ready_and_is_no_failure() {
+    let mut timer = parked(WaitFor::Timer, OnTimeout::Fail);
+    assert!(timer.on(Event::TimePassed, NOW).is_err(), "not yet");
+    timer.on(Event::TimePassed, FUTURE).expect("it is over");
+    assert_eq!((&timer.state, timer.attempts), (&State::Ready, 0));
+    assert!(timer.facets().answers, "its executor finds that it is over");
+}
+
+#[test]
+fn what_happens_when_nobody_answers_in_time_is_what_was_said() {
+    let [fail, stay, default, escalate] = on_timeouts().map(|on_timeout| {
+        let mut task = parked(WaitFor::Feedback, on_timeout);
+        task.on(Event::TimePassed, FUTURE).expect("it is over");
+        task
+    });
+    assert!(
+        matches!(&fail.state, State::Failed { failure } if failure.kind == FailureKind::WaitExpired)
+    );
+    assert!(matches!(&stay.state, State::Waiting { wait, until: None } if wait.overdue));
+    assert_eq!(default.state, State::Ready);
+    let State::Waiting { wait, until: Some(until) } = &escalate.state else {
+        panic!("{:?}", escalate.state)
+    };
+    assert_eq!((wait.escalated_to.as_deref(), *until), (Some("boss"), Timestamp(1_002)));
+    let mut escalate = escalate;
+    escalate.on(Event::TimePassed, Timestamp(1_002)).expect("that is over too");
+    assert_eq!(escalate.state.name(), StateName::Failed);
+}
+
+#[test]
+fn a_paused_task_is_held_whenever_it_is_ready_until_it_is_resumed() {
+    let claim = Event::Claimed { worker: NodeId::from("w"), until: FUTURE };
+    let mut ready = task(State::Ready, 0, None, Join::All);
+    ready.on(Event::Paused, NOW).expect("it is open");
+    assert!(ready.clone().on(claim.clone(), NOW).is_err());
+    assert!(ready.on(Event::Freed, NOW).is_ok(), "another one lets it go");
+    assert_eq!(ready.held, Some(Held::paused_task()), "and it stays paused");
+    ready.on(Event::Resumed, NOW).expect("it is paused");
+    assert!(ready.on(Event::Resumed, NOW).is_err(), "nothing to resume");
+    ready.on(claim.clone(), NOW).expect("nothing holds it");
+
+    ready.on(Event::Paused, NOW).expect("it runs");
+    let lease = ready.token;
+    ready.on(Event::Renewed { lease, until: FUTURE }, NOW).expect("it goes on");
+    ready.on(Event::HandedBack { lease }, NOW).expect("it is held");
+    assert!(!ready.may_be_claimed(), "what runs is held when it is ready again");
+
+    let mut created = task(State::Created, 0, None, Join::All);
+    created.on(Event::Paused, NOW).expect("it is open");
+    created.on(Event::Started { waiting_for: 0, failed: 0 }, NOW).expect("a run begins");
+    assert_eq!(created.held, Some(Held::paused_task()), "a new run does not forget it");
+    created.on(Event::CancelRequested { reason: "enough".to_owned() }, NOW).expect("it is open");
+    assert!(!created.is_paused(), "an end does");
+    assert!(created.on(Event::Paused, NOW).is_err());
 }

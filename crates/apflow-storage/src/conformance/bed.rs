@@ -275,7 +275,7 @@ pub(super) fn stumbled(held: &Claimed, retry_after: Option<Duration>) -> Settlem
 
 /// The report that a task waits for a person, for so long at most.
 pub fn parked(held: &Claimed, at_most: Option<Duration>) -> Settlement {
-    let wait = Wait { what: WaitFor::Feedback, detail: json!({ "question": "really?" }) };
+    let wait = Wait::new(WaitFor::Feedback, json!({ "question": "really?" }));
     settlement(held, Ended::Parked { wait, at_most })
 }
 

@@ -26,6 +26,7 @@ mod forest;
 pub mod access;
 pub mod callbacks;
 pub mod cancel;
+pub mod checkpoint;
 pub mod claim;
 pub mod demo;
 pub mod derive;
@@ -81,6 +82,12 @@ macro_rules! store_conformance {
                 claim::whatever_became_ready_is_claimed_in_the_same_transaction,
                 claim::a_task_that_became_ready_does_not_overtake_an_urgent_one,
                 claim::the_next_moment_is_the_earliest_lease_retry_or_deadline,
+
+                checkpoint::the_newest_checkpoint_is_handed_to_the_next_attempt,
+                checkpoint::a_checkpoint_survives_the_end_of_its_lease,
+                checkpoint::a_stale_lease_puts_nothing_aside,
+                checkpoint::a_checkpoint_is_forgotten_with_its_run,
+                checkpoint::checkpoints_that_come_together_are_judged_one_by_one,
 
                 results::results_are_handed_over_in_the_authors_order,
                 results::results_settled_in_the_same_transaction_are_handed_over,

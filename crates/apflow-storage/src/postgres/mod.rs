@@ -9,6 +9,7 @@ mod decode;
 mod demo;
 mod derive;
 mod encode;
+mod keep;
 mod reads;
 mod rows;
 mod schedules;

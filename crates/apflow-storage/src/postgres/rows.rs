@@ -397,7 +397,9 @@ impl Rows for PgRows<'_> {
         parent: Option<i64>,
         tree: i64,
     ) -> Result<(), StoreError> {
-        for statement in [sql::DELETE_PARTS, sql::DELETE_WORK, sql::DELETE_TASKS] {
+        for statement in
+            [sql::DELETE_PARTS, sql::DELETE_CHECKPOINTS, sql::DELETE_WORK, sql::DELETE_TASKS]
+        {
             self.execute("deleting tasks", sqlx::query(statement).bind(seqs)).await?;
         }
         let count = i64::try_from(seqs.len()).unwrap_or(i64::MAX);
@@ -417,6 +419,7 @@ impl Rows for PgRows<'_> {
     ) -> Result<(), StoreError> {
         for (statement, seqs) in [
             (sql::DELETE_PARTS, tasks),
+            (sql::DELETE_CHECKPOINTS, tasks),
             (sql::DELETE_WORK, tasks),
             (sql::DELETE_TASKS, tasks),
             (sql::DELETE_EVENTS, trees),

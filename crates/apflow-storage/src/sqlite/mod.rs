@@ -7,6 +7,7 @@ mod demo;
 mod derive;
 mod encode;
 mod hot;
+mod keep;
 mod lock;
 mod reads;
 #[cfg(test)]

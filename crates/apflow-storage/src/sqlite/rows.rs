@@ -560,7 +560,9 @@ impl Rows for SqliteRows<'_> {
     ) -> Result<(), StoreError> {
         self.hot.touch(seqs);
         let text = json(seqs)?;
-        for statement in [sql::DELETE_PARTS, sql::DELETE_WORK, sql::DELETE_TASKS] {
+        for statement in
+            [sql::DELETE_PARTS, sql::DELETE_CHECKPOINTS, sql::DELETE_WORK, sql::DELETE_TASKS]
+        {
             self.execute("deleting tasks", sqlx::query(statement).bind(text.clone())).await?;
         }
         let count = i64::try_from(seqs.len()).unwrap_or(i64::MAX);
@@ -581,6 +583,7 @@ impl Rows for SqliteRows<'_> {
         self.hot.touch(tasks);
         for (statement, seqs) in [
             (sql::DELETE_PARTS, tasks),
+            (sql::DELETE_CHECKPOINTS, tasks),
             (sql::DELETE_WORK, tasks),
             (sql::DELETE_TASKS, tasks),
             (sql::DELETE_EVENTS, trees),

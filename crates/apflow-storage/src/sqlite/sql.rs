@@ -97,6 +97,10 @@ statements! {
     UNFINISHED_ORIGINALS = "unfinished_originals";
     RUNNING_READERS = "running_readers";
     MARK_DEMO = "mark_demo";
+    KEEP_CHECKPOINTS = "keep_checkpoints";
+    LOAD_CHECKPOINTS = "load_checkpoints";
+    NAME_CHECKPOINTS = "name_checkpoints";
+    DELETE_CHECKPOINTS = "delete_checkpoints";
     IS_REFERENCED = "is_referenced";
     DELETE_REFERENCES = "delete_references";
     FORGET_KEYS = "forget_keys";

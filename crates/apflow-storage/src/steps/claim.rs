@@ -12,7 +12,7 @@ use apflow_core::{
 };
 use serde_json::Value;
 
-use super::Working;
+use super::{Working, checkpoint};
 use crate::rows::{ClaimedRow, NeedRow, Rows};
 
 /// Tasks in the order they are to be taken: most urgent first, then as they were submitted.
@@ -58,6 +58,7 @@ pub(crate) async fn claim<R: Rows + ?Sized>(
             Err(error) => give_up(rows, work, seq, &error).await?,
         }
     }
+    checkpoint::hand_over(rows, work, &mut claimed).await?;
     claimed
         .sort_by_key(|task| work.task(task.seq.0).map(|held| (held.priority, held.turn, held.seq)));
     Ok(claimed)
@@ -95,7 +96,7 @@ fn describe(
 /// What is left of earlier attempts and passes.
 fn given(task: &Task) -> Given {
     let Some(facets) = &task.facets else { return Given::default() };
-    Given { cycle: facets.cycle }
+    Given { cycle: facets.cycle, members: Vec::new(), ..Given::default() }
 }
 
 /// A task whose row cannot be read fails; the others go on.
@@ -128,10 +129,11 @@ fn needs_by_task(
     let mut results: HashMap<i64, Option<Arc<Value>>> = HashMap::new();
     let mut needs: HashMap<i64, Vec<NeedResult>> = HashMap::new();
     for row in rows {
-        let completed = match work.task(row.need) {
-            Some(task) => task.state.name() == StateName::Completed,
-            None => row.state == StateName::Completed.as_str(),
+        let state = match work.task(row.need) {
+            Some(task) => task.state.name(),
+            None => StateName::parse(&row.state).unwrap_or(StateName::Created),
         };
+        let completed = state == StateName::Completed;
         let result = results
             .entry(row.need)
             .or_insert_with(|| match fresh.get(&row.need) {
@@ -145,6 +147,7 @@ fn needs_by_task(
             id: TaskId::new(row.id),
             executor: row.executor,
             completed,
+            state,
             result,
         });
     }

@@ -1,6 +1,7 @@
 //! What each operation does, whatever the database: load a set, let the core decide, save a set.
 
 mod callbacks;
+mod checkpoint;
 mod claim;
 mod control;
 mod derive;
@@ -13,6 +14,7 @@ mod update;
 mod working;
 
 pub(crate) use callbacks::{callbacks, free_callbacks};
+pub(crate) use checkpoint::keep;
 pub(crate) use control::{cancel, start};
 pub(crate) use derive::{Came as Derivation, Preview, archived, derive};
 pub(crate) use insert::insert;

@@ -95,6 +95,9 @@ fn settle_one(
             let until = at_most.map(|delay| now.after(delay));
             (Event::Parked { lease, wait: wait.clone(), until }, None)
         }
+        Ended::Skipped { why } => {
+            (Event::PassedOver { lease: Some(lease), why: why.clone() }, None)
+        }
         Ended::HandedBack => (Event::HandedBack { lease }, None),
     };
     work.apply(item.seq.0, event)?;

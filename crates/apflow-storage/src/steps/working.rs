@@ -4,10 +4,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use apflow_core::{
-    id::Seq,
+    condition,
+    group::{self, Member},
+    id::{Seq, TaskId},
     plan::{self, Cause, Edge, Node},
     store::{EventKind, NeedKind, StoreError},
-    task::{Definition, OnFailure, Outcome, State, StateName, Task, TreeOptions},
+    task::{
+        Definition, Facets, OnFailure, Outcome, SkipCause, State, StateName, Task, TreeOptions,
+    },
     time::Timestamp,
     transition::{Event, Refused},
 };
@@ -93,6 +97,8 @@ pub(crate) struct Working {
     readied: Vec<i64>,
     effects: Effects,
     corrupt: Vec<StoreError>,
+    /// Tasks that go on from no checkpoint any more.
+    past: Vec<i64>,
 }
 
 impl Working {
@@ -110,6 +116,7 @@ impl Working {
             readied: Vec::new(),
             effects: Effects::default(),
             corrupt: Vec::new(),
+            past: Vec::new(),
         }
     }
 
@@ -235,11 +242,17 @@ impl Working {
                 | Event::HandedBack { .. }
         );
         let before = entry.task.state.name();
+        let counted_before = counted_as(&entry.task);
         let ended_at = entry.task.completed_at;
+        let went_on = has_checkpoint(&entry.task);
         entry.task.on(event, now)?;
         entry.touched = true;
         entry.wipe |= wipe;
+        if went_on && !has_checkpoint(&entry.task) {
+            self.past.push(seq);
+        }
         let after = entry.task.state.name();
+        let counted_after = counted_as(&entry.task);
         let attempt = entry.task.attempts;
         let (tree, forest) = (entry.task.tree, entry.task.forest);
         if held && !reported && after != StateName::Running {
@@ -252,10 +265,10 @@ impl Working {
             self.effects.changed.push(tree);
         }
         if before != after {
-            self.count(tree, forest, before, after);
+            self.count(tree, forest, counted_before, counted_after);
         }
         if before.is_terminal() && after == StateName::Created {
-            self.uncount(tree, before, ended_at);
+            self.uncount(tree, counted_before, ended_at);
         }
         if after == StateName::Ready && before != StateName::Ready {
             self.readied.push(seq);
@@ -268,6 +281,15 @@ impl Working {
             }
         }
         Ok(())
+    }
+
+    /// Changes what only some tasks have, apart from what becomes of the task.
+    pub(crate) fn set_facets(&mut self, seq: i64, change: impl FnOnce(&mut Facets)) {
+        if let Some(entry) = self.tasks.get_mut(&seq) {
+            let before = entry.task.facets();
+            entry.task.set_facets(change);
+            entry.touched |= entry.task.facets() != before;
+        }
     }
 
     /// A pending task is about to be deleted: what was counted for it is counted no more.
@@ -353,7 +375,7 @@ impl Working {
 
     fn settle_dependents(&mut self) {
         while let Some(seq) = self.settled.pop() {
-            let Some((state, tree)) = self.task(seq).map(|task| (task.state.name(), task.tree.0))
+            let Some((state, tree)) = self.task(seq).map(|task| (task.state.clone(), task.tree.0))
             else {
                 continue;
             };
@@ -363,12 +385,11 @@ impl Working {
             }
             for (dependent, kind) in self.edges.get(&seq).cloned().unwrap_or_default() {
                 let Some(kind) = NeedKind::from_code(kind) else { continue };
-                let is_blocked = self
-                    .task(dependent)
-                    .is_some_and(|task| task.state.name() == StateName::Blocked);
-                if is_blocked {
+                let blocked =
+                    self.task(dependent).filter(|task| task.state.name() == StateName::Blocked);
+                if let Some(join) = blocked.map(|task| task.join) {
                     // A blocked task takes this event whatever its counts are.
-                    let _ = self.apply(dependent, plan::need_settled(kind, state));
+                    let _ = self.apply(dependent, plan::consequence(kind, &state, join));
                 }
             }
         }
@@ -391,7 +412,9 @@ impl Working {
                 self.set_aside(error);
                 TreeOptions::default()
             });
-            let on_failure = options.on_failure;
+            let member = self.task(seq).is_some_and(is_member);
+            // What a failure inside a group means, the group says.
+            let on_failure = if member { OnFailure::SkipDependents } else { options.on_failure };
             if on_failure == OnFailure::Continue {
                 continue;
             }
@@ -404,9 +427,66 @@ impl Working {
                     OnFailure::FailFast => {
                         Event::CancelRequested { reason: plan::why_stopped(&name) }
                     }
+                    _ if member => Event::Skipped { why: group::why_skipped(&name) },
                     _ => Event::Skipped { why: plan::why_skipped(&name) },
                 };
                 // The plan names only tasks that can take the event.
+                moved |= self.apply(graph.seq(node), event).is_ok();
+            }
+            if member {
+                moved |= self.fail_group_fast(rows, forest, origin).await?;
+            }
+        }
+        Ok(moved)
+    }
+
+    /// Stops the other members if the group of a failed one cannot succeed any more and asked for it.
+    /// True if anything moved.
+    async fn fail_group_fast<R: Rows + ?Sized>(
+        &mut self,
+        rows: &mut R,
+        forest: i64,
+        origin: usize,
+    ) -> Result<bool, StoreError> {
+        let graph = self.whole(rows, &[forest]).await?;
+        let Some(parent) = graph.nodes[origin].parent else { return Ok(false) };
+        let authored = rows.authored(graph.seq(parent)).await?;
+        // A group that cannot be read fails when it is claimed.
+        let Ok(definition) = serde_json::from_str::<Definition>(&authored.definition) else {
+            return Ok(false);
+        };
+        let Ok(policy) = group::Policy::read(&definition.params) else { return Ok(false) };
+        if !group::is_fail_fast(&definition) {
+            return Ok(false);
+        }
+        let ids: Vec<&str> =
+            definition.dependencies.iter().map(|entry| entry.id.as_str()).collect();
+        let found = rows.find(&ids).await?;
+        let mut members = Vec::with_capacity(found.len());
+        let mut open = Vec::new();
+        for row in found {
+            let Some(node) = graph.index(row.seq) else { continue };
+            let Node { state, parent: under, .. } = graph.nodes[node];
+            if under != Some(parent) {
+                continue;
+            }
+            let entry = definition.dependencies.iter().find(|entry| entry.id.as_str() == row.id);
+            let name = entry.map_or(row.id.as_str(), condition::name_of).to_owned();
+            members.push(Member { name, id: TaskId::new(row.id), state, result: None });
+            if !state.is_terminal() {
+                open.push(node);
+            }
+        }
+        if policy.can_be_met(&members) {
+            return Ok(false);
+        }
+        let reason = group::why_stopped(&definition.name);
+        let mut moved = false;
+        for node in open {
+            let along = plan::cascade(&graph.nodes, &graph.edges, node, Cause::Cancelled);
+            for node in std::iter::once(node).chain(along) {
+                let event = Event::CancelRequested { reason: reason.clone() };
+                // What was taken along by another member has ended already.
                 moved |= self.apply(graph.seq(node), event).is_ok();
             }
         }
@@ -536,6 +616,7 @@ impl Working {
                 parent: None,
                 join: entry.task.join,
                 fixed: task.fixed,
+                passed_over: is_passed_over(&entry.task.state),
             });
         }
         for task in tasks {
@@ -556,6 +637,7 @@ impl Working {
             if let Some(entry) = self.tasks.get(seq) {
                 node.state = entry.task.state.name();
                 node.failed = failed_needs(&entry.task.state);
+                node.passed_over = is_passed_over(&entry.task.state);
             }
         }
     }
@@ -624,6 +706,9 @@ impl Working {
         if !save.is_empty() {
             rows.save(&save).await?;
         }
+        if !self.past.is_empty() {
+            rows.delete_checkpoints(&self.past).await?;
+        }
         for error in &self.corrupt {
             tracing::error!(%error, "a row was set aside");
             if let StoreError::Corrupt { table, row, what } = error {
@@ -659,6 +744,11 @@ impl Graph {
     }
 }
 
+/// An attempt put something aside for the next one.
+fn has_checkpoint(task: &Task) -> bool {
+    task.facets.as_ref().is_some_and(|facets| facets.checkpoint)
+}
+
 /// The display name in a stored definition.
 fn name_of(definition: &str) -> String {
     serde_json::from_str::<Definition>(definition)
@@ -671,6 +761,23 @@ const fn failed_needs(state: &State) -> u32 {
         State::Blocked { failed, .. } => *failed,
         _ => 0,
     }
+}
+
+/// The state a task is counted as: what a condition passed over, and what ended inside a group without
+/// completing, is no failure of the run.
+fn counted_as(task: &Task) -> StateName {
+    let name = task.state.name();
+    let excused = is_passed_over(&task.state)
+        || (name.is_terminal() && name != StateName::Completed && is_member(task));
+    if excused { StateName::Created } else { name }
+}
+
+fn is_member(task: &Task) -> bool {
+    task.facets.as_ref().is_some_and(|facets| facets.member)
+}
+
+const fn is_passed_over(state: &State) -> bool {
+    matches!(state, State::Skipped { cause: SkipCause::Condition, .. })
 }
 
 const fn is_open(name: StateName) -> bool {
@@ -726,7 +833,8 @@ fn detail_of(state: &State) -> Option<String> {
         State::Running { worker, .. } => json!({ "worker": worker.as_str() }),
         State::Failed { failure } => json!({ "kind": failure.kind, "error": failure.message }),
         State::Cancelled { reason } => json!({ "error": reason }),
-        State::Skipped { why } => json!({ "error": why }),
+        State::Skipped { why, cause: SkipCause::Failure } => json!({ "error": why }),
+        State::Skipped { why, cause } => json!({ "error": why, "cause": cause }),
         State::Retrying { at, .. } => json!({ "at": at }),
         State::Waiting { wait, .. } => serde_json::to_value(wait).unwrap_or(Value::Null),
         _ => return None,

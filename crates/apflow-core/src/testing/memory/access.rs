@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::MemoryStore;
 use crate::{
-    store::{AccessStore, ApiToken, MAX_SEEN, MAX_TOKENS, Seen, StoreError},
+    store::{AccessStore, ApiToken, MAX_SEEN, MAX_TOKENS, Seen, StoreError, WaitStore},
     time::Timestamp,
 };
 
@@ -82,3 +82,6 @@ impl AccessStore for MemoryStore {
         })
     }
 }
+
+/// It parks tasks and keeps no waits.
+impl WaitStore for MemoryStore {}

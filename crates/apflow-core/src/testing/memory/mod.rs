@@ -2,6 +2,7 @@
 
 mod access;
 mod callbacks;
+mod checkpoint;
 mod control;
 mod derive;
 mod rows;
@@ -347,6 +348,7 @@ fn settle_one(rows: &mut Rows, settlement: Settlement) -> Result<(), Refused> {
             let until = at_most.map(|time| rows.now.after(time));
             (Event::Parked { lease, wait, until }, None, None)
         }
+        Ended::Skipped { why } => (Event::PassedOver { lease: Some(lease), why }, None, None),
         Ended::HandedBack => (Event::HandedBack { lease }, None, None),
     };
     let handed_back = matches!(event, Event::HandedBack { .. });
@@ -392,6 +394,7 @@ fn claimed_row(rows: &Rows, at: usize) -> Option<Claimed> {
             executor: need.definition.executor().map(str::to_owned),
             result: need.result.clone().filter(|_| completed),
             completed,
+            state: need.task.state.name(),
         })
     };
     Some(Claimed {
@@ -405,7 +408,7 @@ fn claimed_row(rows: &Rows, at: usize) -> Option<Claimed> {
         demo: tree.demo,
         definition: Arc::clone(&row.definition),
         needs: row.definition.dependencies.iter().filter_map(|entry| need(&entry.id)).collect(),
-        given: Given { cycle: row.task.facets().cycle },
+        given: Given { cycle: row.task.facets().cycle, ..Given::default() },
         tree_deadline: tree.deadline,
         now: rows.now,
     })
