@@ -5,7 +5,7 @@
 
 use crate::{
     store::NeedKind,
-    task::{Join, OnFailure, Outcome, SkipCause, State, StateName},
+    task::{Join, OnFailure, Outcome, SkipCause, State, StateName, Task},
     transition::Event,
 };
 
@@ -426,6 +426,17 @@ pub fn outcome(states: impl IntoIterator<Item = StateName>, still: bool) -> Opti
         }
     }
     Some(outcome)
+}
+
+/// The state a task is counted as when a run is judged.
+///
+/// What a condition passed over, and what ended inside a group without completing, is no failure of the
+/// run: it counts like what was not asked to run.
+pub fn counted_as(task: &Task) -> StateName {
+    let name = task.state.name();
+    let passed_over = matches!(task.state, State::Skipped { cause: SkipCause::Condition, .. });
+    let excused = name.is_terminal() && name != StateName::Completed && task.is_member();
+    if passed_over || excused { StateName::Created } else { name }
 }
 
 /// The edges of each task, by counting sort: two vectors whatever the size.

@@ -95,3 +95,10 @@ impl Facets {
         *self == Self::default()
     }
 }
+
+impl super::Task {
+    /// It belongs to a group, which says what its failure means.
+    pub fn is_member(&self) -> bool {
+        self.facets.as_ref().is_some_and(|facets| facets.member)
+    }
+}

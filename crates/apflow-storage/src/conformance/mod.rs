@@ -28,6 +28,7 @@ pub mod callbacks;
 pub mod cancel;
 pub mod checkpoint;
 pub mod claim;
+pub mod conditions;
 pub mod demo;
 pub mod derive;
 pub mod failure;
@@ -88,6 +89,13 @@ macro_rules! store_conformance {
                 checkpoint::a_stale_lease_puts_nothing_aside,
                 checkpoint::a_checkpoint_is_forgotten_with_its_run,
                 checkpoint::checkpoints_that_come_together_are_judged_one_by_one,
+
+                conditions::what_a_condition_passes_over_fails_nothing,
+                conditions::a_join_any_without_any_is_asked_itself,
+                conditions::a_second_run_asks_a_condition_again_only_where_it_matters,
+                conditions::a_member_that_fails_is_the_groups_business,
+                conditions::a_group_that_fails_fails_the_run,
+                conditions::a_group_that_cannot_succeed_stops_its_members,
 
                 results::results_are_handed_over_in_the_authors_order,
                 results::results_settled_in_the_same_transaction_are_handed_over,
@@ -341,6 +349,7 @@ pub fn rules_that_are_missing(listed: &[&str]) -> Vec<&'static str> {
         include_str!("callbacks.rs"),
         include_str!("cancel.rs"),
         include_str!("claim.rs"),
+        include_str!("conditions.rs"),
         include_str!("demo.rs"),
         include_str!("derive.rs"),
         include_str!("failure.rs"),

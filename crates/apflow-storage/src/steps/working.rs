@@ -242,7 +242,7 @@ impl Working {
                 | Event::HandedBack { .. }
         );
         let before = entry.task.state.name();
-        let counted_before = counted_as(&entry.task);
+        let counted_before = plan::counted_as(&entry.task);
         let ended_at = entry.task.completed_at;
         let went_on = has_checkpoint(&entry.task);
         entry.task.on(event, now)?;
@@ -252,7 +252,7 @@ impl Working {
             self.past.push(seq);
         }
         let after = entry.task.state.name();
-        let counted_after = counted_as(&entry.task);
+        let counted_after = plan::counted_as(&entry.task);
         let attempt = entry.task.attempts;
         let (tree, forest) = (entry.task.tree, entry.task.forest);
         if held && !reported && after != StateName::Running {
@@ -412,7 +412,7 @@ impl Working {
                 self.set_aside(error);
                 TreeOptions::default()
             });
-            let member = self.task(seq).is_some_and(is_member);
+            let member = self.task(seq).is_some_and(Task::is_member);
             // What a failure inside a group means, the group says.
             let on_failure = if member { OnFailure::SkipDependents } else { options.on_failure };
             if on_failure == OnFailure::Continue {
@@ -761,19 +761,6 @@ const fn failed_needs(state: &State) -> u32 {
         State::Blocked { failed, .. } => *failed,
         _ => 0,
     }
-}
-
-/// The state a task is counted as: what a condition passed over, and what ended inside a group without
-/// completing, is no failure of the run.
-fn counted_as(task: &Task) -> StateName {
-    let name = task.state.name();
-    let excused = is_passed_over(&task.state)
-        || (name.is_terminal() && name != StateName::Completed && is_member(task));
-    if excused { StateName::Created } else { name }
-}
-
-fn is_member(task: &Task) -> bool {
-    task.facets.as_ref().is_some_and(|facets| facets.member)
 }
 
 const fn is_passed_over(state: &State) -> bool {
