@@ -87,6 +87,9 @@ impl Exit {
             | Code::InvalidExpression
             | Code::UnreadableExport
             | Code::SnapshotTooLarge
+            | Code::InvalidExpression
+            | Code::InvalidGroup
+            | Code::UnfitAnswer
             | Code::NoLlmKey => Self::Usage,
             Code::NotFound | Code::NoSuchWait | Code::NoSnapshot => Self::NotFound,
             Code::IllegalTransition

@@ -194,6 +194,8 @@ codes! {
     SnapshotMismatch = "0082", -32006, 409, "the snapshot does not fit what is stored here";
     /// A snapshot is larger than may be kept.
     SnapshotTooLarge = "0083", -32602, 413, "the snapshot is larger than may be kept";
+    /// A group or a branch says something it cannot say.
+    InvalidGroup = "0069", -32005, 400, "a group or a branch says something it cannot say";
 }
 
 #[cfg(test)]

@@ -175,6 +175,8 @@ pub struct Given {
     pub progress: Option<LastProgress>,
     /// When the task must be done, over all its attempts, if ever.
     pub deadline: Option<Timestamp>,
+    /// The members of a group, if the task is one.
+    pub members: Vec<crate::group::Member>,
     /// How often the task went round its loop before: 0 in the first pass.
     pub cycle: u32,
     /// What came for the waits of earlier attempts, by key.

@@ -99,6 +99,16 @@ fn case(code: Code) -> Case {
         Code::InvalidExpression => {
             Real("tasks.create", r#"{"tasks": [{"name": "a", "when": "1 +"}]}"#)
         }
+        Code::InvalidGroup => Real(
+            "tasks.create",
+            r#"{"tasks": [{"name": "a", "params": {"executor_id": "group"}}]}"#,
+        ),
+        Code::InvalidExpression => {
+            Real("tasks.create", r#"{"tasks": [{"name": "a", "when": "1 +"}]}"#)
+        }
+        Code::NoSuchWait | Code::WaitClosed | Code::UnfitAnswer => {
+            Never("a task has to park first; the tests of questions meet them")
+        }
         Code::NoGenerator => Real("tasks.generate", r#"{"requirement": "r"}"#),
         Code::NoLlmKey => Never("a generator says it, and this server has none"),
         Code::SettingRefused => Real("config.get", r#"{"key": "api.timeout"}"#),

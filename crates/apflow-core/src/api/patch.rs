@@ -194,6 +194,15 @@ fn field(patch: &mut Patch, name: &str, value: Value) -> Result<Option<String>, 
             let fits = serde_json::from_value::<Join>(value.clone()).is_ok();
             plain(patch, name, value, fits, "`all` or `any`")?;
         }
+        "when" => {
+            if let Some(text) = value.as_str()
+                && let Err(problem) = crate::expression::Expression::compile(text)
+            {
+                return Err(crate::problem::Problems::one(problem.in_field("when")).into());
+            }
+            let fits = value.is_null() || value.is_string();
+            plain(patch, name, value, fits, "an expression or null")?;
+        }
         "placement_constraints" => {
             let fits = value.is_null() || value.is_object();
             plain(patch, name, value, fits, "an object or null")?;

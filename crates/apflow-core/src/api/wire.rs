@@ -89,6 +89,9 @@ pub fn task(record: &Record) -> Value {
             object.extend(part);
         }
     }
+    if let Some(when) = &definition.when {
+        object.insert("when".to_owned(), json!(when));
+    }
     Value::Object(object)
 }
 
@@ -96,7 +99,7 @@ pub fn task(record: &Record) -> Value {
 pub fn error(record: &Record) -> Option<&str> {
     record.error.as_deref().or(match &record.task.state {
         State::Failed { failure } => Some(failure.message.as_str()),
-        State::Skipped { why: text } | State::Cancelled { reason: text } => Some(text.as_str()),
+        State::Skipped { why: text, .. } | State::Cancelled { reason: text } => Some(text.as_str()),
         _ => None,
     })
 }
@@ -134,7 +137,7 @@ pub fn state(record: &Record) -> Value {
             object
         }
         State::Failed { failure } => json!({ "kind": failure.kind, "message": failure.message }),
-        State::Skipped { why } => json!({ "why": why }),
+        State::Skipped { why, cause } => json!({ "why": why, "cause": cause }),
         State::Cancelled { reason } => json!({ "reason": reason }),
     };
     object["name"] = json!(record.task.state.name());

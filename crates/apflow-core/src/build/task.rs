@@ -82,6 +82,24 @@ impl TaskBuilder {
         self
     }
 
+    /// It runs only if this expression holds; otherwise it is skipped, and what requires it, too.
+    pub fn when(mut self, expression: impl Into<String>) -> Self {
+        self.spec.when = Some(expression.into());
+        self
+    }
+
+    /// This task has to complete first, and the edge is taken only if the expression holds.
+    pub fn depends_on_when(
+        mut self,
+        task: impl Into<String>,
+        expression: impl Into<String>,
+    ) -> Self {
+        let mut reference = Reference::required(task);
+        reference.extra.insert("when".to_owned(), Value::String(expression.into()));
+        self.spec.dependencies.push(reference);
+        self
+    }
+
     /// Hangs it under another task, by id or name.
     pub fn parent(mut self, task: impl Into<String>) -> Self {
         self.spec.parent = Some(task.into());

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     code::Code,
-    firing,
+    condition, firing,
     id::{MAX_ID_CHARS, check_id},
     problem::{Problem, Problems, shortened},
     schedule::Plan,
@@ -177,6 +177,7 @@ impl Checker<'_> {
         if found > limits.dependencies {
             self.problems.push(check_count(found, limits.dependencies).of_task(&self.task));
         }
+        condition::check(spec, &self.task, self.problems);
         if let Some(seconds) = spec.timeout_seconds
             && !(seconds > 0.0 && seconds <= MAX_TIMEOUT_SECONDS)
         {

@@ -43,6 +43,8 @@ pub struct TaskSpec {
     pub dependencies: Vec<Reference>,
     /// All of them, or any one.
     pub join: Join,
+    /// The condition under which it runs at all.
+    pub when: Option<String>,
     /// What the executor is given.
     pub inputs: Map<String, Value>,
     /// How the executor is built; `executor_id` names it.

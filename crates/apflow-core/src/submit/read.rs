@@ -23,6 +23,7 @@ pub const TASK_FIELDS: &[&str] = &[
     "priority",
     "dependencies",
     "join",
+    "when",
     "inputs",
     "params",
     "schemas",
@@ -318,6 +319,7 @@ impl<'a> Reader<'a> {
                     _ => None,
                 })
                 .unwrap_or_default(),
+            when: self.text("when"),
             inputs: self.object("inputs"),
             params: self.object("params"),
             schemas: self.object("schemas"),

@@ -154,10 +154,12 @@ impl Task {
 }
 
 impl Facets {
-    /// What a new run keeps of them: what the author said, and that somebody paused it.
+    /// What a new run keeps of them: what the author said, its place in a group, and that somebody
+    /// paused it.
     pub(crate) fn of_a_new_run(self) -> Option<Self> {
         let flow = self.flow.map(crate::flow::Flow::for_a_new_run);
-        let kept = Self { bounds: self.bounds, flow, paused: self.paused, ..Self::default() };
+        let Self { bounds, paused, member, .. } = self;
+        let kept = Self { bounds, flow, paused, member, ..Self::default() };
         (!kept.is_empty()).then_some(kept)
     }
 }

@@ -81,6 +81,9 @@ pub struct Facets {
     /// How often the task went round its loop in this run: 0 in the first pass.
     #[serde(skip_serializing_if = "is_default")]
     pub cycle: u32,
+    /// It belongs to a group: the group says what its failure means. A new run does not forget this.
+    #[serde(skip_serializing_if = "is_default")]
+    pub member: bool,
     /// It parked in this run, so there may be answers for it.
     #[serde(skip_serializing_if = "is_default")]
     pub answers: bool,
@@ -110,4 +113,11 @@ pub struct LastProgress {
     /// What it was doing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+}
+
+impl super::Task {
+    /// It belongs to a group, which says what its failure means.
+    pub fn is_member(&self) -> bool {
+        self.facets.as_ref().is_some_and(|facets| facets.member)
+    }
 }

@@ -47,7 +47,7 @@ fn states() -> Vec<State> {
         State::Ready,
         State::Completed,
         State::Failed { failure: failure() },
-        State::Skipped { why: "so".to_owned() },
+        State::Skipped { why: "so".to_owned(), cause: crate::task::SkipCause::Failure },
         State::Cancelled { reason: "so".to_owned() },
         State::Waiting { wait: wait(), until: None },
     ];
@@ -122,6 +122,7 @@ fn events() -> Vec<Event> {
         Event::Abandoned,
         Event::CancelRequested { reason: "enough".to_owned() },
         Event::Skipped { why: "so".to_owned() },
+        Event::PassedOver { lease: None, why: "so".to_owned() },
         Event::Reset,
         Event::TakenOver,
         Event::Reported { failure: None },
@@ -154,6 +155,7 @@ fn events() -> Vec<Event> {
         events.push(Event::Renewed { lease, until: FUTURE });
         events.push(Event::Succeeded { lease });
         events.push(Event::HandedBack { lease });
+        events.push(Event::PassedOver { lease: Some(lease), why: "so".to_owned() });
         for at in [None, Some(FUTURE)] {
             events.push(Event::Parked { lease, wait: wait(), until: at });
             events.push(Event::Stumbled { lease, failure: failure(), retry_at: at });
@@ -183,6 +185,7 @@ fn word(event: &Event) -> &'static str {
         Event::Abandoned => "Abandoned",
         Event::CancelRequested { .. } => "CancelRequested",
         Event::Skipped { .. } => "Skipped",
+        Event::PassedOver { .. } => "PassedOver",
         Event::Reset => "Reset",
         Event::TakenOver => "TakenOver",
         Event::Withdrawn => "Withdrawn",
@@ -197,6 +200,7 @@ fn held(event: &Event) -> Option<LeaseToken> {
         | Event::Succeeded { lease }
         | Event::Stumbled { lease, .. }
         | Event::Parked { lease, .. }
+        | Event::PassedOver { lease: Some(lease), .. }
         | Event::HandedBack { lease } => Some(*lease),
         _ => None,
     }
@@ -233,7 +237,7 @@ fn every_arrow_is_taken_and_nothing_moves_along_any_other() {
         missing.is_empty() && unknown.is_empty(),
         "never taken {missing:?}, not in the table {unknown:?}"
     );
-    assert_eq!(words.len(), 21, "every event was tried");
+    assert_eq!(words.len(), 22, "every event was tried");
 }
 
 #[test]
@@ -333,6 +337,7 @@ proptest! {
                     | Event::HandedBack { .. }
                     | Event::CancelRequested { .. }
                     | Event::Skipped { .. }
+                    | Event::PassedOver { .. }
                     | Event::Reported { .. }
                     | Event::Reset
                     | Event::Started { .. }

@@ -175,6 +175,11 @@ impl Workflow {
             spec.tree_id = spec.tree_id.take().map(|tree| in_run(&tree));
             spec.parent = spec.parent.take().map(renamed);
             for reference in &mut spec.dependencies {
+                // Expressions go on calling it by its key.
+                if spec.when.is_some() || !reference.extra.is_empty() {
+                    let key = || Value::String(reference.to.clone());
+                    reference.extra.entry("as").or_insert_with(key);
+                }
                 reference.to = renamed(std::mem::take(&mut reference.to));
             }
         }

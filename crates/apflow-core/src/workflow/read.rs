@@ -33,6 +33,7 @@ pub(super) const TASK_FIELDS: &[&str] = &[
     "executor",
     "needs",
     "join",
+    "when",
     "inputs",
     "params",
     "schemas",
@@ -49,7 +50,7 @@ pub(super) const TASK_FIELDS: &[&str] = &[
 ];
 
 const RETRY_FIELDS: &[&str] = &["max_attempts", "backoff", "base"];
-const NEED_FIELDS: &[&str] = &["task", "optional"];
+const NEED_FIELDS: &[&str] = &["task", "optional", "when", "as"];
 
 /// Reads the whole file.
 pub(super) fn workflow(file: &Node) -> Result<Workflow, Problems> {
@@ -342,6 +343,7 @@ impl Reader {
                     let words = [("all", Join::All), ("any", Join::Any)];
                     spec.join = self.word(node, field, &words).unwrap_or_default();
                 }
+                "when" => spec.when = self.text(node, field),
                 "inputs" => spec.inputs = self.map(node, field),
                 "params" => spec.params = self.map(node, field),
                 "schemas" => spec.schemas = self.map(node, field),
@@ -435,6 +437,11 @@ impl Reader {
                                         if let Tree::Bool(flag) = tree { Some(*flag) } else { None }
                                     });
                                 reference.optional = flag.unwrap_or_default();
+                            }
+                            word @ ("when" | "as") => {
+                                let text = self.text(&entry.node, &field);
+                                let text = text.map(|text| (word.to_owned(), Value::String(text)));
+                                reference.extra.extend(text);
                             }
                             _ => self.unknown(entry, "a need", NEED_FIELDS),
                         }

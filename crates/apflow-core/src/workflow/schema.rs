@@ -17,6 +17,14 @@ pub fn json_schema() -> Value {
                         "type": "boolean",
                         "description": "It only has to end, however it ends.",
                     },
+                    "when": {
+                        "type": "string", "minLength": 1, "maxLength": 4096,
+                        "description": "The edge is taken only if this expression holds.",
+                    },
+                    "as": {
+                        "type": "string", "minLength": 1, "maxLength": 255,
+                        "description": "How expressions call it; its key if nothing is said.",
+                    },
                 },
             },
         ],
@@ -44,6 +52,10 @@ pub fn json_schema() -> Value {
         "join": {
             "enum": ["all", "any"],
             "description": "Whether it waits for all needs or for the first that completes.",
+        },
+        "when": {
+            "type": "string", "minLength": 1, "maxLength": 4096,
+            "description": "It runs only if this expression holds.",
         },
         "inputs": {"type": "object", "description": "What the executor is given."},
         "params": {"type": "object", "description": "How the executor is built."},

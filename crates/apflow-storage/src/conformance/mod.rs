@@ -28,6 +28,7 @@ pub mod callbacks;
 pub mod cancel;
 pub mod checkpoint;
 pub mod claim;
+pub mod conditions;
 pub mod demo;
 pub mod derive;
 pub mod failure;
@@ -99,6 +100,12 @@ macro_rules! store_conformance {
                 snapshot::a_snapshot_fits_what_is_there_or_is_refused,
                 snapshot::what_is_exported_and_adopted_is_the_same,
                 snapshot::a_database_says_how_large_it_is,
+                conditions::what_a_condition_passes_over_fails_nothing,
+                conditions::a_join_any_without_any_is_asked_itself,
+                conditions::a_second_run_asks_a_condition_again_only_where_it_matters,
+                conditions::a_member_that_fails_is_the_groups_business,
+                conditions::a_group_that_fails_fails_the_run,
+                conditions::a_group_that_cannot_succeed_stops_its_members,
 
                 results::results_are_handed_over_in_the_authors_order,
                 results::results_settled_in_the_same_transaction_are_handed_over,
@@ -369,6 +376,7 @@ pub fn rules_that_are_missing(listed: &[&str]) -> Vec<&'static str> {
         include_str!("callbacks.rs"),
         include_str!("cancel.rs"),
         include_str!("claim.rs"),
+        include_str!("conditions.rs"),
         include_str!("demo.rs"),
         include_str!("derive.rs"),
         include_str!("failure.rs"),

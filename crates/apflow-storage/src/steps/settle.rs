@@ -139,6 +139,9 @@ fn settle_one(
             (Event::Parked { lease, wait: wait.clone(), until }, None)
         }
         Ended::HandedBack | Ended::Held(_) => (Event::HandedBack { lease }, None),
+        Ended::Skipped { why } => {
+            (Event::PassedOver { lease: Some(lease), why: why.clone() }, None)
+        }
     };
     work.apply(item.seq.0, event)?;
     if let Some(progress) = &item.notes.progress {
