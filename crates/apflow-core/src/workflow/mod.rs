@@ -174,9 +174,10 @@ impl Workflow {
             spec.id = Some(in_run(&task.key));
             spec.tree_id = spec.tree_id.take().map(|tree| in_run(&tree));
             spec.parent = spec.parent.take().map(renamed);
+            let named = spec.when.is_some() || crate::condition::on_edges(spec);
             for reference in &mut spec.dependencies {
                 // Expressions go on calling it by its key.
-                if spec.when.is_some() || !reference.extra.is_empty() {
+                if named {
                     let key = || Value::String(reference.to.clone());
                     reference.extra.entry("as").or_insert_with(key);
                 }

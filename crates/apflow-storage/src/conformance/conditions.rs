@@ -43,6 +43,7 @@ pub async fn what_a_condition_passes_over_fails_nothing(bed: &Bed) {
         (run.outcome, run.failed_tasks.len(), run.running),
         (Some(Outcome::Completed), 0, false)
     );
+    assert_eq!((run.outcome, run.running), (Some(Outcome::Completed), false));
 }
 
 /// A join of any one whose needs were all passed over is handed out, so that it can say so itself.
@@ -82,6 +83,7 @@ pub async fn a_member_that_fails_is_the_groups_business(bed: &Bed) {
     bed.run_all(&[]).await;
     let run = bed.run("root").await;
     assert_eq!((run.outcome, run.failed_tasks.len()), (Some(Outcome::Completed), 0));
+    assert_eq!((run.outcome, run.failed_tasks), (Some(Outcome::Completed), Vec::new()));
 }
 
 /// A group that fails is a failure like any other.

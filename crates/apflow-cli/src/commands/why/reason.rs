@@ -419,6 +419,10 @@ fn failed(facts: &Facts) -> Reason {
 
 fn skipped(facts: &Facts) -> Reason {
     let why = show::short(facts.state("why").as_str().unwrap_or("nobody said why"), LONG);
+    if facts.state("cause") == "condition" {
+        let sentence = format!("{} was skipped, and nothing failed: {why}", facts.named());
+        return says(sentence, vec![facts.command("tasks update", " --set when=EXPRESSION")]);
+    }
     says(
         format!("{} was skipped: {why}", facts.named()),
         vec![
@@ -727,6 +731,14 @@ mod tests {
                 facts(json!({"name": "skipped", "why": "a need failed"})),
                 "`a` was skipped: a need failed",
                 &["apflow tasks update a --status pending", "apflow tasks execute a"],
+            ),
+            (
+                facts(json!({
+                    "name": "skipped", "cause": "condition",
+                    "why": "its condition `false` does not hold",
+                })),
+                "`a` was skipped, and nothing failed: its condition `false` does not hold",
+                &["apflow tasks update a --set when=EXPRESSION"],
             ),
             (
                 facts(json!({"name": "cancelled", "reason": "interrupted"})),
