@@ -13,8 +13,8 @@ use crate::{
     id::{TaskId, TreeId},
     registry::Registry,
     store::{
-        Cancel, CancelAnswer, Idempotency, Inserted, NewCallback, Patch, ScheduleStore, Start,
-        Started, StoreError, TreeStore,
+        Cancel, CancelAnswer, FlowStore, Idempotency, Inserted, NewCallback, Patch, ScheduleStore,
+        Start, Started, StoreError, TreeStore,
     },
     submit::{self, Order, Reading, read_tasks},
     task::{RunSummary, TreeOptions},
@@ -70,6 +70,11 @@ pub trait Backend: Send + Sync {
         let _ = wish;
         let detail = "callbacks are not switched on here; nothing was run";
         Err(ApiError::refused(Code::NoCallbacks, "webhook_config", detail))
+    }
+
+    /// Where shared limits and breakers are looked after, if there are any.
+    fn flow(&self) -> Option<&dyn FlowStore> {
+        None
     }
 
     /// The journal for those who listen, if there is one.
@@ -153,6 +158,10 @@ impl Backend for Engine {
                 None => error,
             }
         })
+    }
+
+    fn flow(&self) -> Option<&dyn FlowStore> {
+        Some(self.store())
     }
 
     fn feed(&self, limits: FeedLimits) -> Option<Feed> {

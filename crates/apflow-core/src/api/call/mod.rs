@@ -8,6 +8,7 @@ mod author;
 mod callback;
 mod config;
 mod derive;
+mod flow;
 mod generate;
 mod monitor;
 mod query;
@@ -22,6 +23,7 @@ pub use self::{
     callback::CallbackWish,
     config::ConfigSet,
     derive::CloneTasks,
+    flow::FlowCall,
     generate::{Generate, LlmKey, LlmKeyWish},
     monitor::RunningList,
     query::{Children, Count, List},
@@ -106,6 +108,8 @@ pub enum Call {
     ConfigSet(ConfigSet),
     /// Read the configuration again.
     ConfigReload,
+    /// Look after shared limits and breakers.
+    Flow(Box<FlowCall>),
 }
 
 /// A call, and what had to be ignored to understand it.
@@ -164,6 +168,11 @@ impl Call {
             "config.get" => config_get(params),
             "config.set" => config_set(params),
             "config.reload" => nothing("config.reload", params, Self::ConfigReload),
+            "limits.list" => flow::bare("limits.list", params, FlowCall::Limits),
+            "limits.set" => flow::set_limit(params),
+            "limits.delete" => flow::of_key("limits.delete", params, FlowCall::DeleteLimit),
+            "breakers.list" => flow::bare("breakers.list", params, FlowCall::Breakers),
+            "breakers.reset" => flow::of_key("breakers.reset", params, FlowCall::ResetBreaker),
             _ => Err(ApiError::new(Code::UnknownMethod, format!("Unknown method: {method}"))),
         }
     }

@@ -5,6 +5,7 @@
 mod action;
 mod config;
 mod crud;
+mod flow;
 mod generate;
 mod monitoring;
 mod query;
@@ -142,6 +143,7 @@ static SHELVES: &[&[Operation]] = &[
     system::OPERATIONS,
     generate::KEYS,
     config::OPERATIONS,
+    flow::OPERATIONS,
 ];
 
 /// Every operation; those of v1 first and in its order.

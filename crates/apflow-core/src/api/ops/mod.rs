@@ -4,6 +4,7 @@ pub(super) mod author;
 pub(super) mod config;
 pub(super) mod derive;
 pub(super) mod events;
+pub(super) mod flow;
 pub(super) mod generate;
 pub(super) mod monitor;
 pub(super) mod read;

@@ -4,6 +4,7 @@ mod access;
 mod callbacks;
 mod control;
 mod derive;
+mod flow;
 mod rows;
 mod schedule;
 
