@@ -83,8 +83,9 @@ impl Exit {
             | Code::NoCallbacks
             | Code::NoGenerator
             | Code::NotOffered
+            | Code::InvalidFlow
             | Code::NoLlmKey => Self::Usage,
-            Code::NotFound => Self::NotFound,
+            Code::NotFound | Code::NoLimit | Code::NoBreaker => Self::NotFound,
             Code::IllegalTransition
             | Code::Unfinished
             | Code::Fixed
