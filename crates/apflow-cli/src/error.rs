@@ -92,6 +92,8 @@ impl Exit {
             | Code::UnfitAnswer
             | Code::NoLlmKey => Self::Usage,
             Code::NotFound | Code::NoSuchWait | Code::NoSnapshot => Self::NotFound,
+            Code::InvalidFlow | Code::NoLlmKey => Self::Usage,
+            Code::NotFound | Code::NoLimit | Code::NoBreaker => Self::NotFound,
             Code::IllegalTransition
             | Code::Unfinished
             | Code::Fixed

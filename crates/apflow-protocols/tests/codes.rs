@@ -109,6 +109,9 @@ fn case(code: Code) -> Case {
         Code::NoSuchWait | Code::WaitClosed | Code::UnfitAnswer => {
             Never("a task has to park first; the tests of questions meet them")
         }
+        Code::InvalidFlow => Real("limits.set", r#"{"key": "k", "max": 0}"#),
+        Code::NoLimit => Real("limits.delete", r#"{"key": "k"}"#),
+        Code::NoBreaker => Real("breakers.reset", r#"{"key": "k"}"#),
         Code::NoGenerator => Real("tasks.generate", r#"{"requirement": "r"}"#),
         Code::NoLlmKey => Never("a generator says it, and this server has none"),
         Code::SettingRefused => Real("config.get", r#"{"key": "api.timeout"}"#),

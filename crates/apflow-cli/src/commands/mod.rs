@@ -10,6 +10,7 @@ pub(crate) mod file;
 pub(crate) mod flow;
 pub(crate) mod graph;
 pub(crate) mod info;
+pub(crate) mod limits;
 pub(crate) mod look;
 pub(crate) mod resume;
 pub(crate) mod run;

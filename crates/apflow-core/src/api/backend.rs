@@ -13,8 +13,8 @@ use crate::{
     id::{TaskId, TreeId},
     registry::Registry,
     store::{
-        Cancel, CancelAnswer, CheckpointStore, Idempotency, Inserted, NewCallback, Patch,
-        ScheduleStore, SnapshotStore, Start, Started, StoreError, TreeStore, WaitStore,
+        Cancel, CancelAnswer, CheckpointStore, FlowStore, Idempotency, Inserted, NewCallback,
+        Patch, ScheduleStore, SnapshotStore, Start, Started, StoreError, TreeStore, WaitStore,
     },
     submit::{self, Order, Reading, read_tasks},
     task::{RunSummary, TreeOptions},
@@ -90,6 +90,11 @@ pub trait Backend: Send + Sync {
     /// A new id.
     fn next_id(&self) -> String {
         String::new()
+    }
+
+    /// Where shared limits and breakers are looked after, if there are any.
+    fn flow(&self) -> Option<&dyn FlowStore> {
+        None
     }
 
     /// The journal for those who listen, if there is one.
@@ -189,6 +194,10 @@ impl Backend for Engine {
 
     fn next_id(&self) -> String {
         self.ids().next()
+    }
+
+    fn flow(&self) -> Option<&dyn FlowStore> {
+        Some(self.store())
     }
 
     fn feed(&self, limits: FeedLimits) -> Option<Feed> {

@@ -190,6 +190,7 @@ impl Gateway {
             Call::ConfigGet(key) => ops::config::get(self, caller, &key),
             Call::ConfigSet(set) => ops::config::set(self, caller, &set),
             Call::ConfigReload => ops::config::reload(self, caller),
+            Call::Flow(call) => ops::flow::flow(self, caller, *call).await,
         }
     }
 

@@ -5,7 +5,9 @@ use serde_json::{Map, Value, json};
 
 use super::{ApiError, call::status_word, params::describe};
 use crate::{
+    breaker::BreakerPolicy,
     code::Code,
+    flow::FlowControl,
     id::check_id,
     problem::{nearest, shortened},
     store::Patch,
@@ -240,6 +242,7 @@ fn field(patch: &mut Patch, name: &str, value: Value) -> Result<Option<String>, 
             grouped::<Governance>(patch, "governance", name, value)?;
         }
         "cost_policy" => grouped::<Governance>(patch, "governance", name, value)?,
+        "limits" | "rate" | "breaker" => flow(patch, name, value)?,
         _ if READ_ONLY.contains(&name) => {
             return Ok(Some(format!("`{name}` cannot be set by clients and was ignored")));
         }
@@ -365,6 +368,22 @@ fn grouped<T: DeserializeOwned>(
     Ok(())
 }
 
+/// A field that says how many of its kind may run; `null` says nothing any more.
+fn flow(patch: &mut Patch, name: &str, value: Value) -> Result<(), ApiError> {
+    let value = match (name, value) {
+        ("limits" | "rate", Value::Null) => json!([]),
+        ("breaker", Value::Bool(true)) => json!(BreakerPolicy::default()),
+        ("breaker", Value::Bool(false)) => Value::Null,
+        (_, value) => value,
+    };
+    let control: FlowControl = serde_json::from_value(json!({ name: value }))
+        .map_err(|error| ApiError::invalid(name, "a value of its kind", format!("not: {error}")))?;
+    if let Some((field, why)) = control.mistakes().into_iter().next() {
+        return Err(ApiError::refused(Code::InvalidFlow, &field, why));
+    }
+    grouped::<FlowControl>(patch, "flow", name, value)
+}
+
 pub(super) fn word(name: &str, value: &Value, words: &[&str]) -> Result<(), ApiError> {
     if value.is_null() || value.as_str().is_some_and(|word| words.contains(&word)) {
         return Ok(());
@@ -472,7 +491,7 @@ mod tests {
             "schedule_jitter_seconds": null,
             "max_attempts": null, "backoff_strategy": null, "backoff_base_seconds": null,
             "token_budget": null, "cost_policy": null, "timeout_seconds": null,
-            "placement_constraints": null,
+            "placement_constraints": null, "limits": null, "rate": null, "breaker": null,
         }))
         .expect("all may be cleared");
         let mut stored = Value::Object(patch.definition);

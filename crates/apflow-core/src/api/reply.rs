@@ -131,6 +131,8 @@ pub enum Reply {
     Settings(Vec<Setting>),
     /// What came of reading the configuration again.
     Reloaded(Reloaded),
+    /// Shared limits and breakers, or what became of one.
+    Flow(Value),
 }
 
 /// The numbers, and the question they answer.
@@ -292,6 +294,7 @@ impl Reply {
             Self::Setting(setting) => setting.json(),
             Self::Settings(settings) => settings.iter().map(Setting::json).collect(),
             Self::Reloaded(reloaded) => reloaded.json(),
+            Self::Flow(answer) => answer.clone(),
         }
     }
 }

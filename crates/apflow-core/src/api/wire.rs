@@ -82,9 +82,14 @@ pub fn task(record: &Record) -> Value {
         "join": definition.join,
         "state": state(record),
     });
+    let flow = match serde_json::to_value(&definition.flow) {
+        Ok(flow) => flow,
+        // Plain data always has a JSON form.
+        Err(_) => Value::Null,
+    };
     // Custom fields come first, so that none of them can stand in for a field of ours.
     let mut object = definition.extra.clone();
-    for part in [known, later] {
+    for part in [known, later, flow] {
         if let Value::Object(part) = part {
             object.extend(part);
         }
@@ -140,6 +145,10 @@ pub fn state(record: &Record) -> Value {
         State::Skipped { why, cause } => json!({ "why": why, "cause": cause }),
         State::Cancelled { reason } => json!({ "reason": reason }),
     };
+    if let Some(held) = &record.task.held {
+        let key = crate::flow::shown(&held.key);
+        object["held"] = json!({ "by": held.by, "key": key, "until": held.until });
+    }
     object["name"] = json!(record.task.state.name());
     if let Some(held) = &record.task.held {
         object["held"] = json!(held);

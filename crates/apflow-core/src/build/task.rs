@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::{
+    breaker::BreakerPolicy,
+    flow::{Limit, Rate, Span},
     submit::{Reference, TaskSpec},
     task::{Join, Priority},
 };
@@ -140,6 +142,31 @@ impl TaskBuilder {
     pub fn backoff(mut self, strategy: impl Into<String>, base: Duration) -> Self {
         self.spec.durability.backoff_strategy = Some(strategy.into());
         self.spec.durability.backoff_base_seconds = Some(base.as_secs_f64());
+        self
+    }
+
+    /// At most so many of the owner's tasks with this key run at the same time.
+    pub fn limit(mut self, key: impl Into<String>, max: u32) -> Self {
+        self.spec.flow.limits.push(Limit { key: key.into(), max: Some(max) });
+        self
+    }
+
+    /// It obeys whatever limit somebody in charge has set for this key.
+    pub fn shares(mut self, key: impl Into<String>) -> Self {
+        self.spec.flow.limits.push(Limit { key: key.into(), max: None });
+        self
+    }
+
+    /// So many of the owner's tasks with this key begin in each span, spread evenly.
+    pub fn rate(mut self, key: impl Into<String>, limit: u32, per: Duration) -> Self {
+        let (key, per) = (key.into(), Span(per));
+        self.spec.flow.rate.push(Rate { key, limit, per, burst: None, units: None });
+        self
+    }
+
+    /// Its executor is given a rest when it fails again and again.
+    pub fn breaker(mut self, policy: BreakerPolicy) -> Self {
+        self.spec.flow.breaker = Some(policy);
         self
     }
 

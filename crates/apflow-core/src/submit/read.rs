@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{Limits, Reading, Reference, TaskSpec, check::check, link::link};
 use crate::{
+    breaker::BreakerPolicy,
     code::Code,
     id::TaskId,
     problem::{Problem, Problems, nearest, shortened},
@@ -54,6 +55,9 @@ pub const TASK_FIELDS: &[&str] = &[
     "estimated_cost_usd",
     "actual_cost_usd",
     "cost_policy",
+    "limits",
+    "rate",
+    "breaker",
 ];
 
 /// Fields that a stored task has and nobody may dictate; a task that was fetched can be sent again.
@@ -337,6 +341,7 @@ impl<'a> Reader<'a> {
         spec.schedule = self.schedule();
         self.durability(&mut spec);
         self.governance(&mut spec);
+        self.flow(&mut spec);
         if let Reading::Custom(custom) = reading {
             spec.extra = fields
                 .iter()
@@ -500,6 +505,23 @@ impl<'a> Reader<'a> {
         durability.checkpoint_at = self.moment("checkpoint_at");
         durability.resume_from = self.text("resume_from");
         durability.idempotency_key = self.text("idempotency_key");
+    }
+
+    fn flow(&mut self, spec: &mut TaskSpec) {
+        fn read<T: serde::de::DeserializeOwned>(value: &Value) -> Option<T> {
+            serde_json::from_value(value.clone()).ok()
+        }
+        let limits = "a list like [{\"key\": \"api\", \"max\": 4}]";
+        spec.flow.limits = self.read("limits", limits, read).unwrap_or_default();
+        let rates = "a list like [{\"key\": \"api\", \"limit\": 60, \"per\": \"1m\"}]";
+        spec.flow.rate = self.read("rate", rates, read).unwrap_or_default();
+        let breaker = "an object like {\"threshold\": 5, \"reset\": \"60s\"}, or true";
+        spec.flow.breaker = self
+            .read("breaker", breaker, |value| match value {
+                Value::Bool(wanted) => Some(wanted.then(BreakerPolicy::default)),
+                other => read(other).map(Some),
+            })
+            .flatten();
     }
 
     fn governance(&mut self, spec: &mut TaskSpec) {

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     code::Code,
+    flow::FlowControl,
     problem::{Problem, Problems, nearest, shortened},
     submit::{Reading, Reference, TaskSpec, described, read_tasks},
     task::{Join, OnFailure, Priority, StructureOrder},
@@ -46,6 +47,9 @@ pub(super) const TASK_FIELDS: &[&str] = &[
     "placement",
     "token_budget",
     "cost_policy",
+    "limits",
+    "rate",
+    "breaker",
     "extra",
 ];
 
@@ -363,6 +367,7 @@ impl Reader {
                 "placement" => spec.placement_constraints = Some(node.to_value()),
                 "token_budget" => spec.governance.token_budget = self.whole(node, field),
                 "cost_policy" => spec.governance.cost_policy = self.text(node, field),
+                "limits" | "rate" | "breaker" => self.flow(node, field, &mut spec),
                 "extra" => spec.extra = self.map(node, field),
                 _ => self.unknown(entry, "a task", TASK_FIELDS),
             }
@@ -376,6 +381,32 @@ impl Reader {
             }
         }
         spec
+    }
+
+    /// Who shares slots and a pace with it, and when its executor is given a rest.
+    fn flow(&mut self, node: &Node, field: &str, spec: &mut TaskSpec) {
+        let value = match node.to_value() {
+            Value::Bool(true) if field == "breaker" => serde_json::json!({}),
+            Value::Bool(false) if field == "breaker" => Value::Null,
+            value => value,
+        };
+        let read: Result<FlowControl, _> =
+            serde_json::from_value(serde_json::json!({ field: value }));
+        match (read, field) {
+            (Ok(control), "limits") => spec.flow.limits = control.limits,
+            (Ok(control), "rate") => spec.flow.rate = control.rate,
+            (Ok(control), _) => spec.flow.breaker = control.breaker,
+            (Err(error), _) => {
+                let problem = Problem::new(Code::InvalidFlow, format!("{field}: {error}"))
+                    .expecting(match field {
+                        "limits" => "a list like [{key: api, max: 4}]",
+                        "rate" => "a list like [{key: api, limit: 60, per: 1m}]",
+                        _ => "a map like {threshold: 5, reset: 60s}, or true",
+                    })
+                    .found(described(&node.to_value()));
+                self.add(node.at, field, problem);
+            }
+        }
     }
 
     fn priority(&mut self, node: &Node) -> Priority {

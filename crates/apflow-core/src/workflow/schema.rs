@@ -142,6 +142,41 @@ pub fn json_schema() -> Value {
             "type": "integer", "minimum": 0, "description": "The most tokens it may use.",
         },
         "cost_policy": {"type": "string", "description": "The policy that watches its cost."},
+        "limits": {
+            "type": "array", "maxItems": crate::flow::MAX_KEYS,
+            "description": "With whom it shares slots: at most `max` tasks with a key run at once.",
+            "items": {
+                "type": "object", "required": ["key"], "additionalProperties": false,
+                "properties": {
+                    "key": {"type": "string", "minLength": 1, "maxLength": 255},
+                    "max": {"type": "integer", "minimum": 1},
+                },
+            },
+        },
+        "rate": {
+            "type": "array", "maxItems": crate::flow::MAX_KEYS,
+            "description": "With whom it shares a pace: `limit` units with a key begin per span.",
+            "items": {
+                "type": "object", "required": ["key", "limit", "per"],
+                "additionalProperties": false,
+                "properties": {
+                    "key": {"type": "string", "minLength": 1, "maxLength": 255},
+                    "limit": {"type": "integer", "minimum": 1},
+                    "per": {"type": ["string", "integer"]},
+                    "burst": {"type": "integer", "minimum": 1},
+                    "units": {"type": "integer", "minimum": 1},
+                },
+            },
+        },
+        "breaker": {
+            "type": ["object", "boolean"], "additionalProperties": false,
+            "description": "Its executor is given a rest when it fails again and again.",
+            "properties": {
+                "threshold": {"type": "integer", "minimum": 1, "maximum": 1000},
+                "reset": {"type": ["string", "integer"]},
+                "half_open_max": {"type": "integer", "minimum": 1, "maximum": 10},
+            },
+        },
         "extra": {"type": "object", "description": "Custom fields, kept as they are."},
     });
     let task = json!({

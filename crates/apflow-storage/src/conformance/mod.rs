@@ -32,6 +32,7 @@ pub mod conditions;
 pub mod demo;
 pub mod derive;
 pub mod failure;
+pub mod flow;
 pub mod joins;
 pub mod journal;
 pub mod keys;
@@ -240,6 +241,21 @@ macro_rules! store_conformance {
                 demo::a_demonstration_stays_one_after_a_crash,
                 demo::the_run_after_a_demonstration_is_real,
                 demo::what_is_only_stored_is_no_demonstration,
+                flow::a_slot_comes_free_however_its_holder_leaves,
+                flow::whoever_leaves_before_it_begins_is_followed,
+                flow::a_line_moves_by_urgency,
+                flow::those_who_are_held_stand_in_nobodys_way,
+                flow::a_task_with_two_keys_takes_both_slots_or_none,
+                flow::a_shared_limit_is_set_raised_and_taken_away,
+                flow::a_pace_is_kept,
+                flow::a_shared_pace_is_kept,
+                flow::an_open_breaker_holds_and_burns_no_attempt,
+                flow::a_probe_that_fails_or_vanishes_is_followed,
+                flow::a_breaker_is_reset_by_hand,
+                flow::claims_at_once_keep_the_limit,
+                flow::an_update_takes_a_task_out_of_its_line,
+                flow::a_new_run_keeps_its_limits,
+                flow::no_history_leaks_a_slot,
                 callbacks::a_callback_begins_with_its_run,
                 callbacks::a_callback_of_a_second_run_tells_nothing_of_the_first,
                 callbacks::a_callback_is_held_by_one,
@@ -378,6 +394,7 @@ pub fn rules_that_are_missing(listed: &[&str]) -> Vec<&'static str> {
         include_str!("claim.rs"),
         include_str!("conditions.rs"),
         include_str!("demo.rs"),
+        include_str!("flow.rs"),
         include_str!("derive.rs"),
         include_str!("failure.rs"),
         include_str!("journal.rs"),

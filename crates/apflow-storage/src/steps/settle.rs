@@ -109,6 +109,7 @@ pub(crate) async fn settle<R: Rows + ?Sized>(
     }
     // A task whose row could not be read has failed meanwhile.
     work.carry_through(rows).await?;
+    flow::look(rows, &mut work, false).await?;
     let next_wake = next_wake.into_iter().chain(work.next_wake()).min();
     for answer in &mut answers {
         answer.more = !candidates.is_empty() || behind;

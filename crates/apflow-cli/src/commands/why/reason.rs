@@ -249,7 +249,35 @@ fn way_back(facts: &Facts, task: &Value) -> Vec<String> {
     }
 }
 
+/// Why a task that is ready is not taken all the same, if something holds it.
+fn held(facts: &Facts) -> Option<Reason> {
+    let held = facts.task["state"]["held"].as_object()?;
+    let named = facts.named();
+    let key = brief(&held["key"]);
+    let at = facts.moment(&held["until"]).map(|at| format!(", until {at}")).unwrap_or_default();
+    let flag = &facts.flag;
+    let (sentence, command) = match held["by"].as_str()? {
+        "concurrency" => (
+            format!("{named} waits for a slot of `{key}`: as many tasks with that key run as may"),
+            format!("apflow limits ls{flag}"),
+        ),
+        "rate" => (
+            format!("{named} waits for its turn in the pace of `{key}`{at}"),
+            format!("apflow limits ls{flag}"),
+        ),
+        "breaker" => (
+            format!("{named} waits because the breaker `{key}` is open{at}"),
+            format!("apflow breaker reset {key}{flag}"),
+        ),
+        _ => return None,
+    };
+    Some(says(sentence, vec![command]))
+}
+
 fn ready(facts: &Facts) -> Reason {
+    if let Some(held) = held(facts) {
+        return held;
+    }
     let named = facts.named();
     if let Some(reason) = hindered(facts) {
         return reason;

@@ -48,6 +48,7 @@ impl Call {
             Self::ConfigGet(_) => "config.get",
             Self::ConfigSet(_) => "config.set",
             Self::ConfigReload => "config.reload",
+            Self::Flow(call) => call.operation(),
         }
     }
 

@@ -9,6 +9,7 @@ mod callback;
 mod config;
 mod derive;
 mod feedback;
+mod flow;
 mod generate;
 mod monitor;
 mod query;
@@ -25,6 +26,7 @@ pub use self::{
     config::ConfigSet,
     derive::CloneTasks,
     feedback::{EventsPublish, FeedbackList, FeedbackRespond, TasksPause},
+    flow::FlowCall,
     generate::{Generate, LlmKey, LlmKeyWish},
     monitor::RunningList,
     query::{Children, Count, List},
@@ -129,6 +131,8 @@ pub enum Call {
     ConfigSet(ConfigSet),
     /// Read the configuration again.
     ConfigReload,
+    /// Look after shared limits and breakers.
+    Flow(Box<FlowCall>),
 }
 
 /// A call, and what had to be ignored to understand it.
@@ -205,6 +209,11 @@ impl Call {
             "config.get" => config_get(params),
             "config.set" => config_set(params),
             "config.reload" => nothing("config.reload", params, Self::ConfigReload),
+            "limits.list" => flow::bare("limits.list", params, FlowCall::Limits),
+            "limits.set" => flow::set_limit(params),
+            "limits.delete" => flow::of_key("limits.delete", params, FlowCall::DeleteLimit),
+            "breakers.list" => flow::bare("breakers.list", params, FlowCall::Breakers),
+            "breakers.reset" => flow::of_key("breakers.reset", params, FlowCall::ResetBreaker),
             _ => Err(ApiError::new(Code::UnknownMethod, format!("Unknown method: {method}"))),
         }
     }

@@ -6,6 +6,7 @@ mod action;
 mod config;
 mod crud;
 mod feedback;
+mod flow;
 mod generate;
 mod monitoring;
 mod query;
@@ -146,6 +147,7 @@ static SHELVES: &[&[Operation]] = &[
     generate::KEYS,
     config::OPERATIONS,
     snapshot::OPERATIONS,
+    flow::OPERATIONS,
 ];
 
 /// Every operation; those of v1 first and in its order.

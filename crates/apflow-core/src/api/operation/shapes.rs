@@ -156,6 +156,7 @@ pub(in crate::api) fn task_in() -> Value {
         ("cost_policy", or_null(brief("Name of a policy.", 100))),
     ];
     fields.extend(schedule());
+    fields.extend(super::flow::fields());
     let mut all = vec![("name", true, id("Display name."))];
     all.extend(fields.into_iter().map(|(name, schema)| (name, false, schema)));
     let mut task = object(&all);
@@ -204,6 +205,7 @@ pub(in crate::api) fn changes() -> Vec<(&'static str, Value)> {
         ("cost_policy", or_null(brief("Name of a policy.", 100))),
     ];
     fields.extend(schedule());
+    fields.extend(super::flow::fields());
     fields
 }
 
@@ -425,6 +427,11 @@ mod tests {
             ("token_budget", json!(0), json!(-1)),
             ("estimated_cost_usd", json!(0.5), json!(-0.5)),
             ("cost_policy", json!("p"), json!("")),
+            ("limits", json!([{"key": "k", "max": 1}, {"key": "l"}]), json!([{"max": 1}])),
+            ("limits", json!(null), json!([{"key": "k", "max": 0}])),
+            ("rate", json!([{"key": "k", "limit": 1, "per": "1m"}]), json!([{"key": "k"}])),
+            ("breaker", json!(true), json!({"threshold": 0})),
+            ("breaker", json!({"reset": "30s"}), json!({"colour": 1})),
         ] {
             let mut task = json!({ "name": "n" });
             task[field] = good;
@@ -474,6 +481,9 @@ mod tests {
             ("schedule_type", json!("daily"), json!("hourly")),
             ("schedule_enabled", json!(null), json!("yes")),
             ("max_runs", json!(1), json!(0)),
+            ("limits", json!(null), json!([{"key": ""}])),
+            ("rate", json!([{"key": "k", "limit": 1, "per": 60}]), json!("1/s")),
+            ("breaker", json!(false), json!({"half_open_max": 11})),
         ] {
             let (good, bad) = (change(field, good), change(field, bad));
             assert!(fits(&good) && reads(&good), "{good}");

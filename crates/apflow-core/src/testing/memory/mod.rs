@@ -5,6 +5,7 @@ mod callbacks;
 mod checkpoint;
 mod control;
 mod derive;
+mod flow;
 mod rows;
 mod schedule;
 
