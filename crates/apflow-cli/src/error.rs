@@ -84,7 +84,7 @@ impl Exit {
             | Code::NoGenerator
             | Code::NotOffered
             | Code::NoLlmKey => Self::Usage,
-            Code::NotFound => Self::NotFound,
+            Code::NotFound | Code::NoDeadLetter => Self::NotFound,
             Code::IllegalTransition
             | Code::Unfinished
             | Code::Fixed

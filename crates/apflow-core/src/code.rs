@@ -162,6 +162,8 @@ codes! {
     AmbiguousId = "0051", -32602, 400, "the beginning of an id fits several tasks";
     /// What is stored here cannot do that.
     NotOffered = "0052", -32603, 501, "this store does not offer what is asked for";
+    /// The task has no dead letter.
+    NoDeadLetter = "0053", -32001, 404, "the task has no dead letter";
 }
 
 #[cfg(test)]

@@ -88,6 +88,7 @@ fn case(code: Code) -> Case {
         Code::Draining => Own,
         Code::Config => Never("the configuration is read where the command line runs"),
         Code::NotOffered => Never("the stores that apflow ships offer everything"),
+        Code::NoDeadLetter => Never("the store of these tests keeps no dead letters"),
         Code::NoGenerator => Real("tasks.generate", r#"{"requirement": "r"}"#),
         Code::NoLlmKey => Never("a generator says it, and this server has none"),
         Code::SettingRefused => Real("config.get", r#"{"key": "api.timeout"}"#),

@@ -13,8 +13,8 @@ use crate::{
     id::{TaskId, TreeId},
     registry::Registry,
     store::{
-        Cancel, CancelAnswer, Idempotency, Inserted, NewCallback, Patch, ScheduleStore, Start,
-        Started, StoreError, TreeStore,
+        Cancel, CancelAnswer, HistoryStore, Idempotency, Inserted, NewCallback, Patch,
+        ScheduleStore, Start, Started, StoreError, TreeStore,
     },
     submit::{self, Order, Reading, read_tasks},
     task::{RunSummary, TreeOptions},
@@ -28,6 +28,11 @@ pub trait Backend: Send + Sync {
 
     /// Where schedules are read and looked after.
     fn schedules(&self) -> &dyn ScheduleStore;
+
+    /// Where attempts and dead letters are read and looked after.
+    fn history(&self) -> &dyn HistoryStore {
+        &NoHistory
+    }
 
     /// The executors of this process.
     fn registry(&self) -> &Registry;
@@ -86,6 +91,10 @@ impl Backend for Engine {
     }
 
     fn schedules(&self) -> &dyn ScheduleStore {
+        self.store()
+    }
+
+    fn history(&self) -> &dyn HistoryStore {
         self.store()
     }
 
@@ -159,6 +168,11 @@ impl Backend for Engine {
         Some(Feed::new(self.store_handle(), self.config().back_stop, limits))
     }
 }
+
+/// For a backend that keeps no history.
+struct NoHistory;
+
+impl HistoryStore for NoHistory {}
 
 /// Tasks to store, as the client wrote them.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,6 +9,7 @@ mod callback;
 mod config;
 mod derive;
 mod generate;
+mod letters;
 mod monitor;
 mod query;
 mod run;
@@ -23,6 +24,7 @@ pub use self::{
     config::ConfigSet,
     derive::CloneTasks,
     generate::{Generate, LlmKey, LlmKeyWish},
+    letters::Letters,
     monitor::RunningList,
     query::{Children, Count, List},
     run::{Cancel, Execute, ExecuteWhat},
@@ -71,6 +73,10 @@ pub enum Call {
     Update(Update),
     /// Delete a task and everything below it.
     Delete(TaskId),
+    /// Read what became of the attempts of a task.
+    Attempts(TaskId),
+    /// Look after tasks that failed for good.
+    Letters(Box<Letters>),
     /// Read the tasks in progress.
     RunningList(RunningList),
     /// Ask how several tasks stand.
@@ -144,6 +150,14 @@ impl Call {
             "tasks.delete" => {
                 one_task("tasks.delete", params, (ID, "Task ID is required"), Self::Delete)
             }
+            "tasks.attempts" => {
+                let needs = (ID, "Task ID is required");
+                one_task("tasks.attempts", params, needs, Self::Attempts)
+            }
+            "dlq.list" => letters::letters("dlq.list", params),
+            "dlq.get" => letters::letters("dlq.get", params),
+            "dlq.requeue" => letters::letters("dlq.requeue", params),
+            "dlq.drop" => letters::letters("dlq.drop", params),
             "tasks.running.list" => running_list(params),
             "tasks.running.status" => running_status(params),
             "tasks.running.count" => {

@@ -6,6 +6,7 @@ mod action;
 mod config;
 mod crud;
 mod generate;
+mod letters;
 mod monitoring;
 mod query;
 pub mod route;
@@ -142,6 +143,7 @@ static SHELVES: &[&[Operation]] = &[
     system::OPERATIONS,
     generate::KEYS,
     config::OPERATIONS,
+    letters::OPERATIONS,
 ];
 
 /// Every operation; those of v1 first and in its order.

@@ -5,6 +5,7 @@ pub(super) mod config;
 pub(super) mod derive;
 pub(super) mod events;
 pub(super) mod generate;
+pub(super) mod letters;
 pub(super) mod monitor;
 pub(super) mod read;
 pub(super) mod run;
