@@ -114,6 +114,8 @@ pub(crate) enum Command {
     Executors(Executors),
     /// Look at what goes on.
     Monitor(Monitor),
+    /// Look after tasks that failed for good.
+    Dlq(crate::commands::dlq::Dlq),
     /// Keep `apflow serve` in the background.
     Daemon(Daemon),
     /// Run tasks by the clock.
