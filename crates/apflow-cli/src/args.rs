@@ -120,6 +120,8 @@ pub(crate) enum Command {
     Limits(crate::commands::limits::Limits),
     /// Look at circuit breakers, and close them by hand.
     Breaker(crate::commands::limits::Breaker),
+    /// Look after tasks that failed for good.
+    Dlq(crate::commands::dlq::Dlq),
     /// Keep `apflow serve` in the background.
     Daemon(Daemon),
     /// Run tasks by the clock.

@@ -87,13 +87,15 @@ impl Exit {
             | Code::InvalidExpression
             | Code::UnreadableExport
             | Code::SnapshotTooLarge
-            | Code::InvalidExpression
             | Code::InvalidGroup
-            | Code::UnfitAnswer
-            | Code::NoLlmKey => Self::Usage,
-            Code::NotFound | Code::NoSuchWait | Code::NoSnapshot => Self::NotFound,
-            Code::InvalidFlow | Code::NoLlmKey => Self::Usage,
-            Code::NotFound | Code::NoLimit | Code::NoBreaker => Self::NotFound,
+            | Code::NoLlmKey
+            | Code::InvalidFlow => Self::Usage,
+            Code::NotFound
+            | Code::NoSuchWait
+            | Code::NoSnapshot
+            | Code::NoLimit
+            | Code::NoBreaker
+            | Code::NoDeadLetter => Self::NotFound,
             Code::IllegalTransition
             | Code::Unfinished
             | Code::Fixed

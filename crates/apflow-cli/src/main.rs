@@ -113,6 +113,10 @@ fn dispatch(args: Args) -> Result<Exit, CliError> {
             let settings = settings(&global, &args.connection)?;
             wait_for(commands::limits::breaker(args, &settings))
         }
+        Command::Dlq(args) => {
+            let settings = settings(&global, &args.connection)?;
+            wait_for(commands::dlq::dlq(args, &settings))
+        }
         Command::Scheduler(args) => {
             let settings = settings(&global, &args)?;
             wait_for(commands::scheduler::scheduler(args, &settings))

@@ -103,15 +103,10 @@ fn case(code: Code) -> Case {
             "tasks.create",
             r#"{"tasks": [{"name": "a", "params": {"executor_id": "group"}}]}"#,
         ),
-        Code::InvalidExpression => {
-            Real("tasks.create", r#"{"tasks": [{"name": "a", "when": "1 +"}]}"#)
-        }
-        Code::NoSuchWait | Code::WaitClosed | Code::UnfitAnswer => {
-            Never("a task has to park first; the tests of questions meet them")
-        }
         Code::InvalidFlow => Real("limits.set", r#"{"key": "k", "max": 0}"#),
         Code::NoLimit => Real("limits.delete", r#"{"key": "k"}"#),
         Code::NoBreaker => Real("breakers.reset", r#"{"key": "k"}"#),
+        Code::NoDeadLetter => Never("the store of these tests keeps no dead letters"),
         Code::NoGenerator => Real("tasks.generate", r#"{"requirement": "r"}"#),
         Code::NoLlmKey => Never("a generator says it, and this server has none"),
         Code::SettingRefused => Real("config.get", r#"{"key": "api.timeout"}"#),

@@ -4,6 +4,7 @@ pub(crate) mod care;
 pub(crate) mod config;
 pub(crate) mod daemon;
 pub(crate) mod db;
+pub(crate) mod dlq;
 pub(crate) mod ended;
 pub(crate) mod explain;
 pub(crate) mod file;

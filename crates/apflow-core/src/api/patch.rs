@@ -109,7 +109,7 @@ fn meant(name: &str, value: Value) -> Value {
             | "max_attempts"
             | "backoff_base_seconds"
             | "token_budget"
-    );
+    ) || super::patch_retry::never_a_text(name);
     match &value {
         Value::String(text) if never_a_text => serde_json::from_str(text).unwrap_or(value),
         _ => value,
@@ -236,6 +236,10 @@ fn field(patch: &mut Patch, name: &str, value: Value) -> Result<Option<String>, 
                 return Err(ApiError::invalid(name, expected, describe(&value)));
             }
             grouped::<Durability>(patch, "durability", name, value)?;
+        }
+        _ if super::patch_retry::FIELDS.contains(&name) => {
+            let (group, value) = super::patch_retry::field(name, value)?;
+            grouped::<serde_json::Map<String, Value>>(patch, group, name, value)?;
         }
         "token_budget" => {
             let value = within(name, value, 1, i64::MAX)?;

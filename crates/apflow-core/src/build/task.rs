@@ -8,7 +8,7 @@ use crate::{
     breaker::BreakerPolicy,
     flow::{Limit, Rate, Span},
     submit::{Reference, TaskSpec},
-    task::{Join, Priority},
+    task::{Jitter, Join, Priority},
 };
 
 /// Begins a task of this name.
@@ -167,6 +167,54 @@ impl TaskBuilder {
     /// Its executor is given a rest when it fails again and again.
     pub fn breaker(mut self, policy: BreakerPolicy) -> Self {
         self.spec.flow.breaker = Some(policy);
+        self
+    }
+
+    /// The longest delay between attempts.
+    pub fn backoff_max(mut self, most: Duration) -> Self {
+        self.spec.durability.backoff_max_seconds = Some(most.as_secs_f64());
+        self
+    }
+
+    /// By how much an exponential delay grows each time.
+    pub fn backoff_factor(mut self, factor: f64) -> Self {
+        self.spec.durability.backoff_factor = Some(factor);
+        self
+    }
+
+    /// How delays are spread, so that what failed together does not come back together.
+    pub fn backoff_jitter(mut self, jitter: Jitter) -> Self {
+        self.spec.durability.jitter = jitter;
+        self
+    }
+
+    /// Adds a kind of failure, or a word of its message, after which it is not tried again.
+    pub fn no_retry_on(mut self, word: impl Into<String>) -> Self {
+        self.spec.durability.no_retry_on.push(word.into());
+        self
+    }
+
+    /// The longest time from the first attempt to the beginning of the last one.
+    pub fn retry_deadline(mut self, time: Duration) -> Self {
+        self.spec.durability.retry_deadline_seconds = Some(time.as_secs_f64());
+        self
+    }
+
+    /// The longest time from being ready to being taken by a worker.
+    pub fn queue_timeout(mut self, time: Duration) -> Self {
+        self.spec.timeouts.queue_timeout_seconds = Some(time.as_secs_f64());
+        self
+    }
+
+    /// The longest time an attempt may go without reporting progress.
+    pub fn heartbeat_timeout(mut self, time: Duration) -> Self {
+        self.spec.timeouts.heartbeat_timeout_seconds = Some(time.as_secs_f64());
+        self
+    }
+
+    /// The longest time from the first attempt to the end, over all attempts and the time between.
+    pub fn deadline(mut self, time: Duration) -> Self {
+        self.spec.timeouts.deadline_seconds = Some(time.as_secs_f64());
         self
     }
 

@@ -9,7 +9,7 @@ use crate::{
     id::{Ids, TaskId, TreeId, check_id},
     problem::{Problem, Problems},
     store::{NeedKind, NewNeed, NewTask, NewTree, Submission},
-    task::{Definition, Dependency, Join},
+    task::{Definition, Dependency, Jitter, Join},
 };
 
 /// Attempts of a task that uses the durability fields and does not say how many (ruling 14).
@@ -131,7 +131,14 @@ fn define(
     let named = spec.when.is_some() || condition::on_edges(&spec);
     let mut durability = spec.durability;
     durability.backoff_base_seconds = durability.backoff_base_seconds.filter(|base| *base != 0.0);
-    if durability.backoff_strategy.is_some() || durability.backoff_base_seconds.is_some() {
+    let speaks_of_retries = durability.backoff_strategy.is_some()
+        || durability.backoff_base_seconds.is_some()
+        || durability.backoff_max_seconds.is_some()
+        || durability.backoff_factor.is_some()
+        || durability.jitter != Jitter::None
+        || !durability.no_retry_on.is_empty()
+        || durability.retry_deadline_seconds.is_some();
+    if speaks_of_retries {
         durability.max_attempts.get_or_insert(DURABLE_ATTEMPTS);
     }
     let on: HashMap<usize, usize> = hard.iter().map(|&(on, place)| (place, on)).collect();

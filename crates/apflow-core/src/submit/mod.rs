@@ -4,6 +4,7 @@
 
 mod check;
 mod compile;
+mod durability;
 pub mod json;
 mod link;
 mod read;
@@ -13,6 +14,8 @@ mod structure;
 mod tests;
 
 pub use compile::compile;
+pub(crate) use durability::{JITTER, NO_RETRY_ON, jitter, no_retry_on};
+pub use durability::{MAX_NO_RETRY, RETRY_POLICY_FIELDS};
 pub use read::{TASK_FIELDS, read_tasks};
 pub(crate) use read::{described, is_known, whole};
 

@@ -50,6 +50,16 @@ pub const TASK_FIELDS: &[&str] = &[
     "max_attempts",
     "backoff_strategy",
     "backoff_base_seconds",
+    "backoff_max_seconds",
+    "backoff_factor",
+    "jitter",
+    "no_retry_on",
+    "retry_deadline_seconds",
+    "max_retries",
+    "retry_policy",
+    "queue_timeout_seconds",
+    "heartbeat_timeout_seconds",
+    "deadline_seconds",
     "token_usage",
     "token_budget",
     "estimated_cost_usd",
@@ -230,7 +240,7 @@ impl<'a> Reader<'a> {
         Self { item, index, called, named: true, problems, warnings }
     }
 
-    fn refuse(&mut self, field: &str, expected: &str, found: &Value) {
+    pub(super) fn refuse(&mut self, field: &str, expected: &str, found: &Value) {
         let reason = format!("{field} is {}", shortened(&described(found)));
         self.problems.push(
             Problem::new(Code::InvalidTask, reason)
@@ -495,13 +505,8 @@ impl<'a> Reader<'a> {
     }
 
     fn durability(&mut self, spec: &mut TaskSpec) {
+        self.tried_again(spec);
         let durability = &mut spec.durability;
-        durability.max_attempts =
-            self.read("max_attempts", "a whole number from 1 to 100", |value| {
-                u32::try_from(whole(value)?).ok()
-            });
-        durability.backoff_strategy = self.text("backoff_strategy");
-        durability.backoff_base_seconds = self.number("backoff_base_seconds");
         durability.checkpoint_at = self.moment("checkpoint_at");
         durability.resume_from = self.text("resume_from");
         durability.idempotency_key = self.text("idempotency_key");

@@ -12,7 +12,10 @@ use crate::{
     code::Code,
     flow::FlowControl,
     problem::{Problem, Problems, nearest, shortened},
-    submit::{Reading, Reference, TaskSpec, described, read_tasks},
+    submit::{
+        JITTER, NO_RETRY_ON, Reading, Reference, TaskSpec, described, jitter, no_retry_on,
+        read_tasks,
+    },
     task::{Join, OnFailure, Priority, StructureOrder},
 };
 
@@ -41,6 +44,9 @@ pub(super) const TASK_FIELDS: &[&str] = &[
     "parent",
     "priority",
     "timeout",
+    "queue_timeout",
+    "heartbeat_timeout",
+    "deadline",
     "retry",
     "schedule",
     "user_id",
@@ -53,8 +59,18 @@ pub(super) const TASK_FIELDS: &[&str] = &[
     "extra",
 ];
 
-const RETRY_FIELDS: &[&str] = &["max_attempts", "backoff", "base"];
 const NEED_FIELDS: &[&str] = &["task", "optional", "when", "as"];
+const RETRY_FIELDS: &[&str] = &[
+    "max_attempts",
+    "max_retries",
+    "backoff",
+    "base",
+    "max",
+    "factor",
+    "jitter",
+    "not_on",
+    "deadline",
+];
 
 /// Reads the whole file.
 pub(super) fn workflow(file: &Node) -> Result<Workflow, Problems> {
@@ -361,6 +377,13 @@ impl Reader {
                 }
                 "priority" => spec.priority = self.priority(node),
                 "timeout" => spec.timeout_seconds = self.seconds(node, field),
+                "queue_timeout" => {
+                    spec.timeouts.queue_timeout_seconds = self.seconds(node, field);
+                }
+                "heartbeat_timeout" => {
+                    spec.timeouts.heartbeat_timeout_seconds = self.seconds(node, field);
+                }
+                "deadline" => spec.timeouts.deadline_seconds = self.seconds(node, field),
                 "retry" => self.retry(node, &mut spec),
                 "schedule" => spec.schedule = self.schedule(node),
                 "user_id" => spec.user_id = self.text(node, field),
@@ -493,7 +516,7 @@ impl Reader {
 
     fn retry(&mut self, node: &Node, spec: &mut TaskSpec) {
         let Tree::Map(entries) = &node.tree else {
-            self.refuse(node, "retry", "a map with max_attempts, backoff and base");
+            self.refuse(node, "retry", "a map with max_attempts, backoff, base and so on");
             return;
         };
         for entry in entries {
@@ -510,8 +533,43 @@ impl Reader {
                     spec.durability.backoff_strategy =
                         self.word(node, "retry.backoff", &words).map(str::to_owned);
                 }
+                "max_retries" => {
+                    if entries.iter().any(|other| other.key == "max_attempts") {
+                        self.refuse(node, "retry.max_retries", "either it or max_attempts");
+                        continue;
+                    }
+                    let retries = self.whole(node, "retry.max_retries");
+                    // What is out of range is refused with the rest of the task.
+                    let attempts =
+                        |retries: i64| u32::try_from(retries.saturating_add(1)).unwrap_or(0);
+                    spec.durability.max_attempts = retries.map(attempts);
+                }
                 "base" => {
                     spec.durability.backoff_base_seconds = self.seconds(node, "retry.base");
+                }
+                "max" => spec.durability.backoff_max_seconds = self.seconds(node, "retry.max"),
+                "factor" => {
+                    spec.durability.backoff_factor =
+                        self.read(node, "retry.factor", "a number from 1 to 100", |tree| {
+                            if let Tree::Number(number) = tree { number.as_f64() } else { None }
+                        });
+                }
+                "jitter" => {
+                    let read = jitter(&node.to_value());
+                    if read.is_none() {
+                        self.refuse(node, "retry.jitter", JITTER);
+                    }
+                    spec.durability.jitter = read.unwrap_or_default();
+                }
+                "not_on" => {
+                    let read = no_retry_on(&node.to_value());
+                    if read.is_none() {
+                        self.refuse(node, "retry.not_on", NO_RETRY_ON);
+                    }
+                    spec.durability.no_retry_on = read.unwrap_or_default();
+                }
+                "deadline" => {
+                    spec.durability.retry_deadline_seconds = self.seconds(node, "retry.deadline");
                 }
                 _ => self.unknown(entry, "retry", RETRY_FIELDS),
             }

@@ -75,6 +75,18 @@ pub fn json_schema() -> Value {
             "$ref": "#/$defs/time",
             "description": "The longest time one attempt may take.",
         },
+        "queue_timeout": {
+            "$ref": "#/$defs/time",
+            "description": "The longest time from being ready to being taken by a worker.",
+        },
+        "heartbeat_timeout": {
+            "$ref": "#/$defs/time",
+            "description": "The longest time an attempt may go without reporting progress.",
+        },
+        "deadline": {
+            "$ref": "#/$defs/time",
+            "description": "The longest time from the first attempt to the end, over all attempts.",
+        },
         "retry": {
             "type": "object",
             "additionalProperties": false,
@@ -88,7 +100,29 @@ pub fn json_schema() -> Value {
                     "enum": ["fixed", "linear", "exponential"],
                     "description": "How the delay between attempts grows.",
                 },
+                "max_retries": {
+                    "type": "integer", "minimum": 0, "maximum": 99,
+                    "description": "Attempts after the first one, instead of `max_attempts`.",
+                },
                 "base": {"$ref": "#/$defs/time", "description": "The delay it grows from."},
+                "max": {"$ref": "#/$defs/time", "description": "The longest delay."},
+                "factor": {
+                    "type": "number", "minimum": 1, "maximum": 100,
+                    "description": "By how much an exponential delay grows.",
+                },
+                "jitter": {
+                    "enum": ["none", "full", "bounded", true, false],
+                    "description": "How delays are spread; true means bounded.",
+                },
+                "not_on": {
+                    "type": "array", "maxItems": 50,
+                    "items": {"type": "string", "minLength": 1, "maxLength": 100},
+                    "description": "Kinds of failure and words of messages that end it.",
+                },
+                "deadline": {
+                    "$ref": "#/$defs/time",
+                    "description": "The longest time from the first attempt to the last one's beginning.",
+                },
             },
         },
         "schedule": {

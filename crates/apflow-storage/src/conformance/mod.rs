@@ -33,6 +33,7 @@ pub mod demo;
 pub mod derive;
 pub mod failure;
 pub mod flow;
+pub mod history;
 pub mod joins;
 pub mod journal;
 pub mod keys;
@@ -230,6 +231,20 @@ macro_rules! store_conformance {
                 prune::what_runs_or_never_ran_stays,
                 prune::a_submission_goes_only_as_a_whole,
 
+                history::every_attempt_that_ended_without_a_result_is_remembered,
+                history::one_attempt_that_completed_is_shown_without_a_row,
+                history::of_many_attempts_the_first_and_the_newest_stay,
+                history::a_task_that_failed_for_good_leaves_a_letter,
+                history::a_lost_task_leaves_a_letter_and_a_reported_one_does_not,
+                history::a_letter_goes_when_its_task_begins_anew_or_is_set_back,
+                history::letters_are_found_by_owner_executor_kind_and_time,
+                history::beyond_their_bound_the_oldest_letters_of_an_owner_go,
+                history::attempts_and_letters_go_with_their_task,
+                history::a_task_that_waits_too_long_for_a_worker_fails,
+                history::a_task_that_takes_too_long_over_all_its_attempts_fails,
+                history::a_changed_bound_counts_at_once_and_stays,
+                history::the_next_attempt_is_told_how_far_the_last_one_was,
+
                 journal::events_of_a_tree_come_in_order,
                 journal::every_task_ends_once_and_every_run_ends_once,
                 journal::a_reader_resumes_where_it_stopped,
@@ -397,6 +412,7 @@ pub fn rules_that_are_missing(listed: &[&str]) -> Vec<&'static str> {
         include_str!("flow.rs"),
         include_str!("derive.rs"),
         include_str!("failure.rs"),
+        include_str!("history.rs"),
         include_str!("journal.rs"),
         include_str!("keys.rs"),
         include_str!("joins.rs"),

@@ -11,6 +11,7 @@ mod derive;
 mod feedback;
 mod flow;
 mod generate;
+mod letters;
 mod monitor;
 mod query;
 mod run;
@@ -28,6 +29,7 @@ pub use self::{
     feedback::{EventsPublish, FeedbackList, FeedbackRespond, TasksPause},
     flow::FlowCall,
     generate::{Generate, LlmKey, LlmKeyWish},
+    letters::Letters,
     monitor::RunningList,
     query::{Children, Count, List},
     run::{Cancel, Execute, ExecuteWhat},
@@ -77,6 +79,10 @@ pub enum Call {
     Update(Update),
     /// Delete a task and everything below it.
     Delete(TaskId),
+    /// Read what became of the attempts of a task.
+    Attempts(TaskId),
+    /// Look after tasks that failed for good.
+    Letters(Box<Letters>),
     /// Read the tasks in progress.
     RunningList(RunningList),
     /// Ask how several tasks stand.
@@ -171,6 +177,14 @@ impl Call {
             "tasks.delete" => {
                 one_task("tasks.delete", params, (ID, "Task ID is required"), Self::Delete)
             }
+            "tasks.attempts" => {
+                let needs = (ID, "Task ID is required");
+                one_task("tasks.attempts", params, needs, Self::Attempts)
+            }
+            "dlq.list" => letters::letters("dlq.list", params),
+            "dlq.get" => letters::letters("dlq.get", params),
+            "dlq.requeue" => letters::letters("dlq.requeue", params),
+            "dlq.drop" => letters::letters("dlq.drop", params),
             "tasks.running.list" => running_list(params),
             "tasks.running.status" => running_status(params),
             "tasks.running.count" => {

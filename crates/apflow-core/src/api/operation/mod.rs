@@ -8,6 +8,7 @@ mod crud;
 mod feedback;
 mod flow;
 mod generate;
+mod letters;
 mod monitoring;
 mod query;
 pub mod route;
@@ -148,6 +149,7 @@ static SHELVES: &[&[Operation]] = &[
     config::OPERATIONS,
     snapshot::OPERATIONS,
     flow::OPERATIONS,
+    letters::OPERATIONS,
 ];
 
 /// Every operation; those of v1 first and in its order.

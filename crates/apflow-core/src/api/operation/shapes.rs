@@ -8,7 +8,7 @@ use crate::{
     schedule::{
         Kind, MAX_CATCH_UP, MAX_EXPRESSION_BYTES, MAX_JITTER_SECONDS, MAX_MISFIRE_WINDOW_SECONDS,
     },
-    submit::{Limits, MAX_TIMEOUT_SECONDS},
+    submit::{Limits, MAX_NO_RETRY, MAX_TIMEOUT_SECONDS},
     task::{Misfire, Overlap},
 };
 
@@ -149,12 +149,15 @@ pub(in crate::api) fn task_in() -> Value {
         ("max_attempts", or_null(attempts())),
         ("backoff_strategy", or_null(backoff())),
         ("backoff_base_seconds", or_null(base)),
+        ("max_retries", or_null(retries())),
+        ("retry_policy", or_null(retry_policy())),
         ("token_usage", or_null(token_usage)),
         ("token_budget", or_null(whole("Most tokens it may use.", 0))),
         ("estimated_cost_usd", or_null(amount("What it is thought to cost."))),
         ("actual_cost_usd", or_null(amount("What it cost."))),
         ("cost_policy", or_null(brief("Name of a policy.", 100))),
     ];
+    fields.extend(retries_and_times());
     fields.extend(schedule());
     fields.extend(super::flow::fields());
     let mut all = vec![("name", true, id("Display name."))];
@@ -204,9 +207,70 @@ pub(in crate::api) fn changes() -> Vec<(&'static str, Value)> {
         ("token_budget", or_null(whole("Most tokens it may use.", 1))),
         ("cost_policy", or_null(brief("Name of a policy.", 100))),
     ];
+    fields.extend(retries_and_times());
     fields.extend(schedule());
     fields.extend(super::flow::fields());
     fields
+}
+
+/// The fields of retries and times that a new task and a stored one share.
+fn retries_and_times() -> Vec<(&'static str, Value)> {
+    let within = |least: f64, most: f64, says: &str| {
+        or_null(json!({ "type": "number", "minimum": least, "maximum": most, "description": says }))
+    };
+    let jitter = json!({ "enum": ["none", "full", "bounded", true, false],
+        "description": "How delays are spread; true means bounded." });
+    let (most, length) = MAX_NO_RETRY;
+    let no_retry_on = json!({ "type": "array", "maxItems": most,
+        "items": { "type": "string", "minLength": 1, "maxLength": length },
+        "description": "Kinds of failure and words of messages after which it is not tried again." });
+    vec![
+        ("backoff_max_seconds", within(0.1, 86_400.0, "The longest delay between attempts.")),
+        ("backoff_factor", within(1.0, 100.0, "By how much an exponential delay grows.")),
+        ("jitter", or_null(jitter)),
+        ("no_retry_on", or_null(no_retry_on)),
+        (
+            "retry_deadline_seconds",
+            or_null(timeout("Longest time from the first attempt to the beginning of the last.")),
+        ),
+        (
+            "queue_timeout_seconds",
+            or_null(timeout("Longest time from being ready to being taken by a worker.")),
+        ),
+        (
+            "heartbeat_timeout_seconds",
+            or_null(timeout("Longest time an attempt may go without reporting progress.")),
+        ),
+        (
+            "deadline_seconds",
+            or_null(timeout("Longest time from the first attempt to the end, over all attempts.")),
+        ),
+    ]
+}
+
+/// Attempts as Graflow counts them.
+fn retries() -> Value {
+    json!({ "type": "integer", "minimum": 0, "maximum": 99,
+        "description": "Attempts after the first one; `max_attempts` counts that one too." })
+}
+
+/// A retry policy as Graflow has it.
+fn retry_policy() -> Value {
+    let above = |says: &str| json!({ "type": ["number", "null"], "description": says });
+    let mut policy = object(&[
+        ("max_retries", false, or_null(retries())),
+        ("initial_interval", false, above("The first delay, in seconds.")),
+        ("backoff_factor", false, above("By how much the delay grows.")),
+        ("max_interval", false, above("The longest delay, in seconds.")),
+        (
+            "jitter",
+            false,
+            or_null(json!({ "enum": ["none", "full", "bounded", true, false],
+                "description": "Whether delays are spread." })),
+        ),
+    ]);
+    policy["description"] = json!("How it is tried again, in the words of Graflow.");
+    policy
 }
 
 /// Dependencies of a stored task: by id, since names belong to the submission they came with.
@@ -316,6 +380,18 @@ pub(in crate::api) fn task() -> Value {
         ("schedule_catch_up", or_null(number("Missed slots that are made up for, at most."))),
         ("schedule_jitter_seconds", or_null(amount("At most so long after its slot it begins."))),
         ("timeout_seconds", or_null(amount("Longest time one attempt may take."))),
+        ("backoff_max_seconds", or_null(amount("The longest delay between attempts."))),
+        ("backoff_factor", or_null(amount("By how much an exponential delay grows."))),
+        ("jitter", word(&["none", "full", "bounded"], "How delays are spread.")),
+        (
+            "no_retry_on",
+            json!({ "type": "array", "items": { "type": "string" },
+                "description": "After what it is not tried again." }),
+        ),
+        ("retry_deadline_seconds", or_null(amount("Until when an attempt may begin."))),
+        ("queue_timeout_seconds", or_null(amount("Longest time without a worker."))),
+        ("heartbeat_timeout_seconds", or_null(amount("Longest time without progress."))),
+        ("deadline_seconds", or_null(amount("Longest time over all attempts."))),
         ("join", word(&["all", "any"], "Waits for all dependencies, or for any one.")),
         ("state", state),
     ];

@@ -7,6 +7,7 @@ pub(super) mod events;
 pub(super) mod feedback;
 pub(super) mod flow;
 pub(super) mod generate;
+pub(super) mod letters;
 pub(super) mod monitor;
 pub(super) mod read;
 pub(super) mod run;
