@@ -1,5 +1,9 @@
 //! What runs a task: the trait, what it is given, and what it may answer.
 
+mod effects;
+
+pub use effects::{Asked, Gathered, by_key};
+
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -146,11 +150,20 @@ impl Context {
 pub struct Given {
     /// How often the task went round its loop before: 0 in the first pass.
     pub cycle: u32,
+    /// What the last pass, or whoever jumped here, left for this one.
+    pub cycle_data: Option<Arc<Value>>,
+    /// Gatherings of this pass that are done.
+    pub rounds: u32,
+    /// The tasks it gathered in this pass; none if it gathers for the first time or not at all.
+    pub gathered: Option<Vec<Gathered>>,
 }
 
 /// What an attempt says on its way.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Notes {}
+pub struct Notes {
+    /// What it asks to be done at its end.
+    pub asked: Asked,
+}
 
 /// Where an attempt says how far it is.
 pub trait Progress: Send + Sync {

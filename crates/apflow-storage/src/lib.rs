@@ -34,6 +34,7 @@ mod row;
 mod rows;
 mod rows_callbacks;
 mod rows_demo;
+mod rows_effects;
 mod schedule;
 mod schedule_rows;
 mod steps;

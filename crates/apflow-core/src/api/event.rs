@@ -117,6 +117,9 @@ fn words(told: &Told) -> Map<String, Value> {
         EventKind::SlotFired | EventKind::SlotSkipped | EventKind::ScheduleEnded => {
             put("detail", event.detail.clone());
         }
+        EventKind::Spawned | EventKind::Iterated | EventKind::Jumped => {
+            data.insert("detail".to_owned(), told.event.detail.clone());
+        }
         EventKind::Started | EventKind::Parked | EventKind::Requeued | EventKind::Reset => {}
     }
     data
@@ -137,9 +140,13 @@ fn finish(data: &mut Map<String, Value>, outcome: Outcome) {
 /// Where the event leaves the task, in the words of the public.
 const fn status(event: EventKind) -> Status {
     match event {
-        EventKind::RunStarted | EventKind::Started | EventKind::Retrying | EventKind::Parked => {
-            Status::InProgress
-        }
+        EventKind::RunStarted
+        | EventKind::Started
+        | EventKind::Retrying
+        | EventKind::Parked
+        | EventKind::Spawned
+        | EventKind::Iterated
+        | EventKind::Jumped => Status::InProgress,
         EventKind::Requeued
         | EventKind::Reset
         | EventKind::SlotFired
@@ -167,6 +174,9 @@ fn message(told: &Told) -> &'static str {
         EventKind::Parked => "Task waits",
         EventKind::Requeued => "Task was given back and will be tried again",
         EventKind::Reset => "Task was set back",
+        EventKind::Spawned => "Task brought more tasks into being",
+        EventKind::Iterated => "Task goes round once more",
+        EventKind::Jumped => "Task went on with another one",
         EventKind::SlotFired => "Task is due",
         EventKind::SlotSkipped => "Task was due and left out",
         EventKind::ScheduleEnded => "Task has no more times at which it is due",

@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    EngineConfig, Inner, demo,
+    EngineConfig, Inner, asked, demo,
     hooks::{self, Around},
     output, retry,
 };
@@ -74,7 +74,9 @@ pub(super) async fn run(
         took: begun.elapsed(),
     });
     // Whoever panicked while he held it has written whole notes or none.
-    let notes = std::mem::take(&mut *notes.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut notes = std::mem::take(&mut *notes.lock().unwrap_or_else(PoisonError::into_inner));
+    let Claimed { definition, id, .. } = &claimed;
+    asked::finish(&mut notes.asked, &outcome, definition, id, engine.ids.as_ref());
     Settlement { seq: claimed.seq, lease: claimed.lease, outcome, resolved_inputs: inputs, notes }
 }
 
@@ -98,7 +100,11 @@ impl Attempt<'_> {
         let registry = &self.engine.registry;
         let definition = &self.claimed.definition;
         let manifests = |id: &str| registry.manifest(id).cloned();
-        let mut inputs = dataflow::resolve(definition, &self.claimed.needs, &manifests);
+        let mut inputs = dataflow::resolve(
+            definition,
+            &asked::own_needs(definition, &self.claimed.needs, &manifests),
+            &manifests,
+        );
         let hooks = self.engine.hooks.now();
         let verdict = hooks::before(&hooks, Around::Task, self.attempted(), &mut inputs).await;
         if let Some(why) = self.spoilt_by_a_hook(&hooks, &inputs) {
@@ -249,7 +255,7 @@ impl Attempt<'_> {
             name: definition.name.clone(),
             user_id: definition.user_id.clone(),
             attempt: *attempt,
-            idempotency_key: format!("{id}:{run}"),
+            idempotency_key: asked::key_of_pass(id, *run, self.claimed.given.cycle),
             fence: *lease,
             params: definition.params.clone(),
             timeout,

@@ -156,6 +156,8 @@ fn define(
         params: spec.params,
         schemas: spec.schemas,
         timeout_seconds: spec.timeout_seconds,
+        max_cycles: spec.max_cycles,
+        start: spec.start,
         origin: spec.origin,
         schedule: spec.schedule,
         durability,

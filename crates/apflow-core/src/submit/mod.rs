@@ -8,6 +8,7 @@ pub mod json;
 mod link;
 mod read;
 mod schedule;
+mod spawn;
 mod structure;
 #[cfg(test)]
 mod tests;
@@ -15,12 +16,13 @@ mod tests;
 pub use compile::compile;
 pub use read::{TASK_FIELDS, read_tasks};
 pub(crate) use read::{described, is_known, whole};
+pub use spawn::spawned;
 
 use serde_json::{Map, Value};
 
 use crate::{
     store::{Idempotency, NewCallback},
-    task::{Durability, Governance, Join, Origin, Priority, Schedule, TreeOptions},
+    task::{Begins, Durability, Governance, Join, Origin, Priority, Schedule, TreeOptions},
 };
 
 /// One task as its author wrote it; references are still ids or names.
@@ -50,6 +52,10 @@ pub struct TaskSpec {
     pub schemas: Map<String, Value>,
     /// Longest time one attempt may take, in seconds.
     pub timeout_seconds: Option<f64>,
+    /// How often it may go round in one run.
+    pub max_cycles: Option<u32>,
+    /// When in a run it begins.
+    pub start: Begins,
     /// Where it came from.
     pub origin: Origin,
     /// When it runs by itself.

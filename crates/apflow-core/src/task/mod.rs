@@ -7,10 +7,10 @@ mod schedule;
 mod state;
 
 pub use definition::{
-    Definition, Dependency, Durability, Governance, Join, OnFailure, Origin, OriginType, Priority,
-    StructureOrder, TreeOptions,
+    Begins, Definition, Dependency, Durability, Governance, Join, OnFailure, Origin, OriginType,
+    Priority, StructureOrder, TreeOptions,
 };
-pub use facets::{Facets, Held, HeldBy};
+pub use facets::{Facets, Held, HeldBy, RunCounts, Spawned};
 pub use record::{Outcome, Record, RunSummary, TreeRecord};
 pub use schedule::{Misfire, Overlap, Schedule};
 pub use state::{Failure, FailureKind, State, StateName, Status, Wait, WaitFor};

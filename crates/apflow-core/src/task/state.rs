@@ -295,6 +295,16 @@ pub enum FailureKind {
     Reported,
     /// A hook refused the task.
     Hook,
+    /// It went round as often as it may.
+    CycleLimit,
+    /// The run took as many extra steps as it may.
+    StepLimit,
+    /// The run spawned as many tasks as it may.
+    SpawnLimit,
+    /// Spawned tasks spawned tasks as deep as they may.
+    DepthLimit,
+    /// What it asked for when it ended cannot be done.
+    Effect,
 }
 
 impl FailureKind {
@@ -312,6 +322,11 @@ impl FailureKind {
             Self::WaitExpired => "nobody answered in time",
             Self::Reported => "reported as failed",
             Self::Hook => "a hook refused the task",
+            Self::CycleLimit => "the task went round as often as it may",
+            Self::StepLimit => "the run took as many extra steps as it may",
+            Self::SpawnLimit => "the run spawned as many tasks as it may",
+            Self::DepthLimit => "spawned tasks are nested as deep as they may be",
+            Self::Effect => "what the task asked for at its end cannot be done",
         }
     }
 }

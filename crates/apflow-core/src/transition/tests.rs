@@ -87,6 +87,12 @@ fn events() -> Vec<Event> {
         Event::Started { waiting_for: 0, failed: 0 },
         Event::Started { waiting_for: 2, failed: 0 },
         Event::Started { waiting_for: 0, failed: 1 },
+        Event::Resumed { waiting_for: 0, failed: 0 },
+        Event::Resumed { waiting_for: 2, failed: 0 },
+        Event::Reached { data: serde_json::Value::from(1) },
+        Event::SetBack { waiting_for: 0, failed: 0 },
+        Event::SetBack { waiting_for: 1, failed: 0 },
+        Event::MoreNeeded { count: 2 },
         Event::Released,
         Event::Held { held: held_until(None) },
         Event::Freed,
@@ -110,6 +116,10 @@ fn events() -> Vec<Event> {
         events.push(Event::Renewed { lease, until: FUTURE });
         events.push(Event::Succeeded { lease });
         events.push(Event::HandedBack { lease });
+        events.push(Event::Gathers { lease, waiting_for: 0 });
+        events.push(Event::Gathers { lease, waiting_for: 2 });
+        events.push(Event::Iterated { lease, data: serde_json::Value::Null });
+        events.push(Event::Jumped { lease });
         for at in [None, Some(FUTURE)] {
             events.push(Event::Parked { lease, wait: wait(), until: at });
             events.push(Event::Stumbled { lease, failure: failure(), retry_at: at });
@@ -122,6 +132,13 @@ fn events() -> Vec<Event> {
 fn word(event: &Event) -> &'static str {
     match event {
         Event::Started { .. } => "Started",
+        Event::Resumed { .. } => "Resumed",
+        Event::Gathers { .. } => "Gathers",
+        Event::Iterated { .. } => "Iterated",
+        Event::Jumped { .. } => "Jumped",
+        Event::Reached { .. } => "Reached",
+        Event::SetBack { .. } => "SetBack",
+        Event::MoreNeeded { .. } => "MoreNeeded",
         Event::NeedSettled { .. } => "NeedSettled",
         Event::Released => "Released",
         Event::Held { .. } => "Held",
@@ -149,6 +166,9 @@ fn held(event: &Event) -> Option<LeaseToken> {
         | Event::Succeeded { lease }
         | Event::Stumbled { lease, .. }
         | Event::Parked { lease, .. }
+        | Event::Gathers { lease, .. }
+        | Event::Iterated { lease, .. }
+        | Event::Jumped { lease }
         | Event::HandedBack { lease } => Some(*lease),
         _ => None,
     }
@@ -185,7 +205,7 @@ fn every_arrow_is_taken_and_nothing_moves_along_any_other() {
         missing.is_empty() && unknown.is_empty(),
         "never taken {missing:?}, not in the table {unknown:?}"
     );
-    assert_eq!(words.len(), 19, "every event was tried");
+    assert_eq!(words.len(), 26, "every event was tried");
 }
 
 #[test]
@@ -325,4 +345,37 @@ fn a_held_task_is_ready_and_nobody_may_claim_it_until_it_is_freed_or_its_time_co
     held.on(Event::Freed, NOW).expect("it was held");
     assert!(held.on(Event::Freed, NOW).is_err(), "nothing to free it from");
     held.on(claim, NOW).expect("nothing holds it");
+}
+
+#[test]
+fn a_gathering_task_waits_for_all_it_spawned_and_is_not_charged_twice() {
+    let running =
+        State::Running { lease: TOKEN, until: FUTURE, attempt: 1, worker: NodeId::from("w") };
+    let mut task = task(running, 1, Some(1), Join::Any);
+    task.on(Event::Gathers { lease: TOKEN, waiting_for: 2 }, NOW).expect("it gathers");
+    assert_eq!(task.state, State::Blocked { waiting_for: 2, failed: 0 });
+    let ended = Event::NeedSettled { completed: true, required: false };
+    task.on(ended.clone(), NOW).expect("one has ended");
+    assert_eq!(task.state.name(), StateName::Blocked, "any one is not enough here");
+    task.on(ended, NOW).expect("the other one too");
+    assert_eq!((task.state.name(), task.facets().rounds), (StateName::Ready, 1));
+    task.on(Event::Claimed { worker: NodeId::from("w"), until: FUTURE }, NOW).expect("claimed");
+    assert_eq!(task.attempts, 1, "it goes on with the same attempt");
+}
+
+#[test]
+fn a_pass_has_its_own_attempts_and_a_new_run_forgets_it() {
+    let running =
+        State::Running { lease: TOKEN, until: FUTURE, attempt: 3, worker: NodeId::from("w") };
+    let mut task = task(running, 3, Some(3), Join::All);
+    let data = serde_json::Value::from(7);
+    task.on(Event::Iterated { lease: TOKEN, data: data.clone() }, NOW).expect("again");
+    assert_eq!((task.state.clone(), task.attempts), (State::Ready, 0));
+    assert_eq!((task.facets().cycle, task.facets().cycle_data), (1, Some(data.clone())));
+    task.state = State::Failed { failure: failure() };
+    let mut resumed = task.clone();
+    resumed.on(Event::Resumed { waiting_for: 0, failed: 0 }, NOW).expect("it goes on");
+    assert_eq!((resumed.facets().cycle, resumed.facets().cycle_data), (1, Some(data)));
+    task.on(Event::Started { waiting_for: 0, failed: 0 }, NOW).expect("it begins anew");
+    assert_eq!(task.facets(), crate::task::Facets::default());
 }

@@ -8,6 +8,7 @@ mod connect;
 mod decode;
 mod demo;
 mod derive;
+mod effects;
 mod encode;
 mod reads;
 mod rows;

@@ -111,6 +111,13 @@ statements! {
     FREE_CALLBACKS = "free_callbacks";
     CALLBACKS_OF = "callbacks_of";
     DELETE_CALLBACKS = "delete_callbacks";
+    ADD_NEEDS = "add_needs";
+    GROW_TREES = "grow_trees";
+    BECOME_PARENTS = "become_parents";
+    GATHERED = "gathered";
+    WORK_OF = "work_of";
+    NAMED = "named";
+    SAVE_NEEDS = "save_needs";
 }
 
 /// Statements that are prepared under their name on every writing connection, to be run in scripts.

@@ -5,6 +5,7 @@ mod callbacks;
 mod decode;
 mod demo;
 mod derive;
+mod effects;
 mod encode;
 mod hot;
 mod lock;

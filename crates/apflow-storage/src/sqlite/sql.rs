@@ -114,6 +114,13 @@ statements! {
     FREE_CALLBACKS = "free_callbacks";
     CALLBACKS_OF = "callbacks_of";
     DELETE_CALLBACKS = "delete_callbacks";
+    ADD_NEEDS = "add_needs";
+    GROW_TREES = "grow_trees";
+    BECOME_PARENTS = "become_parents";
+    GATHERED = "gathered";
+    WORK_OF = "work_of";
+    NAMED = "named";
+    SAVE_NEEDS = "save_needs";
 }
 
 /// Every statement that is only sent joined to others, for the test that prepares them.

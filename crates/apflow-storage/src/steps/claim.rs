@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use apflow_core::{
-    executor::Given,
+    executor::{Gathered, Given},
     id::{Seq, TaskId, TreeId},
     store::{Claim, Claimed, NeedResult, StoreError},
     task::{Failure, FailureKind, State, StateName, Task},
@@ -12,7 +12,7 @@ use apflow_core::{
 };
 use serde_json::Value;
 
-use super::Working;
+use super::{Working, effects};
 use crate::rows::{ClaimedRow, NeedRow, Rows};
 
 /// Tasks in the order they are to be taken: most urgent first, then as they were submitted.
@@ -50,10 +50,11 @@ pub(crate) async fn claim<R: Rows + ?Sized>(
     }
     let (found, needs) = rows.claimed(&taken).await?;
     let needs = needs_by_task(needs, work, fresh);
+    let mut gathered = effects::gathered(rows, work, &taken, fresh).await?;
     let mut claimed: Vec<Claimed> = Vec::with_capacity(taken.len());
     for row in found {
         let seq = row.seq;
-        match describe(row, work, &needs) {
+        match describe(row, work, &needs, gathered.remove(&seq)) {
             Ok(described) => claimed.extend(described),
             Err(error) => give_up(rows, work, seq, &error).await?,
         }
@@ -67,6 +68,7 @@ fn describe(
     row: ClaimedRow,
     work: &Working,
     needs: &HashMap<i64, Vec<NeedResult>>,
+    gathered: Option<Vec<Gathered>>,
 ) -> Result<Option<Claimed>, StoreError> {
     let Some(task) = work.task(row.seq) else { return Ok(None) };
     let State::Running { lease, attempt, .. } = task.state else { return Ok(None) };
@@ -86,16 +88,21 @@ fn describe(
         demo: row.demo,
         definition,
         needs: needs.get(&row.seq).cloned().unwrap_or_default(),
-        given: given(task),
+        given: given(task, gathered),
         tree_deadline: row.deadline.map(Timestamp),
         now: work.now,
     }))
 }
 
 /// What is left of earlier attempts and passes.
-fn given(task: &Task) -> Given {
+fn given(task: &Task, gathered: Option<Vec<Gathered>>) -> Given {
     let Some(facets) = &task.facets else { return Given::default() };
-    Given { cycle: facets.cycle }
+    Given {
+        cycle: facets.cycle,
+        cycle_data: facets.cycle_data.clone().map(Arc::new),
+        rounds: facets.rounds,
+        gathered,
+    }
 }
 
 /// A task whose row cannot be read fails; the others go on.

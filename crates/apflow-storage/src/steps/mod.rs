@@ -1,10 +1,13 @@
 //! What each operation does, whatever the database: load a set, let the core decide, save a set.
 
+mod again;
 mod callbacks;
 mod claim;
 mod control;
 mod derive;
+mod effects;
 mod insert;
+mod jump;
 mod prune;
 pub(crate) mod schedule;
 mod settle;
@@ -15,7 +18,7 @@ mod working;
 pub(crate) use callbacks::{callbacks, free_callbacks};
 pub(crate) use control::{cancel, start};
 pub(crate) use derive::{Came as Derivation, Preview, archived, derive};
-pub(crate) use insert::insert;
+pub(crate) use insert::{edges_text, insert};
 pub(crate) use prune::{forget_keys, prune};
 pub(crate) use settle::{Part, settle};
 pub(crate) use time::{lapse, recover, renew};

@@ -6,7 +6,7 @@ use apflow_core::{
     transition::Event,
 };
 
-use super::{Effects, Working, claim};
+use super::{Effects, Working, claim, effects};
 use crate::rows::Rows;
 
 /// One caller's part of a batch.
@@ -43,7 +43,13 @@ pub(crate) async fn settle<R: Rows + ?Sized>(
     for (batch, _) in parts {
         let mut answer = Settled { now: work.now, ..Settled::default() };
         for item in *batch {
-            match settle_one(&mut work, item) {
+            // Most ask for nothing, and nothing is read for them.
+            let settled = if item.notes.asked.effects.is_empty() {
+                settle_one(&mut work, item, None)
+            } else {
+                effects::settle(rows, &mut work, item).await?
+            };
+            match settled {
                 Ok(()) => {
                     if let Ended::Completed { result } = &item.outcome {
                         fresh.insert(item.seq.0, result);
@@ -78,9 +84,11 @@ pub(crate) async fn settle<R: Rows + ?Sized>(
     Ok((answers, effects))
 }
 
-fn settle_one(
+/// Applies one report; `instead` is the event where it is not the one that the report means.
+pub(super) fn settle_one(
     work: &mut Working,
     item: &Settlement,
+    instead: Option<Event>,
 ) -> Result<(), apflow_core::transition::Refused> {
     let now = work.now;
     let lease = item.lease;
@@ -97,7 +105,7 @@ fn settle_one(
         }
         Ended::HandedBack => (Event::HandedBack { lease }, None),
     };
-    work.apply(item.seq.0, event)?;
+    work.apply(item.seq.0, instead.unwrap_or(event))?;
     // Maps of JSON always have a JSON form.
     let resolved = item.resolved_inputs.as_ref().and_then(|map| serde_json::to_string(map).ok());
     work.keep(item.seq.0, resolved, output.map(ToString::to_string));
