@@ -4,6 +4,9 @@ mod asking;
 
 pub use asking::{EventWait, MAX_TOPIC_CHARS, RunEnd, check_topic, matches_filter};
 mod checkpoint;
+mod effects;
+
+pub use effects::{Asked, Gathered, by_key};
 
 use std::{
     collections::BTreeMap,
@@ -185,6 +188,12 @@ pub struct Given {
     pub checkpoint: Option<Value>,
     /// Breakers that the attempt may try out.
     pub probes: Vec<String>,
+    /// What the last pass, or whoever jumped here, left for this one.
+    pub cycle_data: Option<Arc<Value>>,
+    /// Gatherings of this pass that are done.
+    pub rounds: u32,
+    /// The tasks it gathered in this pass; none if it gathers for the first time or not at all.
+    pub gathered: Option<Vec<Gathered>>,
 }
 
 /// What an attempt says on its way.
@@ -198,6 +207,8 @@ pub struct Notes {
     pub breakers: Vec<Report>,
     /// Snapshots to take if the task completes; see [`Context::snapshot`].
     pub snapshots: Vec<SnapshotWish>,
+    /// What it asks to be done at its end.
+    pub wishes: Asked,
 }
 
 /// Where an attempt says how far it is.

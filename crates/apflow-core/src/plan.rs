@@ -436,7 +436,9 @@ pub fn counted_as(task: &Task) -> StateName {
     let name = task.state.name();
     let passed_over = matches!(task.state, State::Skipped { cause: SkipCause::Condition, .. });
     let excused = name.is_terminal() && name != StateName::Completed && task.is_member();
-    if passed_over || excused { StateName::Created } else { name }
+    // The run went on without it.
+    let passed_by = task.facets.as_ref().is_some_and(|facets| facets.passed_by);
+    if passed_over || passed_by || excused { StateName::Created } else { name }
 }
 
 /// The edges of each task, by counting sort: two vectors whatever the size.

@@ -29,6 +29,14 @@ pub enum Event {
         /// Required needs that ended without completing.
         failed: u32,
     },
+    /// The run goes on with the task after a failure: as `Started`, but passes and gatherings that
+    /// are done stay done.
+    TakenUp {
+        /// Needs not settled yet.
+        waiting_for: u32,
+        /// Required needs that ended without completing.
+        failed: u32,
+    },
     /// A need of the task ended.
     NeedSettled {
         /// It completed.
@@ -72,6 +80,42 @@ pub enum Event {
         failure: Failure,
         /// When another attempt may begin; none if this failure is never retried.
         retry_at: Option<Timestamp>,
+    },
+    /// The executor waits for tasks that it brought into being.
+    Gathers {
+        /// The worker's token.
+        lease: LeaseToken,
+        /// So many of them.
+        waiting_for: u32,
+    },
+    /// The executor returned, and wants to run once more.
+    Iterated {
+        /// The worker's token.
+        lease: LeaseToken,
+        /// What the next pass is given.
+        data: serde_json::Value,
+    },
+    /// The executor returned, and goes on elsewhere.
+    Jumped {
+        /// The worker's token.
+        lease: LeaseToken,
+    },
+    /// Another task went on here; the needs count as met.
+    Reached {
+        /// What this pass is given.
+        data: serde_json::Value,
+    },
+    /// Something before it runs once more, so it waits again.
+    SetBack {
+        /// Needs not settled now.
+        waiting_for: u32,
+        /// Required needs that ended without completing.
+        failed: u32,
+    },
+    /// Tasks that it has to wait for came into being.
+    MoreNeeded {
+        /// So many.
+        count: u32,
     },
     /// The executor waits for somebody else.
     Parked {
@@ -276,6 +320,25 @@ impl Task {
                     Stood::Cancelled { reason } => State::Cancelled { reason },
                 })
             }
+            (
+                State::Created
+                | State::Completed
+                | State::Failed { .. }
+                | State::Skipped { .. }
+                | State::Blocked { .. },
+                Event::TakenUp { waiting_for, failed },
+            ) => {
+                let done = self.facets();
+                self.forget_the_last_run();
+                self.set_facets(|facets| {
+                    facets.cycle = done.cycle;
+                    facets.cycle_data = done.cycle_data;
+                    facets.gathering = done.gathering;
+                    facets.rounds = done.rounds;
+                });
+                let next = self.blocked_or_ready(waiting_for, failed, false);
+                Ok(self.gathered(next))
+            }
 
             // ----- needs settle
             (
@@ -283,9 +346,69 @@ impl Task {
                 Event::NeedSettled { completed, required },
             ) => {
                 let failed = failed + u32::from(required && !completed);
-                Ok(self.blocked_or_ready(waiting_for.saturating_sub(1), failed, completed))
+                let next = self.blocked_or_ready(waiting_for.saturating_sub(1), failed, completed);
+                Ok(self.gathered(next))
             }
-            (&State::Blocked { failed: 0, .. }, Event::Released) => Ok(State::Ready),
+            (&State::Blocked { failed: 0, .. }, Event::Released) => Ok(self.gathered(State::Ready)),
+            (&State::Blocked { waiting_for, failed }, Event::MoreNeeded { count }) => {
+                Ok(State::Blocked { waiting_for: waiting_for.saturating_add(count), failed })
+            }
+
+            // ----- passes and jumps
+            (&State::Running { lease, .. }, Event::Gathers { lease: held, waiting_for })
+                if lease == held =>
+            {
+                // The attempt that gathers goes on; it is not charged twice.
+                self.attempts = self.attempts.saturating_sub(1);
+                self.set_facets(|facets| {
+                    facets.gathering = true;
+                    facets.has_spawned = true;
+                });
+                let next = self.blocked_or_ready(waiting_for, 0, false);
+                Ok(self.gathered(next))
+            }
+            (&State::Running { lease, .. }, Event::Iterated { lease: held, data })
+                if lease == held =>
+            {
+                self.next_pass(data);
+                Ok(State::Ready)
+            }
+            (&State::Running { lease, .. }, Event::Jumped { lease: held }) if lease == held => {
+                self.set_facets(|facets| facets.jumped = true);
+                Ok(State::Completed)
+            }
+            (
+                state @ (State::Created | State::Blocked { .. } | State::Ready),
+                Event::Reached { data },
+            ) => {
+                let was_ready = *state == State::Ready;
+                self.set_facets(|facets| facets.cycle_data = Some(data).filter(|it| !it.is_null()));
+                if !was_ready {
+                    self.token = self.token.next();
+                }
+                Ok(State::Ready)
+            }
+            (
+                State::Completed | State::Failed { .. } | State::Skipped { .. },
+                Event::Reached { data },
+            ) => {
+                self.next_pass(data);
+                self.completed_at = None;
+                Ok(State::Ready)
+            }
+            (
+                State::Completed
+                | State::Failed { .. }
+                | State::Skipped { .. }
+                | State::Blocked { .. },
+                Event::SetBack { waiting_for, failed },
+            ) => {
+                if self.state.is_terminal() {
+                    self.next_pass(serde_json::Value::Null);
+                    self.completed_at = None;
+                }
+                Ok(self.blocked_or_ready(waiting_for, failed, false))
+            }
             // A task that needs any one of several has gone on without the rest.
             (_, Event::NeedSettled { .. }) => Ok(self.state.clone()),
 
@@ -378,6 +501,9 @@ impl Task {
                 | Event::Stumbled { lease, .. }
                 | Event::Parked { lease, .. }
                 | Event::PassedOver { lease: Some(lease), .. }
+                | Event::Gathers { lease, .. }
+                | Event::Iterated { lease, .. }
+                | Event::Jumped { lease }
                 | Event::HandedBack { lease },
             ) => Err(Refused::StaleLease { held: lease, current: self.token }),
 
@@ -438,7 +564,10 @@ impl Task {
     }
 
     fn blocked_or_ready(&self, waiting_for: u32, failed: u32, just_completed: bool) -> State {
-        let ready = match self.join {
+        // A gathering waits for all it spawned, whatever the task waited for before.
+        let gathering = self.facets.as_ref().is_some_and(|facets| facets.gathering);
+        let join = if gathering { Join::All } else { self.join };
+        let ready = match join {
             Join::All => waiting_for == 0 && failed == 0,
             Join::Any => just_completed || (waiting_for == 0 && failed == 0),
         };
@@ -479,6 +608,32 @@ impl Task {
         if self.is_paused() != paused {
             self.set_facets(|facets| facets.paused = paused);
         }
+    }
+
+    /// A task that goes on after a gathering has one more behind it.
+    fn gathered(&mut self, next: State) -> State {
+        let gathering = self.facets.as_ref().is_some_and(|facets| facets.gathering);
+        if gathering && next == State::Ready {
+            self.set_facets(|facets| {
+                facets.gathering = false;
+                facets.rounds += 1;
+            });
+        }
+        next
+    }
+
+    /// Another pass has its own attempts and gatherings.
+    fn next_pass(&mut self, data: serde_json::Value) {
+        self.token = self.token.next();
+        self.attempts = 0;
+        self.set_facets(|facets| {
+            facets.cycle = facets.cycle.saturating_add(1);
+            facets.cycle_data = Some(data).filter(|it| !it.is_null());
+            facets.rounds = 0;
+            facets.gathering = false;
+            facets.jumped = false;
+            facets.passed_by = false;
+        });
     }
 
     fn abandoned(&mut self) -> State {
@@ -542,6 +697,15 @@ pub const ARROWS: &[Arrow] = {
         arrow(S::Created, "Skipped", S::Skipped),
         arrow(S::Created, "PassedOver", S::Skipped),
         arrow(S::Created, "CancelRequested", S::Cancelled),
+        arrow(S::Created, "TakenUp", S::Blocked),
+        arrow(S::Created, "TakenUp", S::Ready),
+        arrow(S::Created, "Reached", S::Ready),
+        arrow(S::Blocked, "TakenUp", S::Blocked),
+        arrow(S::Blocked, "TakenUp", S::Ready),
+        arrow(S::Blocked, "Reached", S::Ready),
+        arrow(S::Blocked, "SetBack", S::Blocked),
+        arrow(S::Blocked, "SetBack", S::Ready),
+        arrow(S::Blocked, "MoreNeeded", S::Blocked),
         arrow(S::Blocked, "NeedSettled", S::Blocked),
         arrow(S::Blocked, "NeedSettled", S::Ready),
         arrow(S::Blocked, "Released", S::Ready),
@@ -552,6 +716,7 @@ pub const ARROWS: &[Arrow] = {
         arrow(S::Blocked, "PassedOver", S::Skipped),
         arrow(S::Blocked, "CancelRequested", S::Cancelled),
         arrow(S::Ready, "Held", S::Ready),
+        arrow(S::Ready, "Reached", S::Ready),
         arrow(S::Ready, "Freed", S::Ready),
         arrow(S::Ready, "TimePassed", S::Ready),
         arrow(S::Ready, "TimePassed", S::Failed),
@@ -560,6 +725,10 @@ pub const ARROWS: &[Arrow] = {
         arrow(S::Ready, "PassedOver", S::Skipped),
         arrow(S::Ready, "CancelRequested", S::Cancelled),
         arrow(S::Running, "Renewed", S::Running),
+        arrow(S::Running, "Gathers", S::Blocked),
+        arrow(S::Running, "Gathers", S::Ready),
+        arrow(S::Running, "Iterated", S::Ready),
+        arrow(S::Running, "Jumped", S::Completed),
         arrow(S::Running, "Succeeded", S::Completed),
         arrow(S::Running, "Stumbled", S::Retrying),
         arrow(S::Running, "Stumbled", S::Failed),
@@ -585,7 +754,7 @@ pub const ARROWS: &[Arrow] = {
         arrow(S::Created, "Paused", S::Created),
         arrow(S::Created, "Resumed", S::Created),
         arrow(S::Blocked, "Paused", S::Blocked),
-        arrow(S::Blocked, "Resumed", S::Blocked),
+        arrow(S::Blocked, "TakenUp", S::Blocked),
         arrow(S::Ready, "Paused", S::Ready),
         arrow(S::Ready, "Resumed", S::Ready),
         arrow(S::Retrying, "Paused", S::Retrying),
@@ -602,6 +771,21 @@ pub const ARROWS: &[Arrow] = {
         arrow(S::Skipped, "Started", S::Blocked),
         arrow(S::Skipped, "Started", S::Ready),
         arrow(S::Skipped, "Reset", S::Created),
+        arrow(S::Completed, "TakenUp", S::Blocked),
+        arrow(S::Completed, "TakenUp", S::Ready),
+        arrow(S::Completed, "Reached", S::Ready),
+        arrow(S::Completed, "SetBack", S::Blocked),
+        arrow(S::Completed, "SetBack", S::Ready),
+        arrow(S::Failed, "TakenUp", S::Blocked),
+        arrow(S::Failed, "TakenUp", S::Ready),
+        arrow(S::Failed, "Reached", S::Ready),
+        arrow(S::Failed, "SetBack", S::Blocked),
+        arrow(S::Failed, "SetBack", S::Ready),
+        arrow(S::Skipped, "TakenUp", S::Blocked),
+        arrow(S::Skipped, "TakenUp", S::Ready),
+        arrow(S::Skipped, "Reached", S::Ready),
+        arrow(S::Skipped, "SetBack", S::Blocked),
+        arrow(S::Skipped, "SetBack", S::Ready),
         arrow(S::Cancelled, "Reset", S::Created),
     ]
 };

@@ -38,6 +38,7 @@ mod row;
 mod rows;
 mod rows_callbacks;
 mod rows_demo;
+mod rows_effects;
 mod rows_flow;
 mod rows_keep;
 mod rows_snapshot;

@@ -14,6 +14,7 @@ use crate::{
     row::{ForestRow, HotRow, ScheduleRow, TreeRow},
     rows_callbacks::CallbackRows,
     rows_demo::DemoRows,
+    rows_effects::EffectRows,
     rows_flow::FlowRows,
     rows_keep::KeepRows,
     rows_snapshot::SnapshotRows,
@@ -243,6 +244,7 @@ pub(crate) trait Rows:
     + ChannelRows
     + DemoRows
     + DeriveRows
+    + EffectRows
     + FlowRows
     + HistoryRows
     + KeepRows

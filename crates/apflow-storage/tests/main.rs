@@ -5,6 +5,7 @@ mod conformance;
 mod differential;
 mod disaster;
 mod fairness;
+mod growth;
 mod migrations;
 #[cfg(feature = "postgres")]
 mod pg;

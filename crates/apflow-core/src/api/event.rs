@@ -123,6 +123,9 @@ fn words(told: &Told) -> Map<String, Value> {
                 put("status", status.clone());
             }
         }
+        EventKind::Spawned | EventKind::Iterated | EventKind::Jumped => {
+            put("detail", event.detail.clone());
+        }
         EventKind::Started
         | EventKind::Parked
         | EventKind::Answered
@@ -147,9 +150,13 @@ fn finish(data: &mut Map<String, Value>, outcome: Outcome) {
 /// Where the event leaves the task, in the words of the public.
 const fn status(event: EventKind) -> Status {
     match event {
-        EventKind::RunStarted | EventKind::Started | EventKind::Retrying | EventKind::Parked => {
-            Status::InProgress
-        }
+        EventKind::RunStarted
+        | EventKind::Started
+        | EventKind::Retrying
+        | EventKind::Parked
+        | EventKind::Spawned
+        | EventKind::Iterated
+        | EventKind::Jumped => Status::InProgress,
         EventKind::Requeued
         | EventKind::Reset
         | EventKind::Answered
@@ -183,6 +190,9 @@ fn message(told: &Told) -> &'static str {
         EventKind::Answered => "Task goes on",
         EventKind::Paused => "Task was paused",
         EventKind::Resumed => "Task was resumed",
+        EventKind::Spawned => "Task brought more tasks into being",
+        EventKind::Iterated => "Task goes round once more",
+        EventKind::Jumped => "Task went on with another one",
         EventKind::SlotFired => "Task is due",
         EventKind::SlotSkipped => "Task was due and left out",
         EventKind::ScheduleEnded => "Task has no more times at which it is due",

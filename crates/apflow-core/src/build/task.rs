@@ -132,6 +132,18 @@ impl TaskBuilder {
         self
     }
 
+    /// How often it may run in one run, by iterating or because others jump to it.
+    pub fn max_cycles(mut self, passes: u32) -> Self {
+        self.spec.max_cycles = Some(passes);
+        self
+    }
+
+    /// It begins only when another task jumps to it.
+    pub fn on_jump(mut self) -> Self {
+        self.spec.start = crate::task::Begins::OnJump;
+        self
+    }
+
     /// Attempts in total.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.spec.durability.max_attempts = Some(attempts);

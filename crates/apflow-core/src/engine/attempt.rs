@@ -20,7 +20,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    EngineConfig, Inner, demo, guard,
+    EngineConfig, Inner, asked, demo, guard,
     hooks::{self, Around},
     keeper, output,
 };
@@ -85,6 +85,8 @@ pub(super) async fn run(
     if matches!(outcome, Ended::Failed { retry_after: Some(_), .. }) {
         notes.progress = reporter.last();
     }
+    let Claimed { definition, id, .. } = &claimed;
+    asked::finish(&mut notes.wishes, &outcome, definition, id, engine.ids.as_ref());
     Settlement { seq: claimed.seq, lease: claimed.lease, outcome, resolved_inputs: inputs, notes }
 }
 
@@ -117,7 +119,8 @@ impl Attempt<'_> {
                 return (self.refused(failure.kind, failure.message, Value::Null), None);
             }
         };
-        let mut inputs = dataflow::resolve(definition, &taken, &manifests);
+        let own = asked::own_needs(definition, &taken, &manifests);
+        let mut inputs = dataflow::resolve(definition, &own, &manifests);
         let hooks = self.engine.hooks.now();
         let verdict = hooks::before(&hooks, Around::Task, self.attempted(), &mut inputs).await;
         if let Some(why) = self.spoilt_by_a_hook(&hooks, &inputs) {
@@ -309,7 +312,7 @@ impl Attempt<'_> {
             name: definition.name.clone(),
             user_id: definition.user_id.clone(),
             attempt: *attempt,
-            idempotency_key: format!("{id}:{run}"),
+            idempotency_key: asked::key_of_pass(id, *run, self.claimed.given.cycle),
             fence: *lease,
             params: definition.params.clone(),
             timeout,

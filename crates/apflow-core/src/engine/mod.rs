@@ -1,5 +1,6 @@
 //! The handle everybody holds: submit, start, cancel, wait, watch, and work.
 
+mod asked;
 mod attempt;
 mod callbacks;
 mod chores;

@@ -94,6 +94,12 @@ event_kinds! {
     Paused = 20 "task_paused",
     /// Somebody resumed the task, or its tree.
     Resumed = 21 "task_resumed",
+    /// The task brought other tasks into being.
+    Spawned = 22 "task_spawned",
+    /// A pass of the task ended and another one follows.
+    Iterated = 23 "task_iterated",
+    /// The task ended by going on elsewhere.
+    Jumped = 24 "task_jumped",
     /// A slot of the task's schedule began a run.
     SlotFired = 30 "schedule_fired",
     /// Slots of the task's schedule were left out.

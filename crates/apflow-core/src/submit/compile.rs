@@ -175,6 +175,8 @@ fn define(
         schemas: spec.schemas,
         timeout_seconds: spec.timeout_seconds,
         timeouts: spec.timeouts,
+        max_cycles: spec.max_cycles,
+        start: spec.start,
         origin: spec.origin,
         schedule: spec.schedule,
         durability,

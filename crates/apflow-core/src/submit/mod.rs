@@ -9,6 +9,7 @@ pub mod json;
 mod link;
 mod read;
 mod schedule;
+mod spawn;
 mod structure;
 #[cfg(test)]
 mod tests;
@@ -18,13 +19,16 @@ pub(crate) use durability::{JITTER, NO_RETRY_ON, jitter, no_retry_on};
 pub use durability::{MAX_NO_RETRY, RETRY_POLICY_FIELDS};
 pub use read::{TASK_FIELDS, read_tasks};
 pub(crate) use read::{described, is_known, whole};
+pub use spawn::spawned;
 
 use serde_json::{Map, Value};
 
 use crate::{
     flow::FlowControl,
     store::{Idempotency, NewCallback},
-    task::{Durability, Governance, Join, Origin, Priority, Schedule, Timeouts, TreeOptions},
+    task::{
+        Begins, Durability, Governance, Join, Origin, Priority, Schedule, Timeouts, TreeOptions,
+    },
 };
 
 /// One task as its author wrote it; references are still ids or names.
@@ -58,6 +62,10 @@ pub struct TaskSpec {
     pub timeout_seconds: Option<f64>,
     /// Longest times besides.
     pub timeouts: Timeouts,
+    /// How often it may go round in one run.
+    pub max_cycles: Option<u32>,
+    /// When in a run it begins.
+    pub start: Begins,
     /// Where it came from.
     pub origin: Origin,
     /// When it runs by itself.

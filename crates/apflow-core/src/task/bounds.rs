@@ -158,8 +158,9 @@ impl Facets {
     /// paused it.
     pub(crate) fn of_a_new_run(self) -> Option<Self> {
         let flow = self.flow.map(crate::flow::Flow::for_a_new_run);
-        let Self { bounds, paused, member, .. } = self;
-        let kept = Self { bounds, flow, paused, member, ..Self::default() };
+        let Self { bounds, paused, member, has_spawned, spawned, on_jump, .. } = self;
+        let kept =
+            Self { bounds, flow, paused, member, has_spawned, spawned, on_jump, ..Self::default() };
         (!kept.is_empty()).then_some(kept)
     }
 }

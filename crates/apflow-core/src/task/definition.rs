@@ -57,6 +57,12 @@ pub struct Definition {
     /// Longest times besides that of one attempt.
     #[serde(default, skip_serializing_if = "is_default")]
     pub timeouts: Timeouts,
+    /// How often it may go round in one run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_cycles: Option<u32>,
+    /// When in a run it begins.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub start: Begins,
     /// Where the task came from.
     #[serde(default, skip_serializing_if = "is_default")]
     pub origin: Origin,
@@ -171,6 +177,17 @@ pub enum Join {
     Any,
 }
 
+/// When in a run a task begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Begins {
+    /// When its needs are met.
+    #[default]
+    WhenReady,
+    /// When another task jumps to it.
+    OnJump,
+}
+
 /// What the failure of one task does to the rest of its tree (ruling 7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -219,6 +236,15 @@ pub struct TreeOptions {
     /// Longest time one run of the tree may take, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<f64>,
+    /// Most iterations and jumps in one run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_steps: Option<u32>,
+    /// Most tasks that one run may spawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_spawned: Option<u32>,
+    /// Most spawners above a spawned task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_depth: Option<u32>,
 }
 
 /// Where a task came from.

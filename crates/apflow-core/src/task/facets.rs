@@ -1,6 +1,7 @@
 //! What a task has besides its state, and most tasks do not have.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{bounds::Bounds, definition::is_default};
 use crate::{flow::Flow, time::Timestamp};
@@ -96,6 +97,60 @@ pub struct Facets {
     /// The lines it stands in for slots, paces and breakers; a new run keeps it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flow: Option<Flow>,
+    /// What the last pass, or whoever jumped here, left for this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cycle_data: Option<Value>,
+    /// It gathers: it goes on when everything it waits for has ended.
+    #[serde(skip_serializing_if = "is_default")]
+    pub gathering: bool,
+    /// How often it gathered in this pass.
+    #[serde(skip_serializing_if = "is_default")]
+    pub rounds: u32,
+    /// It has spawned tasks that are still stored; survives a new run, which drops them.
+    #[serde(skip_serializing_if = "is_default")]
+    pub has_spawned: bool,
+    /// It was spawned by another task; survives everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spawned: Option<Box<Spawned>>,
+    /// It ended by jumping elsewhere, so those who need it do not go on.
+    #[serde(skip_serializing_if = "is_default")]
+    pub jumped: bool,
+    /// It ended without having gone wrong: the run passed it by.
+    #[serde(skip_serializing_if = "is_default")]
+    pub passed_by: bool,
+    /// It runs only when somebody jumps to it; survives everything.
+    #[serde(skip_serializing_if = "is_default")]
+    pub on_jump: bool,
+    /// What effects did in this run of the tree; only a root has it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub run: RunCounts,
+}
+
+/// Who spawned a task, as far as the engine has to know.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spawned {
+    /// What its spawner calls it.
+    pub key: String,
+    /// How many spawners there are above it.
+    pub depth: u32,
+    /// The pass of its spawner in which it was spawned.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub cycle: u32,
+    /// Which gathering of that pass waits for it; none if its spawner does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<u32>,
+}
+
+/// What effects did in one run of a tree, for the bounds of that run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RunCounts {
+    /// Iterations and jumps.
+    #[serde(skip_serializing_if = "is_default")]
+    pub steps: u32,
+    /// Spawned tasks.
+    #[serde(skip_serializing_if = "is_default")]
+    pub spawned: u32,
 }
 
 impl Facets {

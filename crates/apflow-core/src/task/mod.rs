@@ -11,10 +11,10 @@ mod wait;
 
 pub use bounds::{Bounds, Over, Timeouts};
 pub use definition::{
-    Definition, Dependency, Durability, Governance, Join, OnFailure, Origin, OriginType, Priority,
-    StructureOrder, TreeOptions,
+    Begins, Definition, Dependency, Durability, Governance, Join, OnFailure, Origin, OriginType,
+    Priority, StructureOrder, TreeOptions,
 };
-pub use facets::{Facets, Held, HeldBy, LastProgress};
+pub use facets::{Facets, Held, HeldBy, LastProgress, RunCounts, Spawned};
 pub use record::{Outcome, Record, RunSummary, TreeRecord};
 pub use retry::{Backoff, Jitter, RetryPolicy, lot};
 pub use schedule::{Misfire, Overlap, Schedule};

@@ -315,6 +315,16 @@ pub enum FailureKind {
     Expression,
     /// Too few members of a group completed.
     Group,
+    /// It went round as often as it may.
+    CycleLimit,
+    /// The run took as many extra steps as it may.
+    StepLimit,
+    /// The run spawned as many tasks as it may.
+    SpawnLimit,
+    /// Spawned tasks spawned tasks as deep as they may.
+    DepthLimit,
+    /// What it asked for when it ended cannot be done.
+    Effect,
 }
 
 impl FailureKind {
@@ -349,6 +359,11 @@ impl FailureKind {
             Self::Hook => "a hook refused the task",
             Self::Expression => "an expression had no value",
             Self::Group => "too few members of the group completed",
+            Self::CycleLimit => "the task went round as often as it may",
+            Self::StepLimit => "the run took as many extra steps as it may",
+            Self::SpawnLimit => "the run spawned as many tasks as it may",
+            Self::DepthLimit => "spawned tasks are nested as deep as they may be",
+            Self::Effect => "what the task asked for at its end cannot be done",
         }
     }
 }

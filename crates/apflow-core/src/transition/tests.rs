@@ -111,6 +111,12 @@ fn events() -> Vec<Event> {
         Event::Started { waiting_for: 0, failed: 0 },
         Event::Started { waiting_for: 2, failed: 0 },
         Event::Started { waiting_for: 0, failed: 1 },
+        Event::TakenUp { waiting_for: 0, failed: 0 },
+        Event::TakenUp { waiting_for: 2, failed: 0 },
+        Event::Reached { data: serde_json::Value::from(1) },
+        Event::SetBack { waiting_for: 0, failed: 0 },
+        Event::SetBack { waiting_for: 1, failed: 0 },
+        Event::MoreNeeded { count: 2 },
         Event::Released,
         Event::Held { held: held_until(None) },
         Event::Freed,
@@ -156,6 +162,10 @@ fn events() -> Vec<Event> {
         events.push(Event::Succeeded { lease });
         events.push(Event::HandedBack { lease });
         events.push(Event::PassedOver { lease: Some(lease), why: "so".to_owned() });
+        events.push(Event::Gathers { lease, waiting_for: 0 });
+        events.push(Event::Gathers { lease, waiting_for: 2 });
+        events.push(Event::Iterated { lease, data: serde_json::Value::Null });
+        events.push(Event::Jumped { lease });
         for at in [None, Some(FUTURE)] {
             events.push(Event::Parked { lease, wait: wait(), until: at });
             events.push(Event::Stumbled { lease, failure: failure(), retry_at: at });
@@ -168,6 +178,13 @@ fn events() -> Vec<Event> {
 fn word(event: &Event) -> &'static str {
     match event {
         Event::Started { .. } => "Started",
+        Event::TakenUp { .. } => "TakenUp",
+        Event::Gathers { .. } => "Gathers",
+        Event::Iterated { .. } => "Iterated",
+        Event::Jumped { .. } => "Jumped",
+        Event::Reached { .. } => "Reached",
+        Event::SetBack { .. } => "SetBack",
+        Event::MoreNeeded { .. } => "MoreNeeded",
         Event::NeedSettled { .. } => "NeedSettled",
         Event::Released => "Released",
         Event::Held { .. } => "Held",
@@ -201,6 +218,9 @@ fn held(event: &Event) -> Option<LeaseToken> {
         | Event::Stumbled { lease, .. }
         | Event::Parked { lease, .. }
         | Event::PassedOver { lease: Some(lease), .. }
+        | Event::Gathers { lease, .. }
+        | Event::Iterated { lease, .. }
+        | Event::Jumped { lease }
         | Event::HandedBack { lease } => Some(*lease),
         _ => None,
     }
@@ -238,6 +258,7 @@ fn every_arrow_is_taken_and_nothing_moves_along_any_other() {
         "never taken {missing:?}, not in the table {unknown:?}"
     );
     assert_eq!(words.len(), 22, "every event was tried");
+    assert_eq!(words.len(), 26, "every event was tried");
 }
 
 #[test]
@@ -548,4 +569,37 @@ fn a_new_run_keeps_what_the_author_said_and_forgets_the_rest() {
     task.on(Event::Succeeded { lease }, FUTURE).expect("it is held");
     task.on(Event::Started { waiting_for: 1, failed: 0 }, FUTURE).expect("it has ended");
     assert_eq!(task.facets(), Facets { bounds: Some(bounds), ..Facets::default() });
+}
+
+#[test]
+fn a_gathering_task_waits_for_all_it_spawned_and_is_not_charged_twice() {
+    let running =
+        State::Running { lease: TOKEN, until: FUTURE, attempt: 1, worker: NodeId::from("w") };
+    let mut task = task(running, 1, Some(1), Join::Any);
+    task.on(Event::Gathers { lease: TOKEN, waiting_for: 2 }, NOW).expect("it gathers");
+    assert_eq!(task.state, State::Blocked { waiting_for: 2, failed: 0 });
+    let ended = Event::NeedSettled { completed: true, required: false };
+    task.on(ended.clone(), NOW).expect("one has ended");
+    assert_eq!(task.state.name(), StateName::Blocked, "any one is not enough here");
+    task.on(ended, NOW).expect("the other one too");
+    assert_eq!((task.state.name(), task.facets().rounds), (StateName::Ready, 1));
+    task.on(Event::Claimed { worker: NodeId::from("w"), until: FUTURE }, NOW).expect("claimed");
+    assert_eq!(task.attempts, 1, "it goes on with the same attempt");
+}
+
+#[test]
+fn a_pass_has_its_own_attempts_and_a_new_run_forgets_it() {
+    let running =
+        State::Running { lease: TOKEN, until: FUTURE, attempt: 3, worker: NodeId::from("w") };
+    let mut task = task(running, 3, Some(3), Join::All);
+    let data = serde_json::Value::from(7);
+    task.on(Event::Iterated { lease: TOKEN, data: data.clone() }, NOW).expect("again");
+    assert_eq!((task.state.clone(), task.attempts), (State::Ready, 0));
+    assert_eq!((task.facets().cycle, task.facets().cycle_data), (1, Some(data.clone())));
+    task.state = State::Failed { failure: failure() };
+    let mut resumed = task.clone();
+    resumed.on(Event::TakenUp { waiting_for: 0, failed: 0 }, NOW).expect("it goes on");
+    assert_eq!((resumed.facets().cycle, resumed.facets().cycle_data), (1, Some(data)));
+    task.on(Event::Started { waiting_for: 0, failed: 0 }, NOW).expect("it begins anew");
+    assert_eq!(task.facets(), crate::task::Facets::default());
 }

@@ -112,6 +112,11 @@ fn check_record(record: &Record) {
 
 /// What a blocked task counts is what its needs say.
 async fn check_blocked(store: &dyn Store, records: &[Record]) {
+    // After a jump a task may wait for one that has ended, and who begins on a jump waits for it.
+    let jumps = |of: &apflow_core::task::Facets| of.jumped || of.on_jump;
+    if records.iter().any(|each| each.task.facets.as_deref().is_some_and(jumps)) {
+        return;
+    }
     for each in records {
         let State::Blocked { waiting_for, .. } = each.task.state else { continue };
         if each.task.join == Join::Any {
@@ -175,7 +180,15 @@ async fn check_journal(store: &dyn Store, tree: &str, run: &RunSummary, records:
     // What is done by hand after a run does not change how the run ended.
     if events.last().is_some_and(|event| event.kind == EventKind::RunFinished) {
         let began = events.iter().rposition(|event| event.kind == EventKind::RunStarted);
-        let lost = |event: &TaskEvent| matches!(event.kind, EventKind::Failed | EventKind::Skipped);
+        let passed_by = |event: &TaskEvent| {
+            records.iter().any(|each| {
+                Some(&each.id) == event.task.as_ref()
+                    && each.task.facets.as_ref().is_some_and(|of| of.passed_by)
+            })
+        };
+        let lost = |event: &TaskEvent| {
+            matches!(event.kind, EventKind::Failed | EventKind::Skipped) && !passed_by(event)
+        };
         let of_its_own = events.iter().skip(began.unwrap_or(0)).any(lost);
         // A blocked task that made its run fail may have been deleted since.
         if of_its_own || run.outcome != Some(Outcome::Failed) {

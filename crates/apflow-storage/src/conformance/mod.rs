@@ -31,11 +31,13 @@ pub mod claim;
 pub mod conditions;
 pub mod demo;
 pub mod derive;
+pub mod effects;
 pub mod failure;
 pub mod flow;
 pub mod history;
 pub mod joins;
 pub mod journal;
+pub mod jumps;
 pub mod keys;
 pub mod prune;
 pub mod results;
@@ -138,6 +140,28 @@ macro_rules! store_conformance {
                 joins::trees_of_one_submission_may_depend_on_one_another,
                 joins::a_parent_is_released_when_a_child_can_never_run,
                 joins::parents_are_released_from_the_leaves_up,
+
+                effects::a_gathering_task_goes_on_with_what_its_children_returned,
+                effects::a_second_gathering_finds_the_first_one_done,
+                effects::a_gathering_goes_on_although_a_child_can_never_run,
+                effects::whoever_waits_for_a_spawner_waits_for_what_it_spawned,
+                effects::a_failed_attempt_spawns_nothing,
+                effects::a_task_that_iterates_is_done_after_its_last_pass,
+                effects::passes_have_an_end,
+                effects::spawned_tasks_are_bounded_in_number_and_depth,
+                effects::ten_thousand_tasks_are_spawned_at_once,
+
+                jumps::two_tasks_jump_to_one_another_until_one_is_done,
+                jumps::a_jump_back_runs_again_what_comes_after_its_target,
+                jumps::what_nobody_reached_is_skipped_at_the_end,
+                jumps::a_jump_that_cannot_be_made_fails_its_task,
+                jumps::jumps_have_an_end,
+                jumps::a_finished_run_is_a_success,
+                jumps::a_task_may_cancel_its_run,
+                jumps::a_run_that_goes_on_keeps_what_its_children_did,
+                jumps::a_spawner_that_runs_afresh_drops_what_it_spawned,
+                jumps::a_failed_child_runs_again_without_its_spawner,
+                jumps::a_failure_after_a_jump_is_tried_again_where_it_happened,
 
                 failure::dependents_of_a_failure_stay_blocked_and_the_rest_finishes,
                 failure::a_run_that_failed_names_what_failed_and_what_is_blocked,

@@ -9,6 +9,7 @@ mod connect;
 mod decode;
 mod demo;
 mod derive;
+mod effects;
 mod encode;
 mod flow;
 mod history;

@@ -100,7 +100,7 @@ impl<'a> PgRows<'a> {
         Ok(now)
     }
 
-    async fn parts(&mut self, task: i64) -> Result<String, StoreError> {
+    pub(super) async fn parts(&mut self, task: i64) -> Result<String, StoreError> {
         let rows =
             self.fetch("reading a large result", sqlx::query(sql::LOAD_PARTS).bind(task)).await?;
         let bodies = decode::all(&rows, |row| row.try_get::<String, _>(0))?;

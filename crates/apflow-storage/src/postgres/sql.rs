@@ -185,6 +185,13 @@ statements! {
     READ_WAIT = "read_wait";
     LIST_OPEN_WAITS = "list_open_waits";
     LIST_WAITS = "list_waits";
+    ADD_NEEDS = "add_needs";
+    GROW_TREES = "grow_trees";
+    BECOME_PARENTS = "become_parents";
+    GATHERED = "gathered";
+    WORK_OF = "work_of";
+    NAMED = "named";
+    SAVE_NEEDS = "save_needs";
 }
 
 /// Statements that are prepared under their name on every writing connection, to be run in scripts.

@@ -17,7 +17,8 @@ use apflow_core::{
 
 use crate::{
     row::{ForestRow, HotRow, TreeRow},
-    rows::{ClaimedRow, Insert, NeedRow, Opening, Save, WorkChange, definition},
+    rows::{ClaimedRow, Insert, NeedRow, NewTaskRow, Opening, Save, WorkChange, definition},
+    rows_effects::Joining,
 };
 
 /// At most so many tasks are kept: about 1 KiB each beside their definitions and results.
@@ -375,6 +376,29 @@ impl Hot {
         }
     }
 
+    /// Where these tasks stand, if all of them are here.
+    pub(super) fn rows_of(&self, seqs: &[i64]) -> Option<Vec<HotRow>> {
+        seqs.iter().map(|seq| self.tasks.get(seq).map(|task| task.row.clone())).collect()
+    }
+
+    /// Follows tasks that join submissions on the move.
+    pub(super) fn join(&mut self, joining: &Joining) {
+        for row in &joining.insert.tasks {
+            self.add_new(row);
+        }
+        for (seq, needs) in &joining.needs {
+            if let Some(task) = self.tasks.get_mut(seq) {
+                task.needs.extend(needs);
+            }
+        }
+        for (tree, more) in &joining.grown {
+            if let Some(tree) = self.trees.get_mut(tree) {
+                tree.row.total += more;
+            }
+        }
+        self.check_size();
+    }
+
     /// Follows new submissions: those that start at once are on the move.
     pub(super) fn insert(&mut self, insert: &Insert) {
         if self.overflown || self.unread == Unread::Everything {
@@ -408,37 +432,41 @@ impl Hot {
             self.add_tree(tree, row.id.as_str().into(), None);
         }
         for row in insert.tasks.iter().filter(|row| moving.contains(&row.forest)) {
-            self.add_task(HotTask {
-                row: HotRow {
-                    seq: row.seq,
-                    tree: row.tree,
-                    forest: row.forest,
-                    state: row.state.to_owned(),
-                    priority: row.priority,
-                    join_any: row.join_any,
-                    token: row.token,
-                    attempts: 0,
-                    max_attempts: row.max_attempts,
-                    waiting_for: row.waiting_for,
-                    failed_needs: 0,
-                    wake_at: row.wake_at,
-                    worker: None,
-                    detail: None,
-                    error: None,
-                    started_at: None,
-                    completed_at: None,
-                    held: None,
-                    turn: row.turn,
-                    facets: row.facets.clone(),
-                },
-                id: row.id.as_str().into(),
-                executor: row.executor.as_deref().map(Into::into),
-                needs: super::rows::edges(row.needs.as_deref()),
-                dependents: super::rows::edges(row.dependents.as_deref()),
-                definition: definition(&row.definition),
-                output: Output::None,
-            });
+            self.add_new(row);
         }
         self.check_size();
+    }
+
+    fn add_new(&mut self, row: &NewTaskRow) {
+        self.add_task(HotTask {
+            row: HotRow {
+                seq: row.seq,
+                tree: row.tree,
+                forest: row.forest,
+                state: row.state.to_owned(),
+                priority: row.priority,
+                join_any: row.join_any,
+                token: row.token,
+                attempts: 0,
+                max_attempts: row.max_attempts,
+                waiting_for: row.waiting_for,
+                failed_needs: 0,
+                wake_at: row.wake_at,
+                worker: None,
+                detail: None,
+                error: None,
+                started_at: None,
+                completed_at: None,
+                held: None,
+                turn: row.turn,
+                facets: row.facets.clone(),
+            },
+            id: row.id.as_str().into(),
+            executor: row.executor.as_deref().map(Into::into),
+            needs: super::rows::edges(row.needs.as_deref()),
+            dependents: super::rows::edges(row.dependents.as_deref()),
+            definition: definition(&row.definition),
+            output: Output::None,
+        });
     }
 }

@@ -6,6 +6,7 @@ mod channels;
 mod decode;
 mod demo;
 mod derive;
+mod effects;
 mod encode;
 mod flow;
 mod history;

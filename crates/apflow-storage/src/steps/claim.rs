@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use apflow_core::{
-    executor::Given,
+    executor::{Gathered, Given},
     id::{Seq, TaskId, TreeId},
     store::{Claim, Claimed, DeadReason, NeedResult, StoreError},
     task::{Failure, FailureKind, State, StateName, Task},
@@ -12,7 +12,7 @@ use apflow_core::{
 };
 use serde_json::Value;
 
-use super::{Working, checkpoint, flow, waits::Answers};
+use super::{Working, checkpoint, effects, flow, waits::Answers};
 use crate::rows::{ClaimedRow, NeedRow, Rows};
 
 /// Tasks in the order they are to be taken: most urgent first, then as they were submitted.
@@ -56,10 +56,12 @@ pub(crate) async fn claim<R: Rows + ?Sized>(
     let (found, needs) = rows.claimed(&taken).await?;
     let needs = needs_by_task(needs, work, fresh);
     let mut answers = super::waits::answers(rows, work, &taken).await?;
+    let mut gathered = effects::gathered(rows, work, &taken, fresh).await?;
     let mut claimed: Vec<Claimed> = Vec::with_capacity(taken.len());
     for row in found {
         let seq = row.seq;
-        match describe(row, work, &needs, answers.remove(&seq).unwrap_or_default()) {
+        let left = (answers.remove(&seq).unwrap_or_default(), gathered.remove(&seq));
+        match describe(row, work, &needs, left) {
             Ok(described) => claimed.extend(described),
             Err(error) => give_up(rows, work, seq, &error).await?,
         }
@@ -74,7 +76,7 @@ fn describe(
     row: ClaimedRow,
     work: &Working,
     needs: &HashMap<i64, Vec<NeedResult>>,
-    answers: Answers,
+    left: (Answers, Option<Vec<Gathered>>),
 ) -> Result<Option<Claimed>, StoreError> {
     let Some(task) = work.task(row.seq) else { return Ok(None) };
     let State::Running { lease, attempt, .. } = task.state else { return Ok(None) };
@@ -94,14 +96,14 @@ fn describe(
         demo: row.demo,
         definition,
         needs: needs.get(&row.seq).cloned().unwrap_or_default(),
-        given: given(task, answers),
+        given: given(task, left),
         tree_deadline: row.deadline.map(Timestamp),
         now: work.now,
     }))
 }
 
 /// What is left of earlier attempts and passes.
-fn given(task: &Task, answers: Answers) -> Given {
+fn given(task: &Task, (answers, gathered): (Answers, Option<Vec<Gathered>>)) -> Given {
     let Some(facets) = &task.facets else { return Given::default() };
     let probes = facets.flow.as_ref().map_or_else(Vec::new, |flow| flow.probes.clone());
     Given {
@@ -110,6 +112,9 @@ fn given(task: &Task, answers: Answers) -> Given {
         deadline: task.deadline(),
         probes,
         answers,
+        cycle_data: facets.cycle_data.clone().map(Arc::new),
+        rounds: facets.rounds,
+        gathered,
         ..Given::default()
     }
 }

@@ -12,7 +12,12 @@ use apflow_core::{
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Effects, Working, channels::begins_anew, schedule};
+use super::{
+    Effects, Working,
+    again::{self, Again},
+    channels::begins_anew,
+    schedule,
+};
 use crate::{
     rows::{Found, NewKeyRow, Rows},
     rows_callbacks::NewCallbackRow,
@@ -37,7 +42,7 @@ pub(crate) async fn start<R: Rows + ?Sized>(
         StartScope::Afresh => schedule::of_task(rows, &found).await?,
         StartScope::Auto => None,
     };
-    let graph = work.whole(rows, &[found.forest]).await?;
+    let mut graph = work.whole(rows, &[found.forest]).await?;
     // Whoever came before with this key has let go of the lock.
     if let Some(promise) = promise
         && let Some((digest, first)) = rows.key(&promise.owner, &promise.key).await?
@@ -50,9 +55,10 @@ pub(crate) async fn start<R: Rows + ?Sized>(
             return Err(StoreError::Fixed { id: start.task.clone(), kind });
         }
     }
-    let target = if found.seq == found.tree { None } else { graph.index(found.seq) };
+    let target = (found.seq != found.tree).then_some(found.seq);
     let after = rows.last_event().await?;
-    let begun = begin(&mut work, &graph, target, start.scope, start.reexecute)?
+    let begun = begin(rows, &mut work, &mut graph, target, start.scope, start.reexecute)
+        .await?
         .ok_or_else(|| StoreError::AlreadyRunning { root: TaskId::new(found.root_id.clone()) })?;
     if !begun.tasks.is_empty() {
         may_begin(rows, found.forest, !originals.is_empty(), &begun.tasks).await?;
@@ -164,13 +170,16 @@ pub(crate) struct Begun {
 }
 
 /// Sets a new run of a submission in motion, or says by none that one is going on.
-pub(crate) fn begin(
+pub(crate) async fn begin<R: Rows + ?Sized>(
+    rows: &mut R,
     work: &mut Working,
-    graph: &super::working::Graph,
-    target: Option<usize>,
+    graph: &mut super::working::Graph,
+    target: Option<i64>,
     scope: StartScope,
     reexecute: bool,
 ) -> Result<Option<Begun>, StoreError> {
+    let again = again::prepare(rows, work, graph, target, scope, reexecute).await?;
+    let target = target.and_then(|seq| graph.index(seq));
     let planned = match scope {
         StartScope::Auto => plan::start(&graph.nodes, &graph.edges, target, reexecute).map(|run| {
             // What an earlier run left blocked, and this one does not want, is set back.
@@ -180,6 +189,7 @@ pub(crate) fn begin(
             .map(|plan::Afresh { resets, begins }| (resets, begins)),
     };
     let Ok((resets, begins)) = planned else { return Ok(None) };
+    let begins = Again::counted(work, graph, begins);
     let mut trees: Vec<i64> = begins
         .iter()
         .filter_map(|begin| work.task(graph.seq(begin.node)).map(|task| task.tree.0))
@@ -198,7 +208,8 @@ pub(crate) fn begin(
         apply(work, graph.seq(node), Event::Reset)?;
     }
     for begin in &begins {
-        apply(work, graph.seq(begin.node), begin.event())?;
+        let seq = graph.seq(begin.node);
+        apply(work, seq, again.event(seq, begin))?;
     }
     if (scope == StartScope::Afresh || reexecute)
         && let Some(forest) = begins_anew(work, graph)

@@ -10,7 +10,7 @@ use apflow_core::{
     group,
     id::{LeaseToken, Seq, TaskId, TreeId},
     plan::{self, Begin, Edge, Node},
-    store::{Inserted, NewTree, StoreError, Submission},
+    store::{Inserted, NewTask, NewTree, StoreError, Submission},
     task::{Join, StateName, Task},
     time::Timestamp,
     transition::Event,
@@ -170,7 +170,7 @@ fn add(
     for (index, task) in submission.tasks.iter().enumerate() {
         totals[task.tree] += 1;
         let tree = places[submission.trees[task.tree].root];
-        let stands = first_state(
+        let mut stands = first_state(
             places[index],
             tree,
             forest,
@@ -179,9 +179,9 @@ fn add(
             begins.as_deref(),
             insert.now,
         );
+        stands.turn = turns.next(task.definition.user_id.as_deref());
         live += i64::from(stands.state.is_live());
         work.note_ready(&stands);
-        let columns = StateColumns::of(&stands);
         let place = (places[index], tree, forest);
         insert.schedules.extend(super::schedule::of_new_task(
             place,
@@ -191,29 +191,8 @@ fn add(
         ));
         let needs: Vec<(i64, i64)> =
             task.needs.iter().map(|need| (places[need.on], need.kind.code())).collect();
-        insert.tasks.push(NewTaskRow {
-            seq: places[index],
-            id: task.id.as_str().to_owned(),
-            tree,
-            forest,
-            parent: task.parent.map(|parent| places[parent]),
-            has_children: task.has_children,
-            user_id: task.definition.user_id.clone(),
-            executor: task.definition.executor().map(str::to_owned),
-            needs: edges_text(&needs),
-            dependents: edges_text(&dependents[index]),
-            // A definition is plain data: names, maps, numbers; it always has a JSON form.
-            definition: serde_json::to_string(&task.definition).unwrap_or_default(),
-            state: stands.state.name().as_str(),
-            priority: i64::from(task.definition.priority.get()),
-            join_any: task.definition.waits_for() == Join::Any,
-            token: stands.token.0,
-            max_attempts: stands.max_attempts.map(i64::from),
-            waiting_for: columns.waiting_for,
-            turn: turns.next(task.definition.user_id.as_deref()),
-            facets: columns.facets,
-            wake_at: columns.wake_at,
-        });
+        let parent = task.parent.map(|parent| places[parent]);
+        insert.tasks.push(new_row(task, &stands, parent, &needs, &dependents[index]));
     }
     let open = if submission.start { i64::try_from(places.len()).unwrap_or(i64::MAX) } else { 0 };
     insert.forests.push(ForestRow { seq: forest, live, open });
@@ -243,8 +222,42 @@ fn add(
     }
 }
 
+/// The row of a new task that stands so.
+pub(super) fn new_row(
+    task: &NewTask,
+    stands: &Task,
+    parent: Option<i64>,
+    needs: &[(i64, i64)],
+    dependents: &[(i64, i64)],
+) -> NewTaskRow {
+    let columns = StateColumns::of(stands);
+    NewTaskRow {
+        seq: stands.seq.0,
+        id: task.id.as_str().to_owned(),
+        tree: stands.tree.0,
+        forest: stands.forest.0,
+        parent,
+        has_children: task.has_children,
+        user_id: task.definition.user_id.clone(),
+        executor: task.definition.executor().map(str::to_owned),
+        needs: edges_text(needs),
+        dependents: edges_text(dependents),
+        // A definition is plain data: names, maps, numbers; it always has a JSON form.
+        definition: serde_json::to_string(&task.definition).unwrap_or_default(),
+        state: stands.state.name().as_str(),
+        priority: i64::from(task.definition.priority.get()),
+        join_any: task.definition.waits_for() == Join::Any,
+        token: stands.token.0,
+        max_attempts: stands.max_attempts.map(i64::from),
+        waiting_for: columns.waiting_for,
+        turn: stands.turn,
+        facets: columns.facets,
+        wake_at: columns.wake_at,
+    }
+}
+
 /// With which counts each task begins, if the submission is to run at once.
-fn begins(submission: &Submission) -> Option<Vec<Begin>> {
+pub(super) fn begins(submission: &Submission) -> Option<Vec<Begin>> {
     if !submission.start {
         return None;
     }
@@ -273,7 +286,7 @@ fn begins(submission: &Submission) -> Option<Vec<Begin>> {
     plan::start(&nodes, &edges, None, false).ok()
 }
 
-fn first_state(
+pub(super) fn first_state(
     seq: i64,
     tree: i64,
     forest: i64,
@@ -296,11 +309,16 @@ fn first_state(
     if parent.is_some_and(|parent| parent.executor() == Some(group::EXECUTOR)) {
         task.set_facets(|facets| facets.member = true);
     }
+    // A task that begins on a jump waits for it.
+    let on_jump = super::jump::begins_on_jump(definition);
+    if on_jump {
+        task.set_facets(|facets| facets.on_jump = true);
+    }
     if let Some(begin) = begins.and_then(|begins| begins.get(index)) {
         debug_assert_eq!(begin.node, index, "a new submission starts every task, in order");
         // A task that was never started can be.
-        let _ =
-            task.on(Event::Started { waiting_for: begin.waiting_for, failed: begin.failed }, now);
+        let waiting_for = begin.waiting_for + u32::from(on_jump);
+        let _ = task.on(Event::Started { waiting_for, failed: begin.failed }, now);
     }
     task
 }

@@ -250,7 +250,7 @@ impl Pass {
             self.cancel(rows, &due).await?;
         }
         if act.start.is_some() {
-            match self.start(&due) {
+            match self.start(rows, &due).await {
                 // Options of its tree that cannot be read are this schedule's affair alone.
                 Err(StoreError::Corrupt { table, row, what }) => {
                     self.give_up(due, "unreadable", &format!("row {row} of {table}: {what}"));
@@ -311,11 +311,15 @@ impl Pass {
         self.work.carry_through(rows).await
     }
 
-    fn start(&mut self, due: &DueRow) -> Result<(), StoreError> {
-        let graph = self.graph(due.row.forest);
-        let is_root = due.row.task == due.row.tree;
-        let target = if is_root { None } else { graph.index(due.row.task) };
-        let begun = begin(&mut self.work, &graph, target, StartScope::Afresh, true)?;
+    async fn start<R: Rows + ?Sized>(
+        &mut self,
+        rows: &mut R,
+        due: &DueRow,
+    ) -> Result<(), StoreError> {
+        let mut graph = self.graph(due.row.forest);
+        let target = (due.row.task != due.row.tree).then_some(due.row.task);
+        let scope = StartScope::Afresh;
+        let begun = begin(rows, &mut self.work, &mut graph, target, scope, true).await?;
         // Nothing moves: that was looked at under the lock of the submission.
         begun.map(drop).ok_or(StoreError::Conflict)
     }

@@ -6,7 +6,7 @@ use apflow_core::{
     transition::Event,
 };
 
-use super::{Effects, Working, claim, flow, snapshot, waits};
+use super::{Effects, Working, claim, effects, flow, snapshot, waits};
 use crate::rows::Rows;
 
 /// How often one transaction looks behind tasks that it had to hold.
@@ -51,7 +51,13 @@ pub(crate) async fn settle<R: Rows + ?Sized>(
     for (batch, _) in parts {
         let mut answer = Settled { now: work.now, ..Settled::default() };
         for item in *batch {
-            match settle_one(&mut work, item) {
+            // Most ask for nothing, and nothing is read for them.
+            let settled = if item.notes.wishes.effects.is_empty() {
+                settle_one(&mut work, item, None)
+            } else {
+                effects::settle(rows, &mut work, item).await?
+            };
+            match settled {
                 Ok(()) => {
                     if !item.notes.breakers.is_empty() {
                         ended.push(item);
@@ -122,9 +128,11 @@ pub(crate) async fn settle<R: Rows + ?Sized>(
     Ok((answers, effects))
 }
 
-fn settle_one(
+/// Applies one report; `instead` is the event where it is not the one that the report means.
+pub(super) fn settle_one(
     work: &mut Working,
     item: &Settlement,
+    instead: Option<Event>,
 ) -> Result<(), apflow_core::transition::Refused> {
     let now = work.now;
     let lease = item.lease;
@@ -144,7 +152,7 @@ fn settle_one(
             (Event::PassedOver { lease: Some(lease), why: why.clone() }, None)
         }
     };
-    work.apply(item.seq.0, event)?;
+    work.apply(item.seq.0, instead.unwrap_or(event))?;
     if let Some(progress) = &item.notes.progress {
         work.remember_progress(item.seq.0, progress);
     }

@@ -266,6 +266,51 @@ impl Working {
         }
     }
 
+    /// Takes in a task that comes into being in this transaction.
+    pub(crate) fn join(&mut self, task: Task, dependents: Vec<(i64, i64)>) {
+        let (seq, tree, forest) = (task.seq.0, task.tree, task.forest);
+        let state = task.state.name();
+        if let Some(row) = self.tree_mut(tree.0) {
+            row.total += 1;
+        }
+        self.count(tree, forest, StateName::Created, state);
+        if state == StateName::Ready {
+            self.readied.push(seq);
+            self.effects.readied = true;
+        }
+        self.edges.insert(seq, dependents);
+        let entry = Entry {
+            task,
+            touched: false,
+            wipe: false,
+            resolved: None,
+            output: None,
+            output_parts: None,
+        };
+        self.tasks.insert(seq, entry);
+    }
+
+    /// Reads where these tasks stand unless that is known.
+    pub(crate) async fn know<R: Rows + ?Sized>(
+        &mut self,
+        rows: &mut R,
+        seqs: impl IntoIterator<Item = i64>,
+    ) -> Result<(), StoreError> {
+        let unknown: Vec<i64> =
+            seqs.into_iter().filter(|seq| !self.tasks.contains_key(seq)).collect();
+        if !unknown.is_empty() {
+            for row in rows.work_of(&unknown).await? {
+                self.take_task(&row);
+            }
+        }
+        Ok(())
+    }
+
+    /// Who waits for a task, as `(task, kind)`.
+    pub(crate) fn dependents(&self, seq: i64) -> &[(i64, i64)] {
+        self.edges.get(&seq).map_or(&[], Vec::as_slice)
+    }
+
     pub(crate) fn task(&self, seq: i64) -> Option<&Task> {
         self.tasks.get(&seq).map(|entry| &entry.task)
     }
@@ -427,7 +472,9 @@ impl Working {
             && let Some((row, dirty)) = self.trees.get_mut(&tree.0)
         {
             row.open += i64::from(is_open) - i64::from(was_open);
-            *counter(row, before) -= 1;
+            let left = counter(row, before);
+            // What failed in an earlier run and is reached in this one was not counted in this one.
+            *left = if before.is_terminal() { (*left - 1).max(0) } else { *left - 1 };
             *counter(row, after) += 1;
             *dirty = true;
         }
@@ -442,6 +489,20 @@ impl Working {
             *count = (*count - 1).max(0);
             *dirty = true;
         }
+    }
+
+    /// Ends a task without it having gone wrong: the run does not fail or count as cancelled for it.
+    pub(super) fn set_aside_in_peace(&mut self, seq: i64, event: Event) -> bool {
+        if self.apply(seq, event).is_err() {
+            return false;
+        }
+        if let Some((state, tree)) = self.task(seq).map(|task| (plan::counted_as(task), task.tree))
+        {
+            let now = self.now;
+            self.uncount(tree, state, Some(now));
+            self.set_facets(seq, |facets| facets.passed_by = true);
+        }
+        true
     }
 
     /// Remembers what an attempt ran with and what it returned, as JSON text.
@@ -488,18 +549,35 @@ impl Working {
         }
     }
 
-    fn settle_dependents(&mut self) {
+    /// Takes a task out of those whose dependents are still to be told.
+    pub(super) fn tells_nobody(&mut self, seq: i64) {
+        self.settled.retain(|settled| *settled != seq);
+    }
+
+    pub(super) fn settle_dependents(&mut self) {
         while let Some(seq) = self.settled.pop() {
             let Some((state, tree)) = self.task(seq).map(|task| (task.state.clone(), task.tree.0))
             else {
                 continue;
             };
+            if !state.is_terminal() {
+                // A jump has set it back meanwhile.
+                continue;
+            }
+            let away = self
+                .task(seq)
+                .and_then(|task| task.facets.as_deref())
+                .is_some_and(|facets| facets.jumped);
             // What an earlier run left blocked waits for nobody: a new run begins it afresh.
             if !self.tree(tree).is_some_and(TreeRow::is_running) {
                 continue;
             }
             for (dependent, kind) in self.edges.get(&seq).cloned().unwrap_or_default() {
                 let Some(kind) = NeedKind::from_code(kind) else { continue };
+                if away && state == State::Completed && kind != NeedKind::Structure {
+                    // It went on elsewhere; who needs it does not.
+                    continue;
+                }
                 let blocked =
                     self.task(dependent).filter(|task| task.state.name() == StateName::Blocked);
                 if let Some(join) = blocked.map(|task| task.join) {
@@ -619,6 +697,9 @@ impl Working {
         let mut stuck: Vec<i64> = Vec::new();
         for forest in still {
             let graph = self.whole(rows, &[forest]).await?;
+            if super::jump::skip_unreached(self, &graph) {
+                return Ok(true);
+            }
             let free = plan::release(&graph.nodes, &graph.edges);
             if free.is_empty() {
                 stuck.push(forest);
@@ -967,7 +1048,9 @@ fn event_kind(event: &Event) -> Option<EventKind> {
         Event::Claimed { .. } => EventKind::Started,
         Event::Abandoned | Event::HandedBack { .. } => EventKind::Requeued,
         Event::TimePassed => EventKind::Requeued,
-        Event::Reset | Event::Withdrawn => EventKind::Reset,
+        Event::Reset | Event::Withdrawn | Event::Reached { .. } | Event::SetBack { .. } => {
+            EventKind::Reset
+        }
         Event::Parked { .. } | Event::TakenOver => EventKind::Parked,
         _ => return None,
     })
@@ -991,7 +1074,22 @@ fn kind_of_change(
         StateName::Created => cause,
         StateName::Ready if before == StateName::Running => cause,
         StateName::Ready if before == StateName::Waiting => Some(EventKind::Answered),
+        StateName::Ready | StateName::Blocked
+            if before == StateName::Running || before.is_terminal() =>
+        {
+            cause.filter(|kind| *kind == EventKind::Reset || before == StateName::Running)
+        }
         StateName::Ready | StateName::Blocked => None,
+    }
+}
+
+/// What a state says in place of a result.
+pub(super) fn error_of(state: &State) -> Option<String> {
+    match state {
+        State::Failed { failure } => Some(failure.message.clone()),
+        State::Cancelled { reason } => Some(reason.clone()),
+        State::Skipped { why, .. } => Some(why.clone()),
+        _ => None,
     }
 }
 

@@ -1,0 +1,4 @@
+-- Tasks that something hangs under now.
+UPDATE af_tasks
+SET has_children = 1
+WHERE seq IN (SELECT value FROM json_each($1))
