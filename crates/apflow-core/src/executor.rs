@@ -1,5 +1,7 @@
 //! What runs a task: the trait, what it is given, and what it may answer.
 
+mod spending;
+
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -10,6 +12,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    budget::{Allowance, Notice, Usage},
     id::{LeaseToken, TaskId, TreeId},
     task::{Failure, FailureKind, Wait},
 };
@@ -146,11 +149,20 @@ impl Context {
 pub struct Given {
     /// How often the task went round its loop before: 0 in the first pass.
     pub cycle: u32,
+    /// The model to use instead of the one the task names: a budget comes to its limit.
+    pub model: Option<String>,
+    /// What was put aside for this attempt; by default nothing bounds it.
+    pub allowance: Allowance,
+    /// Budgets of which somebody should be told.
+    pub notices: Vec<Notice>,
 }
 
 /// What an attempt says on its way.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Notes {}
+pub struct Notes {
+    /// What it spent.
+    pub usage: Vec<Usage>,
+}
 
 /// Where an attempt says how far it is.
 pub trait Progress: Send + Sync {

@@ -11,6 +11,7 @@
 //! * [`api`] is the catalogue of operations and the one gateway every protocol goes through.
 
 pub mod api;
+pub mod budget;
 pub mod build;
 pub mod code;
 pub mod courier;

@@ -18,6 +18,7 @@ use tokio::sync::{Notify, broadcast, oneshot, watch};
 
 use crate::{
     access::{self, AccessCame, AccessJob},
+    budget::{BudgetCame, BudgetJob},
     error::is_out_of_reach,
     rows::Rows,
     schedule::{ScheduleCame, ScheduleJob},
@@ -54,6 +55,7 @@ pub(crate) enum Job {
     ForgetKeys(Duration, u32, Answer<u64>),
     Callbacks(Vec<CallbackReport>, Option<CallbackClaim>, Answer<Callbacks>),
     FreeCallbacks(IsDead, Answer<u32>),
+    Budget(Box<BudgetJob>, Answer<BudgetCame>),
 }
 
 /// Where an answer goes.
@@ -70,6 +72,7 @@ impl Job {
             | Self::Update(..)
             | Self::Delete(..)
             | Self::Derive(..)
+            | Self::Budget(..)
             | Self::Access(..) => true,
             Self::Cancel(..)
             | Self::Settle(..)
@@ -119,6 +122,7 @@ impl Job {
             Self::Prune(_, _, to) | Self::ForgetKeys(_, _, to) => drop(to.send(Err(error))),
             Self::Schedule(job) => job.fail(error),
             Self::Access(_, to) => drop(to.send(Err(error))),
+            Self::Budget(_, to) => drop(to.send(Err(error))),
         }
     }
 }
@@ -401,6 +405,7 @@ pub(crate) enum Came {
     Schedule(ScheduleCame),
     Access(AccessCame),
     Callbacks(Callbacks),
+    Budget(BudgetCame),
 }
 
 impl Came {
@@ -431,6 +436,7 @@ impl Came {
                 }
             }
             (Job::Access(_, to), Self::Access(came)) => drop(to.send(Ok(came))),
+            (Job::Budget(_, to), Self::Budget(came)) => drop(to.send(Ok(came))),
             (job, _) => job.fail(stopped()),
         }
     }
@@ -512,6 +518,10 @@ async fn carry_out(rows: &mut dyn Rows, jobs: &[Job]) -> Result<(Vec<Came>, Effe
             }
             Job::Access(job, _) => {
                 (Came::Access(access::carry_out(rows, job).await?), Effects::default())
+            }
+            Job::Budget(job, _) => {
+                let (came, more) = job.carry_out(rows).await?;
+                (Came::Budget(came), more)
             }
             Job::ForgetKeys(older_than, limit, _) => {
                 let gone = steps::forget_keys(rows, *older_than, *limit).await?;

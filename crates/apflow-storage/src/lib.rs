@@ -22,6 +22,7 @@
 )]
 
 mod access;
+mod budget;
 mod committer;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -32,6 +33,7 @@ mod open;
 mod read;
 mod row;
 mod rows;
+mod rows_budget;
 mod rows_callbacks;
 mod rows_demo;
 mod schedule;

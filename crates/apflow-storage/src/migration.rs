@@ -19,6 +19,7 @@ macro_rules! list {
             (6, "demo", file!("0006_demo")),
             (7, "id_order", file!("0007_id_order")),
             (8, "held", file!("0008_held")),
+            (15, "budgets", file!("0015_budgets")),
         ];
         LIST
     }};

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use crate::{
     access::AccessReads,
     row::{RecordRow, RunRow},
+    rows_budget::BudgetReads,
     schedule_rows::ScheduleReads,
 };
 
@@ -48,7 +49,7 @@ pub(crate) struct ToldRow {
 
 /// What readers ask.
 #[async_trait]
-pub(crate) trait Reads: AccessReads + ScheduleReads + Send + Sync {
+pub(crate) trait Reads: AccessReads + BudgetReads + ScheduleReads + Send + Sync {
     /// One task, its result whole.
     async fn record(&self, id: &str) -> Result<Option<RecordRow>, StoreError>;
 

@@ -10,6 +10,7 @@ use crate::{
     access::AccessRows,
     derive_rows::DeriveRows,
     row::{ForestRow, HotRow, ScheduleRow, TreeRow},
+    rows_budget::BudgetRows,
     rows_callbacks::CallbackRows,
     rows_demo::DemoRows,
     schedule_rows::ScheduleRows,
@@ -231,7 +232,7 @@ pub(crate) struct Values {
 /// One open transaction. Everything is a set; the order of calls is the steps' business.
 #[async_trait]
 pub(crate) trait Rows:
-    AccessRows + CallbackRows + DemoRows + DeriveRows + ScheduleRows + Send
+    AccessRows + BudgetRows + CallbackRows + DemoRows + DeriveRows + ScheduleRows + Send
 {
     /// Reads what settling `settling` and claiming up to `ready` tasks needs, and locks it.
     async fn open(&mut self, settling: &[i64], ready: u32) -> Result<Opening, StoreError>;

@@ -130,6 +130,7 @@ impl Board {
             }
             EventKind::RunStarted
             | EventKind::RunFinished
+            | EventKind::BudgetNoticed
             | EventKind::SlotFired
             | EventKind::SlotSkipped
             | EventKind::ScheduleEnded => return None,

@@ -114,7 +114,10 @@ fn words(told: &Told) -> Map<String, Value> {
         EventKind::Retrying => {
             put("retry_at", event.detail.get("at").cloned().unwrap_or(Value::Null));
         }
-        EventKind::SlotFired | EventKind::SlotSkipped | EventKind::ScheduleEnded => {
+        EventKind::SlotFired
+        | EventKind::SlotSkipped
+        | EventKind::ScheduleEnded
+        | EventKind::BudgetNoticed => {
             put("detail", event.detail.clone());
         }
         EventKind::Started | EventKind::Parked | EventKind::Requeued | EventKind::Reset => {}
@@ -137,9 +140,11 @@ fn finish(data: &mut Map<String, Value>, outcome: Outcome) {
 /// Where the event leaves the task, in the words of the public.
 const fn status(event: EventKind) -> Status {
     match event {
-        EventKind::RunStarted | EventKind::Started | EventKind::Retrying | EventKind::Parked => {
-            Status::InProgress
-        }
+        EventKind::RunStarted
+        | EventKind::Started
+        | EventKind::Retrying
+        | EventKind::Parked
+        | EventKind::BudgetNoticed => Status::InProgress,
         EventKind::Requeued
         | EventKind::Reset
         | EventKind::SlotFired
@@ -167,6 +172,7 @@ fn message(told: &Told) -> &'static str {
         EventKind::Parked => "Task waits",
         EventKind::Requeued => "Task was given back and will be tried again",
         EventKind::Reset => "Task was set back",
+        EventKind::BudgetNoticed => "A budget of the task comes to its limit",
         EventKind::SlotFired => "Task is due",
         EventKind::SlotSkipped => "Task was due and left out",
         EventKind::ScheduleEnded => "Task has no more times at which it is due",

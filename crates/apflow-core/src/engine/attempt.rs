@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     EngineConfig, Inner, demo,
     hooks::{self, Around},
-    output, retry,
+    output, retry, spending,
 };
 use crate::{
     dataflow,
@@ -51,6 +51,11 @@ pub(super) async fn run(
         executor,
         attempt: claimed.attempt,
     });
+    for notice in &claimed.given.notices {
+        let (task, tree) = (&claimed.id, &claimed.tree_id);
+        tracing::warn!(%task, %tree, "{} comes to its limit", notice.key);
+        engine.see(&Seen::Budget { task, tree, notice });
+    }
     let notes = Arc::default();
     let attempt = Attempt {
         engine: &engine,
@@ -74,7 +79,8 @@ pub(super) async fn run(
         took: begun.elapsed(),
     });
     // Whoever panicked while he held it has written whole notes or none.
-    let notes = std::mem::take(&mut *notes.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut notes = std::mem::take(&mut *notes.lock().unwrap_or_else(PoisonError::into_inner));
+    spending::complete(&mut notes.usage, &outcome, &claimed, &engine.config.rules);
     Settlement { seq: claimed.seq, lease: claimed.lease, outcome, resolved_inputs: inputs, notes }
 }
 
@@ -99,6 +105,9 @@ impl Attempt<'_> {
         let definition = &self.claimed.definition;
         let manifests = |id: &str| registry.manifest(id).cloned();
         let mut inputs = dataflow::resolve(definition, &self.claimed.needs, &manifests);
+        if let Some(model) = &self.claimed.given.model {
+            inputs.insert("model".to_owned(), Value::String(model.clone()));
+        }
         let hooks = self.engine.hooks.now();
         let verdict = hooks::before(&hooks, Around::Task, self.attempted(), &mut inputs).await;
         if let Some(why) = self.spoilt_by_a_hook(&hooks, &inputs) {

@@ -1,6 +1,8 @@
 //! Every limit of the engine, each with a default.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+use crate::budget::Rules;
 
 /// How an engine works.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +33,10 @@ pub struct EngineConfig {
     pub key_retention: Duration,
     /// How much of a demonstration's pauses is kept: 1 all of it, 0 nothing.
     pub sleep_scale: f64,
+    /// Prices, policies and estimates of what tasks spend.
+    pub rules: Arc<Rules>,
+    /// How long a report of what was spent is kept; budgets keep their sums.
+    pub usage_retention: Duration,
 }
 
 impl Default for EngineConfig {
@@ -49,6 +55,8 @@ impl Default for EngineConfig {
             store_pause: (Duration::from_millis(100), Duration::from_secs(5)),
             key_retention: Duration::from_hours(7 * 24),
             sleep_scale: 1.0,
+            rules: Arc::default(),
+            usage_retention: Duration::from_hours(400 * 24),
         }
     }
 }

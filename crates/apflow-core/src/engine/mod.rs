@@ -10,6 +10,7 @@ mod hooks;
 mod output;
 mod retry;
 mod scheduler;
+mod spending;
 mod turn;
 pub(crate) mod watch;
 mod worker;

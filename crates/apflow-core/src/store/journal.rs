@@ -88,6 +88,8 @@ event_kinds! {
     Requeued = 17 "task_reassigned",
     /// Somebody set the task back.
     Reset = 18 "task_reset",
+    /// A budget that concerns the task comes to its limit.
+    BudgetNoticed = 20 "budget_notice",
     /// A slot of the task's schedule began a run.
     SlotFired = 30 "schedule_fired",
     /// Slots of the task's schedule were left out.

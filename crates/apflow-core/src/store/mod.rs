@@ -4,6 +4,7 @@
 //! PostgreSQL and proves it with one conformance suite.
 
 mod access;
+mod budget;
 mod callback;
 mod control;
 mod error;
@@ -14,6 +15,10 @@ mod tree;
 mod work;
 
 pub use access::{AccessStore, ApiToken, MAX_SEEN, MAX_TOKENS, Seen};
+pub use budget::{
+    BudgetDecision, BudgetFilter, BudgetStore, MAX_BUDGETS, NewBudget, UsageBy, UsageFilter,
+    UsageLine,
+};
 pub use callback::{
     Callback, CallbackClaim, CallbackNext, CallbackRecord, CallbackReport, CallbackState,
     CallbackStore, Callbacks, MOST_WATCHED, NewCallback,
@@ -40,6 +45,7 @@ pub trait Store:
     + ScheduleStore
     + CallbackStore
     + AccessStore
+    + BudgetStore
     + Wake
 {
 }
@@ -52,6 +58,7 @@ impl<T> Store for T where
         + ScheduleStore
         + CallbackStore
         + AccessStore
+        + BudgetStore
         + Wake
 {
 }

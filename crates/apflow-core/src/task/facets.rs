@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::definition::is_default;
-use crate::time::Timestamp;
+use crate::{budget::Spent, time::Timestamp};
 
 /// What keeps a ready task from being claimed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,8 @@ pub enum HeldBy {
     Breaker,
     /// Somebody paused the task or its tree.
     Pause,
+    /// What is left of a budget is put aside for attempts that run.
+    Budget,
 }
 
 impl HeldBy {
@@ -39,6 +41,7 @@ impl HeldBy {
             Self::Rate => "rate",
             Self::Breaker => "breaker",
             Self::Pause => "pause",
+            Self::Budget => "budget",
         }
     }
 }
@@ -52,6 +55,15 @@ pub struct Facets {
     /// How often the task went round its loop in this run: 0 in the first pass.
     #[serde(skip_serializing_if = "is_default")]
     pub cycle: u32,
+    /// What it spent in this run.
+    #[serde(skip_serializing_if = "is_default")]
+    pub spent: Spent,
+    /// Something is put aside for the attempt that runs.
+    #[serde(skip_serializing_if = "is_default")]
+    pub reserved: bool,
+    /// Somebody decided that it may pass the limits it had to ask about.
+    #[serde(skip_serializing_if = "is_default")]
+    pub budget_waived: bool,
 }
 
 impl Facets {

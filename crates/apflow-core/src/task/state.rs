@@ -295,6 +295,8 @@ pub enum FailureKind {
     Reported,
     /// A hook refused the task.
     Hook,
+    /// A budget that concerns it is used up.
+    BudgetExhausted,
 }
 
 impl FailureKind {
@@ -312,6 +314,7 @@ impl FailureKind {
             Self::WaitExpired => "nobody answered in time",
             Self::Reported => "reported as failed",
             Self::Hook => "a hook refused the task",
+            Self::BudgetExhausted => "a budget is used up",
         }
     }
 }

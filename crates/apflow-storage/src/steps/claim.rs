@@ -1,6 +1,9 @@
 //! Taking tasks for a worker, in the transaction that is open anyway.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use apflow_core::{
     executor::Given,
@@ -12,7 +15,10 @@ use apflow_core::{
 };
 use serde_json::Value;
 
-use super::Working;
+use super::{
+    Working,
+    budget::{self, Admitted, Terms},
+};
 use crate::rows::{ClaimedRow, NeedRow, Rows};
 
 /// Tasks in the order they are to be taken: most urgent first, then as they were submitted.
@@ -38,23 +44,35 @@ pub(crate) async fn claim<R: Rows + ?Sized>(
 ) -> Result<Vec<Claimed>, StoreError> {
     let until = work.now.after(claim.lease);
     let wanted = candidates.len().min(usize::try_from(claim.limit).unwrap_or(usize::MAX));
-    let mut taken = Vec::with_capacity(wanted);
-    for seq in candidates.drain(..wanted) {
-        let event = Event::Claimed { worker: claim.worker.clone(), until };
-        if work.apply(seq, event).is_ok() {
-            taken.push(seq);
-        }
-    }
-    if taken.is_empty() {
+    let mut taking: Vec<i64> = candidates.drain(..wanted).collect();
+    // What happened since they were found may concern some of them.
+    taking.retain(|seq| work.task(*seq).is_some_and(Task::may_be_claimed));
+    if taking.is_empty() {
         return Ok(Vec::new());
     }
-    let (found, needs) = rows.claimed(&taken).await?;
+    let (mut found, needs) = rows.claimed(&taking).await?;
+    let mut admitted = budget::admit(rows, work, &found, claim).await?;
+    let mut taken = HashSet::with_capacity(taking.len());
+    for seq in taking {
+        let event = Event::Claimed { worker: claim.worker.clone(), until };
+        let begins = match admitted.get(&seq) {
+            None => work.apply(seq, event).is_ok(),
+            Some(admitted) => budget::carry_out(rows, work, seq, admitted, event).await?,
+        };
+        if begins {
+            taken.insert(seq);
+        }
+    }
+    found.retain(|row| taken.contains(&row.seq));
     let needs = needs_by_task(needs, work, fresh);
     let mut claimed: Vec<Claimed> = Vec::with_capacity(taken.len());
     for row in found {
         let seq = row.seq;
         match describe(row, work, &needs) {
-            Ok(described) => claimed.extend(described),
+            Ok(described) => claimed.extend(described.map(|task| Claimed {
+                given: on_terms(task.given, admitted.remove(&seq)),
+                ..task
+            })),
             Err(error) => give_up(rows, work, seq, &error).await?,
         }
     }
@@ -92,10 +110,20 @@ fn describe(
     }))
 }
 
+/// What the attempt may spend, if it spends.
+fn on_terms(given: Given, admitted: Option<Admitted>) -> Given {
+    match admitted {
+        Some(Admitted::On(Terms { allowance, model, notices })) => {
+            Given { allowance, model, notices, ..given }
+        }
+        _ => given,
+    }
+}
+
 /// What is left of earlier attempts and passes.
 fn given(task: &Task) -> Given {
     let Some(facets) = &task.facets else { return Given::default() };
-    Given { cycle: facets.cycle }
+    Given { cycle: facets.cycle, ..Given::default() }
 }
 
 /// A task whose row cannot be read fails; the others go on.

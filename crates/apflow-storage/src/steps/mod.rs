@@ -1,5 +1,6 @@
 //! What each operation does, whatever the database: load a set, let the core decide, save a set.
 
+pub(crate) mod budget;
 mod callbacks;
 mod claim;
 mod control;

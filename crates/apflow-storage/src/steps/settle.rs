@@ -6,7 +6,7 @@ use apflow_core::{
     transition::Event,
 };
 
-use super::{Effects, Working, claim};
+use super::{Effects, Working, budget, claim};
 use crate::rows::Rows;
 
 /// One caller's part of a batch.
@@ -56,6 +56,8 @@ pub(crate) async fn settle<R: Rows + ?Sized>(
         answers.push(answer);
     }
     work.carry_through(rows).await?;
+    // Whoever claims now can have what was put aside for those who ended.
+    let freed = budget::balance(rows, &mut work).await?;
 
     let mut candidates = claim::in_order(&work, ready);
     for (answer, (_, ask)) in answers.iter_mut().zip(parts) {
@@ -67,11 +69,14 @@ pub(crate) async fn settle<R: Rows + ?Sized>(
         // Whoever was told would find nothing.
         work.nothing_is_left();
     }
+    if freed {
+        work.something_is_free();
+    }
     // A task whose row could not be read has failed meanwhile.
     work.carry_through(rows).await?;
     let next_wake = next_wake.into_iter().chain(work.next_wake()).min();
     for answer in &mut answers {
-        answer.more = !candidates.is_empty();
+        answer.more = freed || !candidates.is_empty();
         answer.next_wake = next_wake;
     }
     let effects = work.finish_with(rows).await?;
@@ -97,7 +102,9 @@ fn settle_one(
         }
         Ended::HandedBack => (Event::HandedBack { lease }, None),
     };
+    let attempt = work.task(item.seq.0).map_or(0, |task| task.attempts);
     work.apply(item.seq.0, event)?;
+    work.charge(item.seq.0, attempt, &item.notes.usage);
     // Maps of JSON always have a JSON form.
     let resolved = item.resolved_inputs.as_ref().and_then(|map| serde_json::to_string(map).ok());
     work.keep(item.seq.0, resolved, output.map(ToString::to_string));

@@ -4,15 +4,17 @@
 use std::collections::{BTreeMap, HashMap};
 
 use apflow_core::{
+    budget::Usage,
     id::Seq,
     plan::{self, Cause, Edge, Node},
     store::{EventKind, NeedKind, StoreError},
-    task::{Definition, OnFailure, Outcome, State, StateName, Task, TreeOptions},
+    task::{Definition, Facets, OnFailure, Outcome, State, StateName, Task, TreeOptions},
     time::Timestamp,
     transition::{Event, Refused},
 };
 use serde_json::{Value, json};
 
+use super::budget::Books;
 use crate::{
     row::{ForestRow, HotRow, StateColumns, TreeRow},
     rows::{ForestTask, NewEvent, Opening, Rows, Save, WorkChange},
@@ -93,6 +95,7 @@ pub(crate) struct Working {
     readied: Vec<i64>,
     effects: Effects,
     corrupt: Vec<StoreError>,
+    books: Books,
 }
 
 impl Working {
@@ -110,6 +113,7 @@ impl Working {
             readied: Vec::new(),
             effects: Effects::default(),
             corrupt: Vec::new(),
+            books: Books::default(),
         }
     }
 
@@ -215,6 +219,11 @@ impl Working {
         self.effects.readied = false;
     }
 
+    /// Tasks were set free that this transaction does not take.
+    pub(crate) fn something_is_free(&mut self) {
+        self.effects.readied = true;
+    }
+
     /// Tasks that became ready in this transaction.
     pub(crate) fn readied(&self) -> impl Iterator<Item = i64> {
         self.readied.iter().copied()
@@ -242,6 +251,10 @@ impl Working {
         let after = entry.task.state.name();
         let attempt = entry.task.attempts;
         let (tree, forest) = (entry.task.tree, entry.task.forest);
+        if held && after != StateName::Running && has_reserved(&entry.task) {
+            entry.task.set_facets(|facets| facets.reserved = false);
+            self.books.release(seq);
+        }
         if held && !reported && after != StateName::Running {
             self.effects.stopped.push(Seq(seq));
         }
@@ -268,6 +281,27 @@ impl Working {
             }
         }
         Ok(())
+    }
+
+    /// What has to be put right about spending.
+    pub(crate) fn books(&mut self) -> &mut Books {
+        &mut self.books
+    }
+
+    /// Notes what the attempt that has just ended spent.
+    pub(crate) fn charge(&mut self, seq: i64, attempt: u32, usage: &[Usage]) {
+        for each in usage {
+            self.set_facets(seq, |facets| facets.spent.add(each));
+            self.books.charge(seq, attempt, each);
+        }
+    }
+
+    /// Changes what only some tasks have.
+    pub(crate) fn set_facets(&mut self, seq: i64, change: impl FnOnce(&mut Facets)) {
+        if let Some(entry) = self.tasks.get_mut(&seq) {
+            entry.task.set_facets(change);
+            entry.touched = true;
+        }
     }
 
     /// A pending task is about to be deleted: what was counted for it is counted no more.
@@ -620,6 +654,8 @@ impl Working {
         mut self,
         rows: &mut R,
     ) -> Result<Effects, StoreError> {
+        let freed = super::budget::balance(rows, &mut self).await?;
+        self.effects.readied |= freed;
         let save = self.save();
         if !save.is_empty() {
             rows.save(&save).await?;
@@ -657,6 +693,11 @@ impl Graph {
     pub(crate) fn seq(&self, node: usize) -> i64 {
         self.seqs[node]
     }
+}
+
+/// Whether something is put aside for the attempt of a task.
+fn has_reserved(task: &Task) -> bool {
+    task.facets.as_ref().is_some_and(|facets| facets.reserved)
 }
 
 /// The display name in a stored definition.

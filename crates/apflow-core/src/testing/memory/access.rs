@@ -4,9 +4,11 @@ use async_trait::async_trait;
 
 use super::MemoryStore;
 use crate::{
-    store::{AccessStore, ApiToken, MAX_SEEN, MAX_TOKENS, Seen, StoreError},
+    store::{AccessStore, ApiToken, BudgetStore, MAX_SEEN, MAX_TOKENS, Seen, StoreError},
     time::Timestamp,
 };
+
+impl BudgetStore for MemoryStore {}
 
 #[async_trait]
 impl AccessStore for MemoryStore {

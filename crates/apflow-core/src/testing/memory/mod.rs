@@ -405,7 +405,7 @@ fn claimed_row(rows: &Rows, at: usize) -> Option<Claimed> {
         demo: tree.demo,
         definition: Arc::clone(&row.definition),
         needs: row.definition.dependencies.iter().filter_map(|entry| need(&entry.id)).collect(),
-        given: Given { cycle: row.task.facets().cycle },
+        given: Given { cycle: row.task.facets().cycle, ..Given::default() },
         tree_deadline: tree.deadline,
         now: rows.now,
     })
