@@ -84,12 +84,13 @@ impl Exit {
             | Code::NoGenerator
             | Code::NotOffered
             | Code::NoLlmKey => Self::Usage,
-            Code::NotFound => Self::NotFound,
+            Code::NotFound | Code::NoBudget => Self::NotFound,
             Code::IllegalTransition
             | Code::Unfinished
             | Code::Fixed
             | Code::AlreadyRunning
             | Code::CannotDelete
+            | Code::NotAsking
             | Code::KeyReused => Self::Conflict,
             Code::Internal | Code::EgressRefused | Code::CommandRefused => Self::Failed,
             Code::DatabaseLocked

@@ -162,6 +162,10 @@ codes! {
     AmbiguousId = "0051", -32602, 400, "the beginning of an id fits several tasks";
     /// What is stored here cannot do that.
     NotOffered = "0052", -32603, 501, "this store does not offer what is asked for";
+    /// There is no such budget.
+    NoBudget = "0085", -32602, 404, "there is no such budget";
+    /// The task does not wait for a decision about its budget.
+    NotAsking = "0086", -32006, 409, "the task does not wait for a decision about its budget";
 }
 
 #[cfg(test)]

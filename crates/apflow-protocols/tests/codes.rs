@@ -87,6 +87,12 @@ fn case(code: Code) -> Case {
         Code::Timeout => Scripted(&[], "tasks.get", r#"{"task_id": "slow"}"#),
         Code::Draining => Own,
         Code::Config => Never("the configuration is read where the command line runs"),
+        Code::NoBudget => Real("budgets.delete", r#"{"scope": "global"}"#),
+        Code::NotAsking => After(
+            &[("tasks.create", r#"{"id": "asks-nothing", "name": "asks-nothing"}"#)],
+            "budgets.decide",
+            r#"{"task_id": "asks-nothing", "approve": true}"#,
+        ),
         Code::NotOffered => Never("the stores that apflow ships offer everything"),
         Code::NoGenerator => Real("tasks.generate", r#"{"requirement": "r"}"#),
         Code::NoLlmKey => Never("a generator says it, and this server has none"),

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{ApiError, Feed, call::CallbackWish, feed::FeedLimits};
 use crate::{
+    budget::Rules,
     code::Code,
     courier::NotCallable,
     derive::{Derive, Derived},
@@ -13,8 +14,8 @@ use crate::{
     id::{TaskId, TreeId},
     registry::Registry,
     store::{
-        Cancel, CancelAnswer, Idempotency, Inserted, NewCallback, Patch, ScheduleStore, Start,
-        Started, StoreError, TreeStore,
+        BudgetStore, Cancel, CancelAnswer, Idempotency, Inserted, NewCallback, Patch,
+        ScheduleStore, Start, Started, StoreError, TreeStore,
     },
     submit::{self, Order, Reading, read_tasks},
     task::{RunSummary, TreeOptions},
@@ -28,6 +29,16 @@ pub trait Backend: Send + Sync {
 
     /// Where schedules are read and looked after.
     fn schedules(&self) -> &dyn ScheduleStore;
+
+    /// Where budgets are read and looked after.
+    fn budgets(&self) -> &dyn BudgetStore {
+        &NoBudgets
+    }
+
+    /// Prices and policies of this process, if it has any.
+    fn rules(&self) -> Option<&Rules> {
+        None
+    }
 
     /// The executors of this process.
     fn registry(&self) -> &Registry;
@@ -79,8 +90,21 @@ pub trait Backend: Send + Sync {
     }
 }
 
+/// For engines without budgets.
+struct NoBudgets;
+
+impl BudgetStore for NoBudgets {}
+
 #[async_trait]
 impl Backend for Engine {
+    fn budgets(&self) -> &dyn BudgetStore {
+        self.store()
+    }
+
+    fn rules(&self) -> Option<&Rules> {
+        Some(self.config().rules.as_ref())
+    }
+
     fn trees(&self) -> &dyn TreeStore {
         self.store()
     }

@@ -82,7 +82,7 @@ async fn claim_by(bed: &Bed, rules: &Arc<Rules>, limit: u32) -> Vec<Claimed> {
 }
 
 /// What is put aside for the attempt of one is not there for another, who waits for it.
-pub async fn p8_two_spenders_never_pass_a_limit_together(bed: &Bed) {
+pub async fn p8_two_spenders_of_one_budget_never_pass_its_limit(bed: &Bed) {
     set(bed, of_user("u", Period::Total), 100, None).await;
     submit(bed, "a; b", "u", needing(80)).await;
     let first = bed.claim(10).await;
@@ -137,7 +137,7 @@ pub async fn failed_attempts_spend_from_the_budget_of_their_task(bed: &Bed) {
 }
 
 /// Whatever ends a lease releases what was put aside, and only a report that counts is charged.
-pub async fn a_lost_lease_releases_and_charges_nothing(bed: &Bed) {
+pub async fn a_lost_lease_gives_back_its_part_of_a_budget_and_is_charged_nothing(bed: &Bed) {
     set(bed, of_user("u", Period::Total), 100, None).await;
     submit(bed, "a", "u", needing(100)).await;
     let lost = bed.claim_one().await;
@@ -151,8 +151,8 @@ pub async fn a_lost_lease_releases_and_charges_nothing(bed: &Bed) {
     assert_eq!((the_only(bed).await.used, the_only(bed).await.reserved), (0, 100));
     bed.settle(vec![spending(handed_back(&again), 10)]).await;
     assert_eq!((the_only(bed).await.used, the_only(bed).await.reserved), (10, 0));
-    let last = bed.claim_one().await;
-    assert_eq!(last.given.allowance.tokens, Some(90));
+    let third = bed.claim_one().await;
+    assert_eq!(third.given.allowance.tokens, Some(90));
     bed.cancel("a").await;
     assert_eq!((the_only(bed).await.used, the_only(bed).await.reserved), (10, 0));
 }
@@ -202,12 +202,12 @@ pub async fn a_budget_begins_anew_with_its_period(bed: &Bed) {
 }
 
 /// Before the limit a policy changes the model or tells somebody, and it never stops by mistake.
-pub async fn policies_act_from_their_threshold_on(bed: &Bed) {
+pub async fn policies_of_budgets_act_from_their_threshold_on(bed: &Bed) {
     let rules =
         rules(&[("cheaper", "downgrade", 0.5, &["l", "m", "s"]), ("tell", "notify", 0.1, &[])]);
     set(bed, of_user("u", Period::Total), 100, Some("cheaper")).await;
     set(bed, of_user("u", Period::Day), 10, Some("tell")).await;
-    submit(bed, "a; b <a; c <b", "u", needing(5)).await;
+    submit(bed, "a; b ^a <a; c ^a <b", "u", needing(5)).await;
     let mut models = Vec::new();
     for spent in [50, 30, 20] {
         let mut claimed = claim_by(bed, &rules, 1).await;
@@ -265,7 +265,7 @@ pub async fn a_budget_counts_what_was_spent_before_it_was_set(bed: &Bed) {
 }
 
 /// A report sums up what was spent by whatever is asked for.
-pub async fn usage_is_summed_up_by_what_is_asked_for(bed: &Bed) {
+pub async fn what_budgets_went_into_is_summed_up_by_what_is_asked_for(bed: &Bed) {
     submit(bed, "a; b", "u", needing(1)).await;
     submit(bed, "c", "v", needing(1)).await;
     let usage = |model: &str, tokens, micros| Usage {
@@ -324,7 +324,7 @@ pub async fn a_task_that_does_not_spend_waits_for_no_budget(bed: &Bed) {
 }
 
 /// Many spend at once and some of them vanish: the limit holds, and in the end nothing is put aside.
-pub async fn g9_of_many_spenders_with_crashes_none_passes_the_limit(bed: &Bed) {
+pub async fn g9_many_spenders_with_crashes_never_pass_the_limit_of_a_budget(bed: &Bed) {
     const LIMIT: i64 = 2_000;
     set(bed, of_user("u", Period::Total), LIMIT, None).await;
     let names: Vec<String> = (0..160).map(|at| format!("t{at} x9")).collect();

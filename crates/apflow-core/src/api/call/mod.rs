@@ -5,6 +5,7 @@
 
 mod action;
 mod author;
+mod budget;
 mod callback;
 mod config;
 mod derive;
@@ -19,6 +20,7 @@ use serde_json::Value;
 
 pub use self::{
     author::{Create, Update},
+    budget::{Budgets, DecideBudget},
     callback::CallbackWish,
     config::ConfigSet,
     derive::CloneTasks,
@@ -40,7 +42,13 @@ use self::{
 };
 pub(super) use self::{generate::MAX_REQUIREMENT, query::status_word, run::MAX_REASON};
 use super::{ApiError, params::Params};
-use crate::{code::Code, id::TaskId, webhook::Trigger};
+use crate::{
+    budget::BudgetKey,
+    code::Code,
+    id::TaskId,
+    store::{NewBudget, UsageFilter},
+    webhook::Trigger,
+};
 
 /// One request, ready to be carried out.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,6 +102,16 @@ pub enum Call {
     ExportIcal(ExportIcal),
     /// Make up for slots that never fired.
     ScheduledBackfill(ScheduledBackfill),
+    /// Sum up what was spent.
+    CostReport(Box<UsageFilter>),
+    /// Read budgets.
+    BudgetList(Budgets),
+    /// Set a budget.
+    BudgetSet(Box<NewBudget>),
+    /// Remove a budget.
+    BudgetDelete(Box<BudgetKey>),
+    /// Decide about a task that asked before it spends.
+    BudgetDecide(DecideBudget),
     /// Ask whether the process is well.
     Health,
     /// List the executors.
@@ -151,6 +169,11 @@ impl Call {
                 let user_id = params.text("user_id")?;
                 Ok(Read { call: Self::RunningCount { user_id }, warnings: params.warnings() })
             }
+            "cost.report" => budget::report(params),
+            "budgets.list" => budget::list(params),
+            "budgets.set" => budget::set(params),
+            "budgets.delete" => budget::delete(params),
+            "budgets.decide" => budget::decide(params),
             "tasks.webhook.trigger" => webhook::trigger(params),
             "tasks.scheduled.list" => schedule::list(params),
             "tasks.scheduled.due" => schedule::due(params),

@@ -3,6 +3,7 @@
 //! Every protocol, the command line and the generated reference are made from it (ruling 26).
 
 mod action;
+mod budgets;
 mod config;
 mod crud;
 mod generate;
@@ -142,6 +143,7 @@ static SHELVES: &[&[Operation]] = &[
     system::OPERATIONS,
     generate::KEYS,
     config::OPERATIONS,
+    budgets::OPERATIONS,
 ];
 
 /// Every operation; those of v1 first and in its order.

@@ -134,6 +134,10 @@ static CHOSEN: &[Route] = &[
         needs: &["task_ids"],
         ..route(Post, "/v1/running/status", "tasks.running.status", Plain)
     },
+    route(Get, "/v1/cost", "cost.report", Plain),
+    route(Get, "/v1/budgets", "budgets.list", Plain),
+    route(Post, "/v1/budgets", "budgets.set", Plain),
+    route(Post, "/v1/tasks/{task_id}/budget-decision", "budgets.decide", Plain),
     route(Get, "/v1/system/health", "system.health", Plain),
     route(Get, "/v1/system/executors", "system.executors", Plain),
 ];

@@ -153,6 +153,7 @@ pub(in crate::api) fn task_in() -> Value {
         ("estimated_cost_usd", or_null(amount("What it is thought to cost."))),
         ("actual_cost_usd", or_null(amount("What it cost."))),
         ("cost_policy", or_null(brief("Name of a policy.", 100))),
+        ("estimate_tokens", or_null(whole("Tokens one attempt is thought to need.", 0))),
     ];
     fields.extend(schedule());
     let mut all = vec![("name", true, id("Display name."))];
@@ -305,6 +306,7 @@ pub(in crate::api) fn task() -> Value {
         ("estimated_cost_usd", or_null(amount("What it is thought to cost."))),
         ("actual_cost_usd", or_null(amount("What it cost."))),
         ("cost_policy", null_text("Name of a policy.")),
+        ("estimate_tokens", or_null(number("Tokens one attempt is thought to need."))),
         ("schedule_timezone", null_text("Its time zone.")),
         ("schedule_overlap", null_text("What a slot does while the last run goes on.")),
         ("schedule_misfire", null_text("What becomes of slots that were missed.")),
