@@ -114,6 +114,10 @@ pub(crate) enum Command {
     Executors(Executors),
     /// Look at what goes on.
     Monitor(Monitor),
+    /// Say what was spent.
+    Cost(crate::commands::budget::Cost),
+    /// Say what may be spent, and decide about tasks that ask.
+    Budget(crate::commands::budget::Budget),
     /// Keep `apflow serve` in the background.
     Daemon(Daemon),
     /// Run tasks by the clock.

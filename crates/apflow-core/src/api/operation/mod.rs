@@ -229,6 +229,7 @@ mod tests {
                 let mut params = json!({
                     "task_id": "a", "name": "n", "requirement": "r", "provider": "p",
                     "api_key": "k", "key": "k", "value": 1,
+                    "scope": "user", "scope_id": "u", "limit": 1, "approve": true,
                     "from": "2026-11-20T00:00:00Z", "to": "2026-11-21T00:00:00Z",
                 });
                 if ["tasks.create", "tasks.execute"].contains(&operation.id) {
