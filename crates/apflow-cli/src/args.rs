@@ -122,6 +122,10 @@ pub(crate) enum Command {
     Breaker(crate::commands::limits::Breaker),
     /// Look after tasks that failed for good.
     Dlq(crate::commands::dlq::Dlq),
+    /// Say what was spent.
+    Cost(crate::commands::budget::Cost),
+    /// Say what may be spent, and decide about tasks that ask.
+    Budget(crate::commands::budget::Budget),
     /// Keep `apflow serve` in the background.
     Daemon(Daemon),
     /// Run tasks by the clock.

@@ -95,7 +95,8 @@ impl Exit {
             | Code::NoSnapshot
             | Code::NoLimit
             | Code::NoBreaker
-            | Code::NoDeadLetter => Self::NotFound,
+            | Code::NoDeadLetter
+            | Code::NoBudget => Self::NotFound,
             Code::IllegalTransition
             | Code::Unfinished
             | Code::Fixed
@@ -108,7 +109,8 @@ impl Exit {
             | Code::ChannelChanged
             | Code::ChannelLock
             | Code::ChannelFull
-            | Code::ChannelGone => Self::Conflict,
+            | Code::ChannelGone
+            | Code::NotAsking => Self::Conflict,
             Code::Internal | Code::EgressRefused | Code::CommandRefused => Self::Failed,
             Code::DatabaseLocked
             | Code::DatabaseFull

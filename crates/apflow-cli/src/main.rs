@@ -117,6 +117,14 @@ fn dispatch(args: Args) -> Result<Exit, CliError> {
             let settings = settings(&global, &args.connection)?;
             wait_for(commands::dlq::dlq(args, &settings))
         }
+        Command::Cost(args) => {
+            let settings = settings(&global, &args.connection)?;
+            wait_for(commands::budget::cost(args, &settings))
+        }
+        Command::Budget(args) => {
+            let settings = settings(&global, &args.connection)?;
+            wait_for(commands::budget::budget(args, &settings))
+        }
         Command::Scheduler(args) => {
             let settings = settings(&global, &args)?;
             wait_for(commands::scheduler::scheduler(args, &settings))

@@ -198,6 +198,10 @@ codes! {
     SnapshotMismatch = "0082", -32006, 409, "the snapshot does not fit what is stored here";
     /// A snapshot is larger than may be kept.
     SnapshotTooLarge = "0083", -32602, 413, "the snapshot is larger than may be kept";
+    /// There is no such budget.
+    NoBudget = "0085", -32602, 404, "there is no such budget";
+    /// The task does not wait for a decision about its budget.
+    NotAsking = "0086", -32006, 409, "the task does not wait for a decision about its budget";
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod checkpoint;
 mod effects;
 
 pub use effects::{Asked, Gathered, by_key};
+mod spending;
 
 use std::{
     collections::BTreeMap,
@@ -25,6 +26,7 @@ pub use checkpoint::{Keeper, SnapshotWish};
 
 use crate::{
     breaker::Report,
+    budget::{Allowance, Notice, Usage},
     channel::Channels,
     id::{LeaseToken, TaskId, TreeId},
     store::Answered,
@@ -194,6 +196,12 @@ pub struct Given {
     pub rounds: u32,
     /// The tasks it gathered in this pass; none if it gathers for the first time or not at all.
     pub gathered: Option<Vec<Gathered>>,
+    /// The model to use instead of the one the task names: a budget comes to its limit.
+    pub model: Option<String>,
+    /// What was put aside for this attempt; by default nothing bounds it.
+    pub allowance: Allowance,
+    /// Budgets of which somebody should be told.
+    pub notices: Vec<Notice>,
 }
 
 /// What an attempt says on its way.
@@ -209,6 +217,8 @@ pub struct Notes {
     pub snapshots: Vec<SnapshotWish>,
     /// What it asks to be done at its end.
     pub wishes: Asked,
+    /// What it spent.
+    pub usage: Vec<Usage>,
 }
 
 /// Where an attempt says how far it is.

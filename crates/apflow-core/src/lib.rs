@@ -14,6 +14,7 @@
 pub mod api;
 pub mod branch;
 pub mod breaker;
+pub mod budget;
 pub mod build;
 pub mod channel;
 pub mod code;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    budget::Notice,
     id::{Seq, TaskId, TreeId},
     store::{Ended, StoreError},
     transition::Refused,
@@ -30,6 +31,15 @@ pub enum Seen<'a> {
         executor: Option<&'a str>,
         /// Which attempt, counted from 1.
         attempt: u32,
+    },
+    /// An attempt begins although a budget of its task comes to its limit.
+    Budget {
+        /// The task.
+        task: &'a TaskId,
+        /// Its tree.
+        tree: &'a TreeId,
+        /// The budget, what was spent, and the limit.
+        notice: &'a Notice,
     },
     /// An attempt says how far it is.
     Progress {

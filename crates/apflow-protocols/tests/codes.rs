@@ -92,6 +92,12 @@ fn case(code: Code) -> Case {
             Never("tasks of a snapshot can be deleted only where nobody runs them")
         }
         Code::SnapshotTooLarge => Never("a submission of 64 MiB is beyond the size of a request"),
+        Code::NoBudget => Real("budgets.delete", r#"{"scope": "global"}"#),
+        Code::NotAsking => After(
+            &[("tasks.create", r#"{"id": "asks-nothing", "name": "asks-nothing"}"#)],
+            "budgets.decide",
+            r#"{"task_id": "asks-nothing", "approve": true}"#,
+        ),
         Code::NotOffered => Never("the stores that apflow ships offer everything"),
         Code::NoSuchWait | Code::WaitClosed | Code::UnfitAnswer => {
             Never("a task has to park first; the tests of questions meet them")

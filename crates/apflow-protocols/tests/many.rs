@@ -127,7 +127,7 @@ fn resident() -> usize {
 /// Does every task there is, some hundred at a time.
 async fn work(store: &dyn Store) {
     let worker = NodeId::new("w");
-    let claim = || Claim { worker: worker.clone(), limit: 250, lease: Duration::from_mins(1) };
+    let claim = || Claim::new(worker.clone(), 250, Duration::from_mins(1));
     let mut batch = Vec::new();
     loop {
         let settled = store.settle(batch, Some(claim())).await.expect("settled");

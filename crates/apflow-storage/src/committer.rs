@@ -19,6 +19,7 @@ use tokio::sync::{Notify, broadcast, oneshot, watch};
 
 use crate::{
     access::{self, AccessCame, AccessJob},
+    budget::{BudgetCame, BudgetJob},
     channel::ChannelJob,
     error::is_out_of_reach,
     flow::{self, FlowCame, FlowJob},
@@ -65,6 +66,7 @@ pub(crate) enum Job {
     FreeCallbacks(IsDead, Answer<u32>),
     Keep(KeepJob),
     Channel(Box<ChannelJob>, Answer<ChannelAnswer>),
+    Budget(Box<BudgetJob>, Answer<BudgetCame>),
 }
 
 /// What came of one operation on a channel; a refusal concerns nobody else.
@@ -88,7 +90,8 @@ impl Job {
             | Self::Channel(..)
             | Self::Access(..)
             | Self::Flow(..)
-            | Self::Wait(..) => true,
+            | Self::Wait(..)
+            | Self::Budget(..) => true,
             Self::Cancel(..)
             | Self::Settle(..)
             | Self::Renew(..)
@@ -145,6 +148,7 @@ impl Job {
             Self::Access(_, to) => drop(to.send(Err(error))),
             Self::Flow(_, to) => drop(to.send(Err(error))),
             Self::Wait(_, to) => drop(to.send(Err(error))),
+            Self::Budget(_, to) => drop(to.send(Err(error))),
         }
     }
 }
@@ -431,6 +435,7 @@ pub(crate) enum Came {
     Callbacks(Callbacks),
     Keep(KeepCame),
     Channel(ChannelAnswer),
+    Budget(BudgetCame),
 }
 
 impl Came {
@@ -468,6 +473,7 @@ impl Came {
             (Job::Keep(job), Self::Keep(came)) => job.answer(came),
             (Job::Flow(_, to), Self::Flow(came)) => drop(to.send(Ok(came))),
             (Job::Wait(_, to), Self::Wait(came)) => drop(to.send(Ok(came))),
+            (Job::Budget(_, to), Self::Budget(came)) => drop(to.send(Ok(came))),
             (job, _) => job.fail(stopped()),
         }
     }
@@ -584,6 +590,10 @@ async fn carry_out(rows: &mut dyn Rows, jobs: &[Job]) -> Result<(Vec<Came>, Effe
             Job::Wait(job, _) => {
                 let (came, more) = job.carry_out(rows).await?;
                 (Came::Wait(came), more)
+            }
+            Job::Budget(job, _) => {
+                let (came, more) = job.carry_out(rows).await?;
+                (Came::Budget(came), more)
             }
             Job::ForgetKeys(older_than, limit, _) => {
                 let gone = steps::forget_keys(rows, *older_than, *limit).await?;

@@ -22,6 +22,7 @@
 )]
 
 mod access;
+mod budget;
 mod channel;
 mod committer;
 #[cfg(feature = "conformance")]
@@ -36,6 +37,7 @@ mod open;
 mod read;
 mod row;
 mod rows;
+mod rows_budget;
 mod rows_callbacks;
 mod rows_demo;
 mod rows_effects;

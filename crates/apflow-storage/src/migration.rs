@@ -24,6 +24,7 @@ macro_rules! list {
             (12, "flow", file!("0012_flow")),
             (13, "channels", file!("0013_channels")),
             (14, "checkpoints", file!("0014_checkpoints")),
+            (15, "budgets", file!("0015_budgets")),
         ];
         LIST
     }};

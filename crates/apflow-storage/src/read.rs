@@ -11,6 +11,7 @@ use crate::{
     channel::ChannelReads,
     history_rows::HistoryReads,
     row::{RecordRow, RunRow},
+    rows_budget::BudgetReads,
     rows_flow::FlowReads,
     rows_keep::KeepReads,
     rows_waits::WaitReads,
@@ -55,6 +56,7 @@ pub(crate) struct ToldRow {
 #[async_trait]
 pub(crate) trait Reads:
     AccessReads
+    + BudgetReads
     + ChannelReads
     + FlowReads
     + HistoryReads

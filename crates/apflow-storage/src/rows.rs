@@ -12,6 +12,7 @@ use crate::{
     derive_rows::DeriveRows,
     history_rows::HistoryRows,
     row::{ForestRow, HotRow, ScheduleRow, TreeRow},
+    rows_budget::BudgetRows,
     rows_callbacks::CallbackRows,
     rows_demo::DemoRows,
     rows_effects::EffectRows,
@@ -240,6 +241,7 @@ pub(crate) struct Values {
 #[async_trait]
 pub(crate) trait Rows:
     AccessRows
+    + BudgetRows
     + CallbackRows
     + ChannelRows
     + DemoRows

@@ -1,6 +1,7 @@
 //! The suites of the storage crate.
 #![expect(clippy::expect_used, reason = "these are tests: what does not hold panics")]
 
+mod budgets;
 mod conformance;
 mod differential;
 mod disaster;

@@ -49,7 +49,7 @@ fn one(id: &str) -> Submission {
 }
 
 fn claim(worker: &str, limit: u32) -> Claim {
-    Claim { worker: NodeId::new(worker), limit, lease: Duration::from_secs(30) }
+    Claim::new(NodeId::new(worker), limit, Duration::from_secs(30))
 }
 
 fn completed(held: &Claimed) -> Settlement {

@@ -70,11 +70,11 @@ async fn work(
     // Every worker is too slow the first time.
     let mut slow = true;
     while !over.load(Ordering::Relaxed) {
-        let next = Claim {
-            worker: NodeId::new(name.clone()),
-            limit: 1 + u32::try_from(dice.below(12)).expect("small"),
-            lease: Duration::from_millis(30 + dice.below(80)),
-        };
+        let next = Claim::new(
+            NodeId::new(name.clone()),
+            1 + u32::try_from(dice.below(12)).expect("small"),
+            Duration::from_millis(30 + dice.below(80)),
+        );
         let settled = store.settle(std::mem::take(&mut batch), Some(next)).await?;
         refused += settled.refused.len();
         if settled.claimed.is_empty() {

@@ -35,7 +35,7 @@ pub(crate) async fn diamond(store: &dyn Store) {
         demo: false,
     };
     store.insert(submission).await.expect("stored");
-    let claim = Claim { worker: NodeId::new("w"), limit: 10, lease: Duration::from_secs(10) };
+    let claim = Claim::new(NodeId::new("w"), 10, Duration::from_secs(10));
     let mut order = Vec::new();
     let mut batch = Vec::new();
     loop {

@@ -1,5 +1,6 @@
 //! One file, one command.
 
+pub(crate) mod budget;
 pub(crate) mod care;
 pub(crate) mod config;
 pub(crate) mod daemon;

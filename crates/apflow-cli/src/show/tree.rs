@@ -133,6 +133,7 @@ impl Board {
             | EventKind::RunFinished
             | EventKind::Paused
             | EventKind::Resumed
+            | EventKind::BudgetNoticed
             | EventKind::SlotFired
             | EventKind::SlotSkipped
             | EventKind::ScheduleEnded => return None,

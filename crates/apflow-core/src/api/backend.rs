@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{ApiError, Feed, call::CallbackWish, feed::FeedLimits};
 use crate::{
+    budget::Rules,
     code::Code,
     courier::NotCallable,
     derive::{Derive, Derived},
@@ -13,9 +14,9 @@ use crate::{
     id::{TaskId, TreeId},
     registry::Registry,
     store::{
-        Cancel, CancelAnswer, CheckpointStore, FlowStore, HistoryStore, Idempotency, Inserted,
-        NewCallback, Patch, ScheduleStore, SnapshotStore, Start, Started, StoreError, TreeStore,
-        WaitStore,
+        BudgetStore, Cancel, CancelAnswer, CheckpointStore, FlowStore, HistoryStore, Idempotency,
+        Inserted, NewCallback, Patch, ScheduleStore, SnapshotStore, Start, Started, StoreError,
+        TreeStore, WaitStore,
     },
     submit::{self, Order, Reading, read_tasks},
     task::{RunSummary, TreeOptions},
@@ -33,6 +34,16 @@ pub trait Backend: Send + Sync {
     /// Where attempts and dead letters are read and looked after.
     fn history(&self) -> &dyn HistoryStore {
         &NoHistory
+    }
+
+    /// Where budgets are read and looked after.
+    fn budgets(&self) -> &dyn BudgetStore {
+        &NoBudgets
+    }
+
+    /// Prices and policies of this process, if it has any.
+    fn rules(&self) -> Option<&Rules> {
+        None
     }
 
     /// The executors of this process.
@@ -110,8 +121,21 @@ pub trait Backend: Send + Sync {
     }
 }
 
+/// For engines without budgets.
+struct NoBudgets;
+
+impl BudgetStore for NoBudgets {}
+
 #[async_trait]
 impl Backend for Engine {
+    fn budgets(&self) -> &dyn BudgetStore {
+        self.store()
+    }
+
+    fn rules(&self) -> Option<&Rules> {
+        Some(self.config().rules.as_ref())
+    }
+
     fn trees(&self) -> &dyn TreeStore {
         self.store()
     }

@@ -114,7 +114,10 @@ fn words(told: &Told) -> Map<String, Value> {
         EventKind::Retrying => {
             put("retry_at", event.detail.get("at").cloned().unwrap_or(Value::Null));
         }
-        EventKind::SlotFired | EventKind::SlotSkipped | EventKind::ScheduleEnded => {
+        EventKind::SlotFired
+        | EventKind::SlotSkipped
+        | EventKind::ScheduleEnded
+        | EventKind::BudgetNoticed => {
             put("detail", event.detail.clone());
         }
         EventKind::Paused | EventKind::Resumed => {
@@ -156,7 +159,8 @@ const fn status(event: EventKind) -> Status {
         | EventKind::Parked
         | EventKind::Spawned
         | EventKind::Iterated
-        | EventKind::Jumped => Status::InProgress,
+        | EventKind::Jumped
+        | EventKind::BudgetNoticed => Status::InProgress,
         EventKind::Requeued
         | EventKind::Reset
         | EventKind::Answered
@@ -193,6 +197,7 @@ fn message(told: &Told) -> &'static str {
         EventKind::Spawned => "Task brought more tasks into being",
         EventKind::Iterated => "Task goes round once more",
         EventKind::Jumped => "Task went on with another one",
+        EventKind::BudgetNoticed => "A budget of the task comes to its limit",
         EventKind::SlotFired => "Task is due",
         EventKind::SlotSkipped => "Task was due and left out",
         EventKind::ScheduleEnded => "Task has no more times at which it is due",

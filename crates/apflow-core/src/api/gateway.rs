@@ -186,6 +186,11 @@ impl Gateway {
             }
             Call::EventsPublish(wish) => ops::feedback::publish(self, caller, *wish).await,
             Call::TasksPause(wish) => ops::feedback::pause(self, caller, wish).await,
+            Call::CostReport(filter) => ops::budget::report(self, caller, *filter).await,
+            Call::BudgetList(list) => ops::budget::list(self, caller, list).await,
+            Call::BudgetSet(budget) => ops::budget::set(self, caller, *budget).await,
+            Call::BudgetDelete(key) => ops::budget::delete(self, caller, *key).await,
+            Call::BudgetDecide(decision) => ops::budget::decide(self, caller, decision).await,
             Call::Health => Ok(ops::system::health(self)),
             Call::Executors => Ok(ops::system::executors(self)),
             Call::ConfigList => ops::config::list(self, caller),

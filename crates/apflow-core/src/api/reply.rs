@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+mod costs;
 mod generated;
 mod kept;
 mod letters;
@@ -13,9 +14,10 @@ use super::{
     wire,
 };
 use crate::{
+    budget::{Budget, BudgetKey},
     executor::Manifest,
     id::{TaskId, TreeId},
-    store::{self, AttemptRecord, CancelAnswer, Counts, Page},
+    store::{self, AttemptRecord, CancelAnswer, Counts, Page, UsageBy, UsageLine},
     task::{Outcome, Record, RunSummary, Status},
     time::Timestamp,
 };
@@ -118,6 +120,19 @@ pub enum Reply {
     },
     /// Which slots are made up for.
     Backfilled(Backfilled),
+    /// What was spent.
+    Costs {
+        /// What it is summed up by.
+        by: UsageBy,
+        /// Line by line.
+        lines: Vec<UsageLine>,
+    },
+    /// Budgets.
+    Budgets(Vec<Budget>),
+    /// One budget.
+    Budget(Box<Budget>),
+    /// A budget went.
+    BudgetDeleted(Box<BudgetKey>),
     /// The process is well.
     Health {
         /// Of apflow.
@@ -297,6 +312,14 @@ impl Reply {
                 json!({ "ical_content": content, "task_count": tasks })
             }
             Self::Backfilled(backfilled) => backfilled_json(backfilled),
+            Self::Costs { by, lines } => costs::costs_json(*by, lines),
+            Self::Budgets(list) => list.iter().map(costs::budget_json).collect(),
+            Self::Budget(budget) => costs::budget_json(budget),
+            Self::BudgetDeleted(key) => {
+                let mut object = costs::key_json(key);
+                object["success"] = json!(true);
+                object
+            }
             Self::Health { version, at, running } => json!({
                 "status": "healthy", "message": "apflow is healthy", "version": version,
                 "protocol_version": PROTOCOL_VERSION, "timestamp": at,

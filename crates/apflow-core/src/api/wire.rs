@@ -67,11 +67,12 @@ pub fn task(record: &Record) -> Value {
         "max_attempts": durability.max_attempts.unwrap_or(1),
         "backoff_strategy": durability.backoff_strategy.as_deref().unwrap_or("exponential"),
         "backoff_base_seconds": durability.backoff_base_seconds.unwrap_or(1.0),
-        "token_usage": governance.token_usage,
+        "token_usage": token_usage(record),
         "token_budget": governance.token_budget,
         "estimated_cost_usd": governance.estimated_cost_usd,
-        "actual_cost_usd": governance.actual_cost_usd,
+        "actual_cost_usd": actual_cost(record),
         "cost_policy": governance.cost_policy,
+        "estimate_tokens": governance.estimate_tokens,
         "schedule_timezone": schedule.schedule_timezone,
         "schedule_overlap": schedule.schedule_overlap,
         "schedule_misfire": schedule.schedule_misfire,
@@ -106,6 +107,24 @@ pub fn task(record: &Record) -> Value {
         object.insert("when".to_owned(), json!(when));
     }
     Value::Object(object)
+}
+
+/// What the engine counted in this run; before it counted anything, what the author said.
+fn token_usage(record: &Record) -> Option<Value> {
+    let spent = record.task.facets.as_deref().map(|facets| facets.spent).unwrap_or_default();
+    if spent.total() == 0 {
+        return record.definition.governance.token_usage.clone();
+    }
+    Some(json!({ "input": spent.input, "output": spent.output, "total": spent.total() }))
+}
+
+/// What the reports of this run cost; before there was one, what the author said.
+fn actual_cost(record: &Record) -> Option<f64> {
+    let spent = record.task.facets.as_deref().map(|facets| facets.spent).unwrap_or_default();
+    if spent == crate::budget::Spent::default() {
+        return record.definition.governance.actual_cost_usd;
+    }
+    Some(crate::budget::Money(spent.micros).usd())
 }
 
 /// Why the task ended without a result, if it did.
@@ -350,6 +369,7 @@ pub(super) mod tests {
                 "deadline_seconds",
                 "heartbeat_timeout_seconds",
                 "jitter",
+                "estimate_tokens",
                 "join",
                 "no_retry_on",
                 "queue_timeout_seconds",
@@ -367,6 +387,19 @@ pub(super) mod tests {
         assert_eq!(json["created_at"], "2026-11-20T15:26:11.384408+00:00");
         assert!(json["progress"].is_f64() && json["priority"] == 2);
         assert_eq!((&json["parent_id"], &json["inputs"]), (&Value::Null, &json!({})));
+    }
+
+    #[test]
+    fn what_was_counted_is_shown_and_before_that_what_the_author_said() {
+        let mut record = record("a", None);
+        record.definition.governance.actual_cost_usd = Some(9.0);
+        assert_eq!(task(&record)["actual_cost_usd"], 9.0);
+        assert_eq!(task(&record)["token_usage"], Value::Null);
+        let spent = crate::budget::Spent { input: 3, output: 4, micros: 500_000 };
+        record.task.set_facets(|facets| facets.spent = spent);
+        let told = task(&record);
+        assert_eq!(told["token_usage"], json!({"input": 3, "output": 4, "total": 7}));
+        assert_eq!(told["actual_cost_usd"], 0.5);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     EngineConfig, Inner, asked, demo, guard,
     hooks::{self, Around},
-    keeper, output,
+    keeper, output, spending,
 };
 use crate::{
     condition::{self, Judged},
@@ -58,6 +58,11 @@ pub(super) async fn run(
         executor,
         attempt: claimed.attempt,
     });
+    for notice in &claimed.given.notices {
+        let (task, tree) = (&claimed.id, &claimed.tree_id);
+        tracing::warn!(%task, %tree, "{} comes to its limit", notice.key);
+        engine.see(&Seen::Budget { task, tree, notice });
+    }
     let notes = Arc::default();
     let attempt = Attempt {
         engine: &engine,
@@ -87,6 +92,7 @@ pub(super) async fn run(
     }
     let Claimed { definition, id, .. } = &claimed;
     asked::finish(&mut notes.wishes, &outcome, definition, id, engine.ids.as_ref());
+    spending::complete(&mut notes.usage, &outcome, &claimed, &engine.config.rules);
     Settlement { seq: claimed.seq, lease: claimed.lease, outcome, resolved_inputs: inputs, notes }
 }
 
@@ -121,6 +127,9 @@ impl Attempt<'_> {
         };
         let own = asked::own_needs(definition, &taken, &manifests);
         let mut inputs = dataflow::resolve(definition, &own, &manifests);
+        if let Some(model) = &self.claimed.given.model {
+            inputs.insert("model".to_owned(), Value::String(model.clone()));
+        }
         let hooks = self.engine.hooks.now();
         let verdict = hooks::before(&hooks, Around::Task, self.attempted(), &mut inputs).await;
         if let Some(why) = self.spoilt_by_a_hook(&hooks, &inputs) {

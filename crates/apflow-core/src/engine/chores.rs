@@ -39,7 +39,7 @@ const KEYS_AT_ONCE: u32 = 500;
 /// How often it is looked for keys that are old enough.
 const LOOK_FOR_KEYS: Duration = Duration::from_hours(1);
 
-/// Forgets idempotency keys whose time is over, until told to stop.
+/// Forgets idempotency keys, and reports of spending, whose time is over, until told to stop.
 pub(super) async fn forget_keys(engine: Arc<Inner>, stop: CancellationToken) {
     loop {
         match engine.store.forget_keys(engine.config.key_retention, KEYS_AT_ONCE).await {
@@ -47,6 +47,11 @@ pub(super) async fn forget_keys(engine: Arc<Inner>, stop: CancellationToken) {
             Ok(gone) if gone >= u64::from(KEYS_AT_ONCE) && !stop.is_cancelled() => continue,
             Ok(_) => {}
             Err(error) => engine.store_failed("forget idempotency keys", &error),
+        }
+        match engine.store.forget_usage(engine.config.usage_retention, KEYS_AT_ONCE).await {
+            Ok(gone) if gone >= u64::from(KEYS_AT_ONCE) && !stop.is_cancelled() => continue,
+            Ok(_) => {}
+            Err(error) => engine.store_failed("forget what was spent long ago", &error),
         }
         tokio::select! {
             () = stop.cancelled() => return,

@@ -1,8 +1,8 @@
 //! Every limit of the engine, each with a default.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use crate::breaker::BreakerPolicy;
+use crate::{breaker::BreakerPolicy, budget::Rules};
 
 /// How an engine works.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +39,10 @@ pub struct EngineConfig {
     pub sleep_scale: f64,
     /// What gets a rest when it fails again and again.
     pub breakers: Breakers,
+    /// Prices, policies and estimates of what tasks spend.
+    pub rules: Arc<Rules>,
+    /// How long a report of what was spent is kept; budgets keep their sums.
+    pub usage_retention: Duration,
 }
 
 /// Which executors and hosts have circuit breakers, besides those of tasks that ask for one.
@@ -71,6 +75,8 @@ impl Default for EngineConfig {
             keep: Some(Duration::from_hours(30 * 24)),
             sleep_scale: 1.0,
             breakers: Breakers::default(),
+            rules: Arc::default(),
+            usage_retention: Duration::from_hours(400 * 24),
         }
     }
 }

@@ -13,6 +13,7 @@ mod keeper;
 mod output;
 mod retention;
 mod scheduler;
+mod spending;
 mod turn;
 pub(crate) mod watch;
 mod worker;

@@ -344,6 +344,7 @@ impl Loop {
             worker: self.engine.node.clone(),
             limit: exchange.claim,
             lease: self.engine.config.lease,
+            rules: Arc::clone(&self.engine.config.rules),
         });
         let (store, batch) = (Arc::clone(&self.engine.store), self.sent.clone());
         self.settling = Some(Box::pin(async move { store.settle(batch, next).await }));

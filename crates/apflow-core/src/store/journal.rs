@@ -100,6 +100,8 @@ event_kinds! {
     Iterated = 23 "task_iterated",
     /// The task ended by going on elsewhere.
     Jumped = 24 "task_jumped",
+    /// A budget that concerns the task comes to its limit.
+    BudgetNoticed = 25 "budget_notice",
     /// A slot of the task's schedule began a run.
     SlotFired = 30 "schedule_fired",
     /// Slots of the task's schedule were left out.

@@ -4,6 +4,7 @@
 //! PostgreSQL and proves it with one conformance suite.
 
 mod access;
+mod budget;
 mod callback;
 mod care;
 mod channel;
@@ -21,6 +22,10 @@ mod wait;
 mod work;
 
 pub use access::{AccessStore, ApiToken, MAX_SEEN, MAX_TOKENS, Seen};
+pub use budget::{
+    BudgetDecision, BudgetFilter, BudgetStore, MAX_BUDGETS, NewBudget, UsageBy, UsageFilter,
+    UsageLine,
+};
 pub use callback::{
     Callback, CallbackClaim, CallbackNext, CallbackRecord, CallbackReport, CallbackState,
     CallbackStore, Callbacks, MOST_WATCHED, NewCallback,
@@ -59,14 +64,15 @@ pub trait Store:
     + JournalStore
     + ScheduleStore
     + CallbackStore
-    + ChannelStore
     + AccessStore
-    + WaitStore
-    + CheckpointStore
-    + HistoryStore
-    + FlowStore
+    + BudgetStore
     + CareStore
+    + ChannelStore
+    + CheckpointStore
+    + FlowStore
+    + HistoryStore
     + SnapshotStore
+    + WaitStore
     + Wake
 {
 }
@@ -78,14 +84,15 @@ impl<T> Store for T where
         + JournalStore
         + ScheduleStore
         + CallbackStore
-        + ChannelStore
         + AccessStore
-        + WaitStore
-        + CheckpointStore
-        + HistoryStore
-        + FlowStore
+        + BudgetStore
         + CareStore
+        + ChannelStore
+        + CheckpointStore
+        + FlowStore
+        + HistoryStore
         + SnapshotStore
+        + WaitStore
         + Wake
 {
 }

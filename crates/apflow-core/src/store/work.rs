@@ -8,6 +8,7 @@ use tokio::sync::broadcast;
 
 use super::StoreError;
 use crate::{
+    budget::Rules,
     executor::{Given, Notes},
     id::{LeaseToken, NodeId, Seq, TaskId, TreeId},
     task::{Definition, Failure, Held, StateName, Wait},
@@ -24,6 +25,15 @@ pub struct Claim {
     pub limit: u32,
     /// How long the lease lasts unless it is renewed.
     pub lease: Duration,
+    /// What attempts may spend, and what happens when they may not.
+    pub rules: Arc<Rules>,
+}
+
+impl Claim {
+    /// A wish by the rules that hold where nothing is configured.
+    pub fn new(worker: NodeId, limit: u32, lease: Duration) -> Self {
+        Self { worker, limit, lease, rules: Arc::default() }
+    }
 }
 
 /// A task that a worker now holds.

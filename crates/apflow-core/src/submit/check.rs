@@ -218,6 +218,7 @@ impl Checker<'_> {
         }
         let governance = &spec.governance;
         self.at_least("token_budget", governance.token_budget.map(|budget| budget as f64), 0.0);
+        self.at_least("estimate_tokens", governance.estimate_tokens.map(|it| it as f64), 0.0);
         self.at_least("estimated_cost_usd", governance.estimated_cost_usd, 0.0);
         self.at_least("actual_cost_usd", governance.actual_cost_usd, 0.0);
     }

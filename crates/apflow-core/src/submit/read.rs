@@ -68,6 +68,7 @@ pub const TASK_FIELDS: &[&str] = &[
     "limits",
     "rate",
     "breaker",
+    "estimate_tokens",
 ];
 
 /// Fields that a stored task has and nobody may dictate; a task that was fetched can be sent again.
@@ -536,6 +537,7 @@ impl<'a> Reader<'a> {
         governance.estimated_cost_usd = self.number("estimated_cost_usd");
         governance.actual_cost_usd = self.number("actual_cost_usd");
         governance.cost_policy = self.text("cost_policy");
+        governance.estimate_tokens = self.whole("estimate_tokens");
     }
 }
 

@@ -346,6 +346,9 @@ pub struct Governance {
     /// Name of a registered policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_policy: Option<String>,
+    /// How many tokens one attempt is thought to need.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimate_tokens: Option<i64>,
 }
 
 #[cfg(test)]

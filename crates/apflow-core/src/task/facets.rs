@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{bounds::Bounds, definition::is_default};
-use crate::{flow::Flow, time::Timestamp};
+use crate::{budget::Spent, flow::Flow, time::Timestamp};
 
 /// What keeps a ready task from being claimed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,8 @@ pub enum HeldBy {
     Breaker,
     /// Somebody paused the task or its tree.
     Pause,
+    /// What is left of a budget is put aside for attempts that run.
+    Budget,
 }
 
 impl Held {
@@ -57,6 +59,7 @@ impl HeldBy {
             Self::Rate => "rate",
             Self::Breaker => "breaker",
             Self::Pause => "pause",
+            Self::Budget => "budget",
         }
     }
 }
@@ -124,6 +127,15 @@ pub struct Facets {
     /// What effects did in this run of the tree; only a root has it.
     #[serde(skip_serializing_if = "is_default")]
     pub run: RunCounts,
+    /// What it spent in this run.
+    #[serde(skip_serializing_if = "is_default")]
+    pub spent: Spent,
+    /// Something is put aside for the attempt that runs.
+    #[serde(skip_serializing_if = "is_default")]
+    pub reserved: bool,
+    /// Somebody decided that it may pass the limits it had to ask about.
+    #[serde(skip_serializing_if = "is_default")]
+    pub budget_waived: bool,
 }
 
 /// Who spawned a task, as far as the engine has to know.

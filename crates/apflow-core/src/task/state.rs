@@ -325,6 +325,8 @@ pub enum FailureKind {
     DepthLimit,
     /// What it asked for when it ended cannot be done.
     Effect,
+    /// A budget that concerns it is used up.
+    BudgetExhausted,
 }
 
 impl FailureKind {
@@ -364,6 +366,7 @@ impl FailureKind {
             Self::SpawnLimit => "the run spawned as many tasks as it may",
             Self::DepthLimit => "spawned tasks are nested as deep as they may be",
             Self::Effect => "what the task asked for at its end cannot be done",
+            Self::BudgetExhausted => "a budget is used up",
         }
     }
 }

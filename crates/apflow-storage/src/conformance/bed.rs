@@ -138,7 +138,7 @@ impl Bed {
 
     /// What this bed's worker asks for.
     pub fn wish(&self, limit: u32) -> Claim {
-        Claim { worker: NodeId::new("worker"), limit, lease: LEASE }
+        Claim::new(NodeId::new("worker"), limit, LEASE)
     }
 
     /// Runs until nothing is ready any more; tasks named in `failing` fail. Returns their ids in the

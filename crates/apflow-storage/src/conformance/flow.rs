@@ -282,7 +282,7 @@ pub async fn claims_at_once_keep_the_limit(bed: &Bed) {
             let store = Arc::clone(&bed.store);
             let worker = NodeId::new(format!("worker{at}"));
             let batch = reports.pop().into_iter().collect();
-            let claim = Claim { worker, limit: 5, lease: LEASE };
+            let claim = Claim::new(worker, 5, LEASE);
             tokio::spawn(async move { store.settle(batch, Some(claim)).await })
         });
         for settled in join_all(asks).await {

@@ -24,6 +24,7 @@ mod bed;
 mod forest;
 
 pub mod access;
+pub mod budgets;
 pub mod callbacks;
 pub mod cancel;
 pub mod checkpoint;
@@ -277,6 +278,19 @@ macro_rules! store_conformance {
                 journal::a_listener_is_told_what_came_of_a_task,
                 journal::a_run_happens_after_the_position_it_was_given,
 
+                budgets::p8_two_spenders_of_one_budget_never_pass_its_limit,
+                budgets::a_used_up_budget_ends_the_task_and_says_so,
+                budgets::failed_attempts_spend_from_the_budget_of_their_task,
+                budgets::a_lost_lease_gives_back_its_part_of_a_budget_and_is_charged_nothing,
+                budgets::every_budget_that_concerns_a_task_bounds_it,
+                budgets::a_budget_begins_anew_with_its_period,
+                budgets::policies_of_budgets_act_from_their_threshold_on,
+                budgets::a_budget_that_asks_waits_for_a_decision,
+                budgets::a_budget_counts_what_was_spent_before_it_was_set,
+                budgets::what_budgets_went_into_is_summed_up_by_what_is_asked_for,
+                budgets::a_task_that_does_not_spend_waits_for_no_budget,
+                budgets::g9_many_spenders_with_crashes_never_pass_the_limit_of_a_budget,
+
                 demo::a_demonstration_stays_one_after_a_crash,
                 demo::the_run_after_a_demonstration_is_real,
                 demo::what_is_only_stored_is_no_demonstration,
@@ -428,6 +442,7 @@ macro_rules! derive_conformance {
 pub fn rules_that_are_missing(listed: &[&str]) -> Vec<&'static str> {
     let sources = [
         include_str!("access.rs"),
+        include_str!("budgets.rs"),
         include_str!("callbacks.rs"),
         include_str!("cancel.rs"),
         include_str!("claim.rs"),

@@ -76,7 +76,7 @@ pub async fn two_claimers_never_share_a_task(bed: &Bed) {
     bed.submit(&text).await;
     let workers = (0..8).map(|worker| {
         let store = Arc::clone(&bed.store);
-        let claim = Claim { worker: NodeId::new(format!("w{worker}")), limit: 7, lease: LEASE };
+        let claim = Claim::new(NodeId::new(format!("w{worker}")), 7, LEASE);
         async move {
             let mut mine: Vec<Claimed> = Vec::new();
             loop {

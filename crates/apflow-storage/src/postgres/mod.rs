@@ -3,6 +3,7 @@
 //! that say which workers live.
 
 mod access;
+mod budgets;
 mod callbacks;
 mod channels;
 mod connect;

@@ -192,6 +192,22 @@ statements! {
     WORK_OF = "work_of";
     NAMED = "named";
     SAVE_NEEDS = "save_needs";
+    LOCK_BUDGETS = "lock_budgets";
+    LOAD_BUDGETS = "load_budgets";
+    LIST_BUDGETS = "list_budgets";
+    COUNT_BUDGETS = "count_budgets";
+    LOAD_RESERVED = "load_reserved";
+    INSERT_RESERVATIONS = "insert_reservations";
+    DELETE_RESERVATIONS = "delete_reservations";
+    SPENDERS = "spenders";
+    SAVE_BUDGETS = "save_budgets";
+    DELETE_BUDGET = "delete_budget";
+    INSERT_USAGE = "insert_usage";
+    USED_SINCE = "used_since";
+    FREE_HELD = "free_held";
+    USAGE = "usage";
+    FORGET_USAGE = "forget_usage";
+    FORGET_BUDGETS = "forget_budgets";
 }
 
 /// Statements that are prepared under their name on every writing connection, to be run in scripts.

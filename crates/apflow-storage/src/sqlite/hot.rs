@@ -364,6 +364,18 @@ impl Hot {
         }
     }
 
+    /// What held these tasks was taken away in the file.
+    pub(super) fn free(&mut self, seqs: &[i64]) {
+        for seq in seqs {
+            let Some(task) = self.tasks.get_mut(seq) else { continue };
+            if let Some(at) = task.row.wake_at.take() {
+                self.wakes.remove(&(at, *seq));
+            }
+            task.row.held = None;
+            self.ready.extend(place(&task.row));
+        }
+    }
+
     /// Follows a renewal.
     pub(super) fn renew(&mut self, held: &[i64], until: i64) {
         for seq in held {

@@ -1,6 +1,7 @@
 //! SQLite: one writing connection behind the committer, a pool that only reads, one process a file.
 
 mod access;
+mod budgets;
 mod callbacks;
 mod channels;
 mod decode;

@@ -1,6 +1,9 @@
 //! Taking tasks for a worker, in the transaction that is open anyway.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use apflow_core::{
     executor::{Gathered, Given},
@@ -12,7 +15,12 @@ use apflow_core::{
 };
 use serde_json::Value;
 
-use super::{Working, checkpoint, effects, flow, waits::Answers};
+use super::{
+    Working,
+    budget::{self, Admitted, Terms},
+    checkpoint, effects, flow,
+    waits::Answers,
+};
 use crate::rows::{ClaimedRow, NeedRow, Rows};
 
 /// Tasks in the order they are to be taken: most urgent first, then as they were submitted.
@@ -39,21 +47,38 @@ pub(crate) async fn claim<R: Rows + ?Sized>(
     let until = work.now.after(claim.lease);
     flow::prepare(rows, work, candidates).await?;
     let wanted = candidates.len().min(usize::try_from(claim.limit).unwrap_or(usize::MAX));
-    let mut taken = Vec::with_capacity(wanted);
+    let mut taking = Vec::with_capacity(wanted);
     let mut looked_at = 0;
-    while taken.len() < wanted && looked_at < candidates.len() {
+    while taking.len() < wanted && looked_at < candidates.len() {
         let seq = candidates[looked_at];
         looked_at += 1;
-        let event = Event::Claimed { worker: claim.worker.clone(), until };
-        if flow::may_begin(work, seq) && work.apply(seq, event).is_ok() {
-            taken.push(seq);
+        // What happened since they were found may concern some of them.
+        let is_free = work.task(seq).is_some_and(Task::may_be_claimed);
+        if is_free && flow::may_begin(work, seq) {
+            taking.push(seq);
         }
     }
     candidates.drain(..looked_at);
-    if taken.is_empty() {
+    if taking.is_empty() {
         return Ok(Vec::new());
     }
-    let (found, needs) = rows.claimed(&taken).await?;
+    let (mut found, needs) = rows.claimed(&taking).await?;
+    let mut admitted = budget::admit(rows, work, &found, claim).await?;
+    let mut taken = Vec::with_capacity(taking.len());
+    for seq in taking {
+        let event = Event::Claimed { worker: claim.worker.clone(), until };
+        let begins = match admitted.get(&seq) {
+            None => work.apply(seq, event).is_ok(),
+            Some(admitted) => budget::carry_out(rows, work, seq, admitted, event).await?,
+        };
+        if begins {
+            taken.push(seq);
+        }
+    }
+    if taken.len() < found.len() {
+        let begun: HashSet<i64> = taken.iter().copied().collect();
+        found.retain(|row| begun.contains(&row.seq));
+    }
     let needs = needs_by_task(needs, work, fresh);
     let mut answers = super::waits::answers(rows, work, &taken).await?;
     let mut gathered = effects::gathered(rows, work, &taken, fresh).await?;
@@ -62,7 +87,10 @@ pub(crate) async fn claim<R: Rows + ?Sized>(
         let seq = row.seq;
         let left = (answers.remove(&seq).unwrap_or_default(), gathered.remove(&seq));
         match describe(row, work, &needs, left) {
-            Ok(described) => claimed.extend(described),
+            Ok(described) => claimed.extend(described.map(|task| Claimed {
+                given: on_terms(task.given, admitted.remove(&seq)),
+                ..task
+            })),
             Err(error) => give_up(rows, work, seq, &error).await?,
         }
     }
@@ -100,6 +128,16 @@ fn describe(
         tree_deadline: row.deadline.map(Timestamp),
         now: work.now,
     }))
+}
+
+/// What the attempt may spend, if it spends.
+fn on_terms(given: Given, admitted: Option<Admitted>) -> Given {
+    match admitted {
+        Some(Admitted::On(Terms { allowance, model, notices })) => {
+            Given { allowance, model, notices, ..given }
+        }
+        _ => given,
+    }
 }
 
 /// What is left of earlier attempts and passes.

@@ -1,6 +1,7 @@
 //! What each operation does, whatever the database: load a set, let the core decide, save a set.
 
 mod again;
+pub(crate) mod budget;
 mod callbacks;
 mod channels;
 mod checkpoint;

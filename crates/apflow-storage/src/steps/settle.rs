@@ -6,7 +6,7 @@ use apflow_core::{
     transition::Event,
 };
 
-use super::{Effects, Working, claim, effects, flow, snapshot, waits};
+use super::{Effects, Working, budget, claim, effects, flow, snapshot, waits};
 use crate::rows::Rows;
 
 /// How often one transaction looks behind tasks that it had to hold.
@@ -78,6 +78,8 @@ pub(crate) async fn settle<R: Rows + ?Sized>(
         answers.push(answer);
     }
     work.carry_through(rows).await?;
+    // Whoever claims now can have what was put aside for those who ended.
+    let freed = budget::balance(rows, &mut work).await?;
 
     flow::hear(rows, &mut work, &ended).await?;
     flow::look(rows, &mut work, false).await?;
@@ -113,12 +115,15 @@ pub(crate) async fn settle<R: Rows + ?Sized>(
         // Whoever was told would find nothing.
         work.nothing_is_left();
     }
+    if freed {
+        work.something_is_free();
+    }
     // A task whose row could not be read has failed meanwhile.
     work.carry_through(rows).await?;
     flow::look(rows, &mut work, false).await?;
     let next_wake = next_wake.into_iter().chain(work.next_wake()).min();
     for answer in &mut answers {
-        answer.more = !candidates.is_empty() || behind;
+        answer.more = freed || !candidates.is_empty() || behind;
         answer.next_wake = next_wake;
     }
     let effects = work.finish_with(rows).await?;
@@ -152,7 +157,9 @@ pub(super) fn settle_one(
             (Event::PassedOver { lease: Some(lease), why: why.clone() }, None)
         }
     };
+    let attempt = work.task(item.seq.0).map_or(0, |task| task.attempts);
     work.apply(item.seq.0, instead.unwrap_or(event))?;
+    work.charge(item.seq.0, attempt, &item.notes.usage);
     if let Some(progress) = &item.notes.progress {
         work.remember_progress(item.seq.0, progress);
     }

@@ -6,6 +6,7 @@ mod parked;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use apflow_core::{
+    budget::Usage,
     condition,
     flow::{Flow, Line},
     group::{self, Member},
@@ -22,6 +23,7 @@ use apflow_core::{
 use serde_json::{Value, json};
 
 use super::{
+    budget::Books,
     flow::{self, Desk},
     history::History,
 };
@@ -118,6 +120,7 @@ pub(crate) struct Working {
     /// Submissions whose channels begin anew.
     pub(crate) emptied: Vec<i64>,
     parked: parked::Parked,
+    books: Books,
 }
 
 impl Working {
@@ -141,6 +144,7 @@ impl Working {
             desk: Desk::default(),
             emptied: Vec::new(),
             parked: parked::Parked::default(),
+            books: Books::default(),
         }
     }
 
@@ -342,6 +346,11 @@ impl Working {
         self.effects.readied = false;
     }
 
+    /// Tasks were set free that this transaction does not take.
+    pub(crate) fn something_is_free(&mut self) {
+        self.effects.readied = true;
+    }
+
     /// Tasks that became ready in this transaction.
     pub(crate) fn readied(&self) -> impl Iterator<Item = i64> {
         self.readied.iter().copied()
@@ -396,6 +405,10 @@ impl Working {
         let (tree, forest) = (entry.task.tree, entry.task.forest);
         let run = self.trees.get(&tree.0).map_or(0, |(row, _)| row.run);
         self.history.note(remembered, before.is_terminal(), &entry.task, run);
+        if held && after != StateName::Running && has_reserved(&entry.task) {
+            entry.task.set_facets(|facets| facets.reserved = false);
+            self.books.release(seq);
+        }
         if held && !reported && after != StateName::Running {
             self.effects.stopped.push(Seq(seq));
         }
@@ -448,6 +461,19 @@ impl Working {
             let before = entry.task.facets.clone();
             entry.task.bind(definition);
             entry.touched |= entry.task.facets != before;
+        }
+    }
+
+    /// What has to be put right about spending.
+    pub(crate) fn books(&mut self) -> &mut Books {
+        &mut self.books
+    }
+
+    /// Notes what the attempt that has just ended spent.
+    pub(crate) fn charge(&mut self, seq: i64, attempt: u32, usage: &[Usage]) {
+        for each in usage {
+            self.set_facets(seq, |facets| facets.spent.add(each));
+            self.books.charge(seq, attempt, each);
         }
     }
 
@@ -956,6 +982,8 @@ impl Working {
         mut self,
         rows: &mut R,
     ) -> Result<Effects, StoreError> {
+        let freed = super::budget::balance(rows, &mut self).await?;
+        self.effects.readied |= freed;
         flow::look(rows, &mut self, false).await?;
         self.flush(rows).await?;
         self.forget_checkpoints(rows).await?;
@@ -1002,6 +1030,11 @@ impl Graph {
 /// An attempt put something aside for the next one.
 fn has_checkpoint(task: &Task) -> bool {
     task.facets.as_ref().is_some_and(|facets| facets.checkpoint)
+}
+
+/// Whether something is put aside for the attempt of a task.
+fn has_reserved(task: &Task) -> bool {
+    task.facets.as_ref().is_some_and(|facets| facets.reserved)
 }
 
 /// The display name in a stored definition.

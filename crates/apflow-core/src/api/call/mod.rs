@@ -5,6 +5,7 @@
 
 mod action;
 mod author;
+mod budget;
 mod callback;
 mod config;
 mod derive;
@@ -23,6 +24,7 @@ use serde_json::Value;
 
 pub use self::{
     author::{Create, Update},
+    budget::{Budgets, DecideBudget},
     callback::CallbackWish,
     config::ConfigSet,
     derive::CloneTasks,
@@ -47,7 +49,13 @@ use self::{
 };
 pub(super) use self::{generate::MAX_REQUIREMENT, query::status_word, run::MAX_REASON};
 use super::{ApiError, params::Params};
-use crate::{code::Code, id::TaskId, webhook::Trigger};
+use crate::{
+    budget::BudgetKey,
+    code::Code,
+    id::TaskId,
+    store::{NewBudget, UsageFilter},
+    webhook::Trigger,
+};
 pub use snapshot::SnapshotCall;
 
 /// One request, ready to be carried out.
@@ -125,6 +133,16 @@ pub enum Call {
     EventsPublish(Box<EventsPublish>),
     /// Hold a task or a tree back, or let it go on.
     TasksPause(TasksPause),
+    /// Sum up what was spent.
+    CostReport(Box<UsageFilter>),
+    /// Read budgets.
+    BudgetList(Budgets),
+    /// Set a budget.
+    BudgetSet(Box<NewBudget>),
+    /// Remove a budget.
+    BudgetDelete(Box<BudgetKey>),
+    /// Decide about a task that asked before it spends.
+    BudgetDecide(DecideBudget),
     /// Ask whether the process is well.
     Health,
     /// List the executors.
@@ -192,6 +210,11 @@ impl Call {
                 let user_id = params.text("user_id")?;
                 Ok(Read { call: Self::RunningCount { user_id }, warnings: params.warnings() })
             }
+            "cost.report" => budget::report(params),
+            "budgets.list" => budget::list(params),
+            "budgets.set" => budget::set(params),
+            "budgets.delete" => budget::delete(params),
+            "budgets.decide" => budget::decide(params),
             "tasks.webhook.trigger" => webhook::trigger(params),
             "tasks.scheduled.list" => schedule::list(params),
             "tasks.scheduled.due" => schedule::due(params),

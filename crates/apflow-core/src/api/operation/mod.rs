@@ -3,6 +3,7 @@
 //! Every protocol, the command line and the generated reference are made from it (ruling 26).
 
 mod action;
+mod budgets;
 mod config;
 mod crud;
 mod feedback;
@@ -150,6 +151,7 @@ static SHELVES: &[&[Operation]] = &[
     snapshot::OPERATIONS,
     flow::OPERATIONS,
     letters::OPERATIONS,
+    budgets::OPERATIONS,
 ];
 
 /// Every operation; those of v1 first and in its order.
@@ -236,6 +238,7 @@ mod tests {
                     "task_id": "a", "name": "n", "requirement": "r", "provider": "p",
                     "api_key": "k", "key": "k", "value": 1,
                     "id": "a", "topic": "t", "answer": true,
+                    "scope": "user", "scope_id": "u", "limit": 1, "approve": true,
                     "from": "2026-11-20T00:00:00Z", "to": "2026-11-21T00:00:00Z",
                 });
                 if ["tasks.create", "tasks.execute"].contains(&operation.id) {

@@ -153,6 +153,10 @@ static CHOSEN: &[Route] = &[
     route(Post, "/v1/feedback/{id}/respond", "feedback.respond", Plain),
     route(Delete, "/v1/feedback/{id}", "feedback.cancel", Plain),
     route(Post, "/v1/events", "events.publish", Plain),
+    route(Get, "/v1/cost", "cost.report", Plain),
+    route(Get, "/v1/budgets", "budgets.list", Plain),
+    route(Post, "/v1/budgets", "budgets.set", Plain),
+    route(Post, "/v1/tasks/{task_id}/budget-decision", "budgets.decide", Plain),
     route(Get, "/v1/system/health", "system.health", Plain),
     route(Get, "/v1/system/executors", "system.executors", Plain),
 ];

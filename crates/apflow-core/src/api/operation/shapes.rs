@@ -156,6 +156,7 @@ pub(in crate::api) fn task_in() -> Value {
         ("estimated_cost_usd", or_null(amount("What it is thought to cost."))),
         ("actual_cost_usd", or_null(amount("What it cost."))),
         ("cost_policy", or_null(brief("Name of a policy.", 100))),
+        ("estimate_tokens", or_null(whole("Tokens one attempt is thought to need.", 0))),
     ];
     fields.extend(retries_and_times());
     fields.extend(schedule());
@@ -373,6 +374,7 @@ pub(in crate::api) fn task() -> Value {
         ("estimated_cost_usd", or_null(amount("What it is thought to cost."))),
         ("actual_cost_usd", or_null(amount("What it cost."))),
         ("cost_policy", null_text("Name of a policy.")),
+        ("estimate_tokens", or_null(number("Tokens one attempt is thought to need."))),
         ("schedule_timezone", null_text("Its time zone.")),
         ("schedule_overlap", null_text("What a slot does while the last run goes on.")),
         ("schedule_misfire", null_text("What becomes of slots that were missed.")),

@@ -5,10 +5,13 @@ use async_trait::async_trait;
 use super::MemoryStore;
 use crate::{
     store::{
-        AccessStore, ApiToken, HistoryStore, MAX_SEEN, MAX_TOKENS, Seen, StoreError, WaitStore,
+        AccessStore, ApiToken, BudgetStore, HistoryStore, MAX_SEEN, MAX_TOKENS, Seen, StoreError,
+        WaitStore,
     },
     time::Timestamp,
 };
+
+impl BudgetStore for MemoryStore {}
 
 #[async_trait]
 impl AccessStore for MemoryStore {

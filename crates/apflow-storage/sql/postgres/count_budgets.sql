@@ -1,0 +1,2 @@
+-- How many budgets there are.
+SELECT count(*) FROM af_budgets

@@ -1,0 +1,6 @@
+-- What a scope has spent since a moment.
+SELECT COALESCE(sum(input + output), 0)::bigint, COALESCE(sum(micros), 0)::bigint
+FROM af_usage
+WHERE at >= $3
+    AND CASE $1::text WHEN 'task' THEN task_id = $2 WHEN 'tree' THEN tree_id = $2
+        WHEN 'user' THEN user_id = $2 ELSE TRUE END
