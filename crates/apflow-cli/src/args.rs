@@ -114,6 +114,8 @@ pub(crate) enum Command {
     Executors(Executors),
     /// Look at what goes on.
     Monitor(Monitor),
+    /// Read and change what the tasks of a run share.
+    Channel(crate::commands::channel::Channel),
     /// Keep `apflow serve` in the background.
     Daemon(Daemon),
     /// Run tasks by the clock.

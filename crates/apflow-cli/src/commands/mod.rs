@@ -1,5 +1,6 @@
 //! One file, one command.
 
+pub(crate) mod channel;
 pub(crate) mod config;
 pub(crate) mod daemon;
 pub(crate) mod db;

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{ApiError, Feed, call::CallbackWish, feed::FeedLimits};
 use crate::{
+    channel::Channels,
     code::Code,
     courier::NotCallable,
     derive::{Derive, Derived},
@@ -28,6 +29,11 @@ pub trait Backend: Send + Sync {
 
     /// Where schedules are read and looked after.
     fn schedules(&self) -> &dyn ScheduleStore;
+
+    /// What the tasks of runs share, if they can.
+    fn channels(&self) -> Option<Channels> {
+        None
+    }
 
     /// The executors of this process.
     fn registry(&self) -> &Registry;
@@ -87,6 +93,10 @@ impl Backend for Engine {
 
     fn schedules(&self) -> &dyn ScheduleStore {
         self.store()
+    }
+
+    fn channels(&self) -> Option<Channels> {
+        Some(Self::channels(self).clone())
     }
 
     fn registry(&self) -> &Registry {

@@ -175,6 +175,7 @@ impl Gateway {
             Call::ScheduledComplete(run) => ops::schedule::complete(self, caller, run).await,
             Call::ExportIcal(export) => ops::schedule::export_ical(self, caller, export).await,
             Call::ScheduledBackfill(wish) => ops::schedule::backfill(self, caller, wish).await,
+            Call::Channel(call) => ops::channel::channel(self, caller, *call).await,
             Call::Health => Ok(ops::system::health(self)),
             Call::Executors => Ok(ops::system::executors(self)),
             Call::ConfigList => ops::config::list(self, caller),

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+mod channel;
 mod generated;
 mod triggered;
 
@@ -17,6 +18,7 @@ use crate::{
     time::Timestamp,
 };
 
+pub use channel::ChannelReply;
 pub use generated::{Generated, LlmKeyAnswer};
 pub use triggered::{Reason, Triggered};
 
@@ -89,6 +91,8 @@ pub enum Reply {
     },
     /// Which slots are made up for.
     Backfilled(Backfilled),
+    /// What came of an operation on a channel.
+    Channel(Box<ChannelReply>),
     /// The process is well.
     Health {
         /// Of apflow.
@@ -258,6 +262,7 @@ impl Reply {
                 json!({ "ical_content": content, "task_count": tasks })
             }
             Self::Backfilled(backfilled) => backfilled_json(backfilled),
+            Self::Channel(reply) => reply.json(),
             Self::Health { version, at, running } => json!({
                 "status": "healthy", "message": "apflow is healthy", "version": version,
                 "protocol_version": PROTOCOL_VERSION, "timestamp": at,

@@ -183,6 +183,9 @@ impl JournalStore for Zombie {
     }
 }
 
+/// It has none.
+impl apflow::core::store::ChannelStore for Zombie {}
+
 #[async_trait]
 impl AccessStore for Zombie {
     async fn has_tokens(&self) -> Result<bool, StoreError> {

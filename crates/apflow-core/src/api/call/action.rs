@@ -34,6 +34,7 @@ impl Call {
             Self::ScheduledComplete(_) => "tasks.scheduled.complete",
             Self::ExportIcal(_) => "tasks.scheduled.export-ical",
             Self::ScheduledBackfill(_) => "tasks.scheduled.backfill",
+            Self::Channel(call) => call.wish.operation(),
             Self::Health => "system.health",
             Self::Executors => "system.executors",
             Self::ConfigList => "config.list",

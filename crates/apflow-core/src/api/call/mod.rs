@@ -6,6 +6,7 @@
 mod action;
 mod author;
 mod callback;
+mod channel;
 mod config;
 mod derive;
 mod generate;
@@ -20,6 +21,7 @@ use serde_json::Value;
 pub use self::{
     author::{Create, Update},
     callback::CallbackWish,
+    channel::{ChannelCall, ChannelWish},
     config::ConfigSet,
     derive::CloneTasks,
     generate::{Generate, LlmKey, LlmKeyWish},
@@ -94,6 +96,8 @@ pub enum Call {
     ExportIcal(ExportIcal),
     /// Make up for slots that never fired.
     ScheduledBackfill(ScheduledBackfill),
+    /// Read or change what the tasks of a run share.
+    Channel(Box<ChannelCall>),
     /// Ask whether the process is well.
     Health,
     /// List the executors.
@@ -158,6 +162,12 @@ impl Call {
             "tasks.scheduled.complete" => schedule::complete(params),
             "tasks.scheduled.export-ical" => schedule::export_ical(params),
             "tasks.scheduled.backfill" => schedule::backfill(params),
+            "channels.get" => channel::get(params),
+            "channels.keys" => channel::keys(params),
+            "channels.set" => channel::set(params),
+            "channels.add" => channel::add(params),
+            "channels.append" => channel::append(params),
+            "channels.delete" => channel::delete(params),
             "system.health" => nothing("system.health", params, Self::Health),
             "system.executors" => nothing("system.executors", params, Self::Executors),
             "config.list" => nothing("config.list", params, Self::ConfigList),

@@ -3,6 +3,7 @@
 //! Every protocol, the command line and the generated reference are made from it (ruling 26).
 
 mod action;
+mod channel;
 mod config;
 mod crud;
 mod generate;
@@ -139,6 +140,7 @@ static SHELVES: &[&[Operation]] = &[
     monitoring::OPERATIONS,
     scheduling::OPERATIONS,
     webhook::OPERATIONS,
+    channel::OPERATIONS,
     system::OPERATIONS,
     generate::KEYS,
     config::OPERATIONS,

@@ -134,6 +134,7 @@ static CHOSEN: &[Route] = &[
         needs: &["task_ids"],
         ..route(Post, "/v1/running/status", "tasks.running.status", Plain)
     },
+    route(Get, "/v1/tasks/{task_id}/channel", "channels.keys", Plain),
     route(Get, "/v1/system/health", "system.health", Plain),
     route(Get, "/v1/system/executors", "system.executors", Plain),
 ];

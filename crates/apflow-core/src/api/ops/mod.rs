@@ -1,6 +1,7 @@
 //! The operations, one file per family.
 
 pub(super) mod author;
+pub(super) mod channel;
 pub(super) mod config;
 pub(super) mod derive;
 pub(super) mod events;

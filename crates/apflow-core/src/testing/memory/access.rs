@@ -8,6 +8,9 @@ use crate::{
     time::Timestamp,
 };
 
+/// It has none.
+impl crate::store::ChannelStore for MemoryStore {}
+
 #[async_trait]
 impl AccessStore for MemoryStore {
     async fn has_tokens(&self) -> Result<bool, StoreError> {
