@@ -125,9 +125,13 @@ impl RedisChannels {
 
     async fn look(&self, id: &ChannelId, fields: &[String]) -> Result<Look, StoreError> {
         let mut call = self.read.prepare_invoke();
-        self.keys(id).iter().for_each(|key| drop(call.key(key)));
+        for key in self.keys(id) {
+            call.key(key);
+        }
         call.arg(self.now()).arg(self.keep);
-        fields.iter().for_each(|field| drop(call.arg(field)));
+        for field in fields {
+            call.arg(field);
+        }
         let mut connection = self.connection.clone();
         let words: Vec<String> = call
             .invoke_async(&mut connection)
@@ -138,7 +142,9 @@ impl RedisChannels {
 
     async fn sweep(&self, id: &ChannelId) -> Result<u64, StoreError> {
         let mut call = self.sweep.prepare_invoke();
-        self.keys(id).iter().for_each(|key| drop(call.key(key)));
+        for key in self.keys(id) {
+            call.key(key);
+        }
         call.arg(self.now());
         let mut connection = self.connection.clone();
         call.invoke_async(&mut connection)
@@ -178,7 +184,9 @@ impl RedisChannels {
         let holds_until = ends.filter_map(|cell| cell.expires_at).min();
         let bytes = size_after(size, &slot, here, after.as_ref()).bytes;
         let mut call = self.write.prepare_invoke();
-        self.keys(id).iter().for_each(|key| drop(call.key(key)));
+        for key in self.keys(id) {
+            call.key(key);
+        }
         call.arg(self.now())
             .arg(self.keep)
             .arg(look.version.to_string())

@@ -201,7 +201,7 @@ pub(crate) fn begin(
         apply(work, graph.seq(begin.node), begin.event())?;
     }
     if (scope == StartScope::Afresh || reexecute)
-        && let Some(forest) = begins_anew(work, graph)
+        && let Some(forest) = begins_anew(work, graph, scope == StartScope::Afresh)
     {
         work.emptied.push(forest);
     }
