@@ -6,6 +6,7 @@ use std::process::ExitCode;
 mod features;
 mod postgres;
 mod python;
+mod redis;
 mod reference;
 mod rust_source;
 mod test;

@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use crate::{postgres, python, workspace};
+use crate::{postgres, python, redis, workspace};
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,6 +40,9 @@ pub(crate) fn run(words: &[String]) -> Result<(), String> {
     server.export(&mut command);
     if let Err(why) = python::export(&root, &mut command) {
         println!("xtask: no Python, the tests that need it will fail: {why}");
+    }
+    if let Err(why) = redis::export(&mut command) {
+        println!("xtask: no Redis, the tests that need it will fail: {why}");
     }
     let ran = run_and_count(&mut command);
     let stopped = server.stop();

@@ -126,6 +126,8 @@ pub(crate) enum Command {
     Cost(crate::commands::budget::Cost),
     /// Say what may be spent, and decide about tasks that ask.
     Budget(crate::commands::budget::Budget),
+    /// Read and change what the tasks of a run share.
+    Channel(crate::commands::channel::Channel),
     /// Keep `apflow serve` in the background.
     Daemon(Daemon),
     /// Run tasks by the clock.

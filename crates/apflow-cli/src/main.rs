@@ -125,6 +125,10 @@ fn dispatch(args: Args) -> Result<Exit, CliError> {
             let settings = settings(&global, &args.connection)?;
             wait_for(commands::budget::budget(args, &settings))
         }
+        Command::Channel(args) => {
+            let settings = settings(&global, &args.connection)?;
+            wait_for(commands::channel::channel(args, &settings))
+        }
         Command::Scheduler(args) => {
             let settings = settings(&global, &args)?;
             wait_for(commands::scheduler::scheduler(args, &settings))

@@ -113,6 +113,22 @@ fn case(code: Code) -> Case {
         Code::NoLimit => Real("limits.delete", r#"{"key": "k"}"#),
         Code::NoBreaker => Real("breakers.reset", r#"{"key": "k"}"#),
         Code::NoDeadLetter => Never("the store of these tests keeps no dead letters"),
+        Code::ChannelType => After(
+            &[
+                ("tasks.create", r#"{"id": "c", "name": "c"}"#),
+                ("channels.set", r#"{"task_id": "c", "key": "k", "value": "text"}"#),
+            ],
+            "channels.add",
+            r#"{"task_id": "c", "key": "k"}"#,
+        ),
+        Code::ChannelChanged => After(
+            &[("tasks.create", r#"{"id": "c", "name": "c"}"#)],
+            "channels.set",
+            r#"{"task_id": "c", "key": "k", "value": 1, "if_version": 7}"#,
+        ),
+        Code::ChannelLock => Never("locks are taken by tasks; who is outside only sees them"),
+        Code::ChannelFull => Never("it takes ten thousand keys; the rules of channels show it"),
+        Code::ChannelGone => Never("each call from outside finds the channel of the newest run"),
         Code::NoGenerator => Real("tasks.generate", r#"{"requirement": "r"}"#),
         Code::NoLlmKey => Never("a generator says it, and this server has none"),
         Code::SettingRefused => Real("config.get", r#"{"key": "api.timeout"}"#),

@@ -10,7 +10,7 @@ use apflow_core::{
     hook::{self, Hook},
     observe::Observer,
     registry::Registry,
-    store::{AccessStore, Inserted, Store, StoreError},
+    store::{AccessStore, ChannelStore, Inserted, Store, StoreError},
     submit::{Limits, Order, TaskSpec},
     task::{Record, RunSummary, TreeOptions},
     webhook::{WebhookConfig, WebhookVerify, Webhooks},
@@ -42,6 +42,7 @@ pub struct AppBuilder {
     hooks: Vec<Arc<dyn Hook>>,
     specs: Vec<HookSpec>,
     observer: Option<Arc<dyn Observer>>,
+    channels: Option<Arc<dyn ChannelStore>>,
     webhooks: WebhookConfig,
     webhook_verify: Option<Arc<dyn WebhookVerify>>,
     #[cfg(feature = "rest")]
@@ -139,6 +140,12 @@ impl AppBuilder {
         self
     }
 
+    /// Who keeps what the tasks of runs share, instead of the database.
+    pub fn channels(mut self, keeper: Arc<dyn ChannelStore>) -> Self {
+        self.channels = Some(keeper);
+        self
+    }
+
     /// How inbound webhooks are checked; without it only this machine may send them.
     pub fn webhooks(mut self, config: WebhookConfig) -> Self {
         self.webhooks = config;
@@ -190,6 +197,9 @@ impl AppBuilder {
         }
         if let Some(observer) = self.observer {
             builder = builder.observer(observer);
+        }
+        if let Some(keeper) = self.channels {
+            builder = builder.channels(keeper);
         }
         #[cfg(feature = "rest")]
         if let Some(config) = self.callbacks {
@@ -301,6 +311,7 @@ impl App {
             hooks: Vec::new(),
             specs: Vec::new(),
             observer: None,
+            channels: None,
             webhooks: WebhookConfig::default(),
             webhook_verify: None,
             #[cfg(feature = "rest")]

@@ -7,6 +7,8 @@
 //! Only this crate is covered by semver; the crates behind it may change with every release.
 
 pub use apflow_core as core;
+#[cfg(feature = "redis")]
+pub use apflow_distributed as distributed;
 pub use apflow_executors as executors;
 #[cfg(feature = "http")]
 pub use apflow_protocols as protocols;
@@ -29,4 +31,6 @@ mod shown {
     struct Readme;
     #[doc = include_str!("../../../docs/guides/embedding.md")]
     struct Embedding;
+    #[doc = include_str!("../../../docs/guides/channels.md")]
+    struct Channels;
 }

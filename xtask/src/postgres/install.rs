@@ -15,6 +15,8 @@ use crate::workspace;
 const SCRIPT: &str = r#"
 set -eu
 export DEBIAN_FRONTEND=noninteractive
+# Servers that packages bring are not started in this run level.
+export RUNLEVEL=1
 apt-get update -qq
 for package in "$@"; do
     if [ "$package" != postgresql ]; then

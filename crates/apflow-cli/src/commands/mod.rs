@@ -2,6 +2,7 @@
 
 pub(crate) mod budget;
 pub(crate) mod care;
+pub(crate) mod channel;
 pub(crate) mod config;
 pub(crate) mod daemon;
 pub(crate) mod db;

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{ApiError, Feed, call::CallbackWish, feed::FeedLimits};
 use crate::{
     budget::Rules,
+    channel::Channels,
     code::Code,
     courier::NotCallable,
     derive::{Derive, Derived},
@@ -42,7 +43,10 @@ pub trait Backend: Send + Sync {
     }
 
     /// Prices and policies of this process, if it has any.
-    fn rules(&self) -> Option<&Rules> {
+    fn rules(&self) -> Option<&Rules> {}
+
+    /// What the tasks of runs share, if they can.
+    fn channels(&self) -> Option<Channels> {
         None
     }
 
@@ -146,6 +150,10 @@ impl Backend for Engine {
 
     fn history(&self) -> &dyn HistoryStore {
         self.store()
+    }
+
+    fn channels(&self) -> Option<Channels> {
+        Some(Self::channels(self).clone())
     }
 
     fn registry(&self) -> &Registry {

@@ -191,6 +191,7 @@ impl Gateway {
             Call::BudgetSet(budget) => ops::budget::set(self, caller, *budget).await,
             Call::BudgetDelete(key) => ops::budget::delete(self, caller, *key).await,
             Call::BudgetDecide(decision) => ops::budget::decide(self, caller, decision).await,
+            Call::Channel(call) => ops::channel::channel(self, caller, *call).await,
             Call::Health => Ok(ops::system::health(self)),
             Call::Executors => Ok(ops::system::executors(self)),
             Call::ConfigList => ops::config::list(self, caller),

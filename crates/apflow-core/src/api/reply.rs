@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+mod channel;
 mod costs;
 mod generated;
 mod kept;
@@ -22,6 +23,7 @@ use crate::{
     time::Timestamp,
 };
 
+pub use channel::ChannelReply;
 pub use generated::{Generated, LlmKeyAnswer};
 pub use kept::{Kept, RestoredRun};
 pub use letters::{LettersAnswer, NotRequeued};
@@ -133,6 +135,8 @@ pub enum Reply {
     Budget(Box<Budget>),
     /// A budget went.
     BudgetDeleted(Box<BudgetKey>),
+    /// What came of an operation on a channel.
+    Channel(Box<ChannelReply>),
     /// The process is well.
     Health {
         /// Of apflow.
@@ -320,6 +324,7 @@ impl Reply {
                 object["success"] = json!(true);
                 object
             }
+            Self::Channel(reply) => reply.json(),
             Self::Health { version, at, running } => json!({
                 "status": "healthy", "message": "apflow is healthy", "version": version,
                 "protocol_version": PROTOCOL_VERSION, "timestamp": at,

@@ -374,6 +374,11 @@ impl Engine {
         self.inner.channels.of_tree(tree.clone(), Holder { name: holder.into(), fence: 0 })
     }
 
+    /// What the tasks of runs share.
+    pub fn channels(&self) -> &Channels {
+        &self.inner.channels
+    }
+
     /// The executors.
     pub fn registry(&self) -> &Registry {
         &self.inner.registry

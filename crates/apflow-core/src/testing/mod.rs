@@ -5,6 +5,7 @@
 //! a store, not a product: it keeps nothing and scans everything.
 
 mod calendar;
+pub mod channels;
 mod clock;
 mod memory;
 mod scripted;

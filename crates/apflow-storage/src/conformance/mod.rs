@@ -27,6 +27,7 @@ pub mod access;
 pub mod budgets;
 pub mod callbacks;
 pub mod cancel;
+pub mod channels;
 pub mod checkpoint;
 pub mod claim;
 pub mod conditions;
@@ -336,6 +337,24 @@ macro_rules! store_conformance {
                 waits::of_answers_at_once_one_is_taken,
                 waits::an_event_and_a_task_that_looks_back_do_not_miss_each_other,
                 waits::waits_go_with_their_task,
+                channels::a_value_comes_back_as_it_was_written,
+                channels::a_write_is_done_only_where_what_it_expects_is_there,
+                channels::sums_and_lists_begin_where_nothing_is,
+                channels::a_value_is_gone_when_its_time_is_over,
+                channels::keys_are_listed_in_order_and_in_pages,
+                channels::a_lock_is_held_by_one_and_lost_with_its_time,
+                channels::what_is_done_under_a_lost_lock_is_refused,
+                channels::spaces_do_not_meet,
+                channels::what_cannot_be_kept_is_refused,
+                channels::s05_what_is_added_at_once_is_all_there,
+                channels::s05_what_is_appended_at_once_is_all_there,
+                channels::s05_what_is_done_under_a_lock_is_done_one_after_another,
+                channels::a_full_channel_takes_no_more_until_something_goes,
+                channels::operations_are_linearizable,
+                channels::a_submission_has_one_channel,
+                channels::a_run_that_goes_on_keeps_its_channel,
+                channels::a_run_from_nothing_begins_with_an_empty_channel,
+                channels::a_channel_goes_with_its_submission,
 
                 access::a_token_comes_back_as_it_was_stored,
                 access::a_taken_name_is_refused_and_the_first_token_stays,
@@ -445,6 +464,7 @@ pub fn rules_that_are_missing(listed: &[&str]) -> Vec<&'static str> {
         include_str!("budgets.rs"),
         include_str!("callbacks.rs"),
         include_str!("cancel.rs"),
+        include_str!("channels.rs"),
         include_str!("claim.rs"),
         include_str!("conditions.rs"),
         include_str!("demo.rs"),

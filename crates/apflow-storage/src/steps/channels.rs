@@ -87,13 +87,20 @@ fn number(count: u64) -> i64 {
 
 /// The submission, if it ran before and nothing of that is left: its tasks are all about to run.
 ///
-/// To be asked when the tasks of a new run were set in motion and its trees not yet.
-pub(crate) fn begins_anew(work: &Working, graph: &Graph) -> Option<i64> {
+/// To be asked when the tasks of a new run were set in motion and its trees not yet. A run that was not
+/// asked to begin `afresh` goes on where the last one failed.
+pub(crate) fn begins_anew(work: &Working, graph: &Graph, afresh: bool) -> Option<i64> {
     let tasks: Vec<_> = graph.seqs.iter().filter_map(|seq| work.task(*seq)).collect();
-    let ran = tasks.iter().any(|task| work.tree(task.tree.0).is_some_and(|tree| tree.run > 0));
+    let trees = tasks.iter().filter_map(|task| work.tree(task.tree.0));
+    let (mut ran, mut failed) = (false, false);
+    for tree in trees.filter(|tree| tree.run > 0) {
+        ran = true;
+        failed |= tree.outcome.as_deref() != Some("completed");
+    }
     let mut moving = graph.nodes.iter().zip(&graph.seqs).filter(|(node, _)| !node.fixed);
     let left = moving.any(|(_, seq)| work.task(*seq).is_some_and(|task| task.state.is_terminal()));
-    (ran && !left).then(|| tasks.first().map(|task| task.forest.0)).flatten()
+    let anew = ran && !left && (afresh || !failed);
+    anew.then(|| tasks.first().map(|task| task.forest.0)).flatten()
 }
 
 /// The channels of one transaction.

@@ -212,7 +212,7 @@ pub(crate) async fn begin<R: Rows + ?Sized>(
         apply(work, seq, again.event(seq, begin))?;
     }
     if (scope == StartScope::Afresh || reexecute)
-        && let Some(forest) = begins_anew(work, graph)
+        && let Some(forest) = begins_anew(work, graph, scope == StartScope::Afresh)
     {
         work.emptied.push(forest);
     }

@@ -183,6 +183,9 @@ impl JournalStore for Zombie {
     }
 }
 
+/// It has none.
+impl apflow::core::store::ChannelStore for Zombie {}
+
 #[async_trait]
 impl HistoryStore for Zombie {}
 

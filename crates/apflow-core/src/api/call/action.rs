@@ -54,6 +54,7 @@ impl Call {
             Self::BudgetSet(_) => "budgets.set",
             Self::BudgetDelete(_) => "budgets.delete",
             Self::BudgetDecide(_) => "budgets.decide",
+            Self::Channel(call) => call.wish.operation(),
             Self::Health => "system.health",
             Self::Executors => "system.executors",
             Self::ConfigList => "config.list",

@@ -7,6 +7,7 @@ mod action;
 mod author;
 mod budget;
 mod callback;
+mod channel;
 mod config;
 mod derive;
 mod feedback;
@@ -26,6 +27,7 @@ pub use self::{
     author::{Create, Update},
     budget::{Budgets, DecideBudget},
     callback::CallbackWish,
+    channel::{ChannelCall, ChannelWish},
     config::ConfigSet,
     derive::CloneTasks,
     feedback::{EventsPublish, FeedbackList, FeedbackRespond, TasksPause},
@@ -143,6 +145,8 @@ pub enum Call {
     BudgetDelete(Box<BudgetKey>),
     /// Decide about a task that asked before it spends.
     BudgetDecide(DecideBudget),
+    /// Read or change what the tasks of a run share.
+    Channel(Box<ChannelCall>),
     /// Ask whether the process is well.
     Health,
     /// List the executors.
@@ -240,6 +244,12 @@ impl Call {
             "feedback.respond" => feedback::respond(params),
             "feedback.cancel" => feedback::cancel(params),
             "events.publish" => feedback::publish(params),
+            "channels.get" => channel::get(params),
+            "channels.keys" => channel::keys(params),
+            "channels.set" => channel::set(params),
+            "channels.add" => channel::add(params),
+            "channels.append" => channel::append(params),
+            "channels.delete" => channel::delete(params),
             "system.health" => nothing("system.health", params, Self::Health),
             "system.executors" => nothing("system.executors", params, Self::Executors),
             "config.list" => nothing("config.list", params, Self::ConfigList),

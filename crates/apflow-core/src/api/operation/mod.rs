@@ -4,6 +4,7 @@
 
 mod action;
 mod budgets;
+mod channel;
 mod config;
 mod crud;
 mod feedback;
@@ -145,6 +146,7 @@ static SHELVES: &[&[Operation]] = &[
     scheduling::OPERATIONS,
     webhook::OPERATIONS,
     feedback::OPERATIONS,
+    channel::OPERATIONS,
     system::OPERATIONS,
     generate::KEYS,
     config::OPERATIONS,

@@ -157,6 +157,7 @@ static CHOSEN: &[Route] = &[
     route(Get, "/v1/budgets", "budgets.list", Plain),
     route(Post, "/v1/budgets", "budgets.set", Plain),
     route(Post, "/v1/tasks/{task_id}/budget-decision", "budgets.decide", Plain),
+    route(Get, "/v1/tasks/{task_id}/channel", "channels.keys", Plain),
     route(Get, "/v1/system/health", "system.health", Plain),
     route(Get, "/v1/system/executors", "system.executors", Plain),
 ];

@@ -2,6 +2,7 @@
 
 pub(super) mod author;
 pub(super) mod budget;
+pub(super) mod channel;
 pub(super) mod config;
 pub(super) mod derive;
 pub(super) mod events;

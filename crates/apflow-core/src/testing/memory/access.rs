@@ -12,6 +12,8 @@ use crate::{
 };
 
 impl BudgetStore for MemoryStore {}
+/// It has none.
+impl crate::store::ChannelStore for MemoryStore {}
 
 #[async_trait]
 impl AccessStore for MemoryStore {
