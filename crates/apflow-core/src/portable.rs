@@ -280,6 +280,9 @@ impl Portable {
             if let Some(why) = bad_id(tree.id.as_str()) {
                 return Some(format!("the id of a tree {why}"));
             }
+            if tree.user_id.as_deref().is_some_and(|owner| owner.contains('\0')) {
+                return Some(format!("the owner of tree `{}` contains U+0000", tree.id));
+            }
             if trees.insert(&tree.id, &tree.root).is_some() {
                 return Some(format!("the tree `{}` is there twice", tree.id));
             }
@@ -339,6 +342,11 @@ impl Portable {
             }
             _ => {}
         }
+        let Definition { user_id, name, .. } = &task.definition;
+        let texts = [user_id.as_deref(), task.definition.executor(), Some(name.as_str())];
+        if texts.into_iter().flatten().any(|text| text.contains('\0')) {
+            return Some("its name, owner or executor contains U+0000".to_owned());
+        }
         let unknown = task.needs.iter().find(|need| !tasks.contains_key(&need.on));
         if let Some(need) = unknown {
             return Some(format!("it needs `{}`, which is not there", need.on));
@@ -359,6 +367,9 @@ impl Portable {
 fn bad_id(id: &str) -> Option<&'static str> {
     if id.is_empty() {
         return Some("is empty");
+    }
+    if id.contains('\0') {
+        return Some("contains the character U+0000");
     }
     (id.chars().count() > MAX_ID_CHARS).then_some("is longer than 255 characters")
 }
@@ -547,6 +558,9 @@ mod tests {
         let mut portable = small();
         portable.tasks[1].parent = None;
         assert!(portable.problem().is_some_and(|why| why.contains("no parent")));
+        let mut portable = small();
+        portable.tasks[1].definition.user_id = Some("a\0b".to_owned());
+        assert!(portable.problem().is_some_and(|why| why.contains("U+0000")));
         let mut portable = small();
         portable.trees[0].run = 0;
         assert!(portable.problem().is_some_and(|why| why.contains("never ran")));

@@ -87,7 +87,14 @@ fn case(code: Code) -> Case {
         Code::Timeout => Scripted(&[], "tasks.get", r#"{"task_id": "slow"}"#),
         Code::Draining => Own,
         Code::Config => Never("the configuration is read where the command line runs"),
-        Code::NoSnapshot | Code::UnreadableExport => Own,
+        Code::NoSnapshot => After(
+            &[("tasks.create", r#"{"id": "kept", "name": "kept"}"#)],
+            "snapshots.restore",
+            r#"{"task_id": "kept", "name": "nobody"}"#,
+        ),
+        Code::UnreadableExport => {
+            Real("snapshots.import", r#"{"context": {}, "state": {}, "meta": {}}"#)
+        }
         Code::SnapshotMismatch => {
             Never("tasks of a snapshot can be deleted only where nobody runs them")
         }

@@ -272,6 +272,9 @@ impl Adoption {
                 dependents.entry(place(&need.on)).or_default().push((*seq, kind));
             }
         }
+        for tree in portable.trees.iter().filter(|tree| tree.run > 0) {
+            self.work.note_run_started(place(&tree.root), i64::from(tree.run));
+        }
         let mut stand: HashMap<i64, Vec<StateName>> = HashMap::new();
         let mut links = Vec::new();
         for ((task, seq), counts) in portable.tasks.iter().zip(places).zip(portable.counts()) {
@@ -325,6 +328,9 @@ impl Adoption {
                 wake_at: columns.wake_at.filter(|_| !ended),
             });
             let text = |value: &Option<Value>| value.as_ref().map(ToString::to_string);
+            if task.original.is_none() {
+                self.work.note_end(&known);
+            }
             self.work.adopt(known, text(&task.resolved), text(&task.result));
         }
         if !links.is_empty() {
@@ -386,9 +392,6 @@ impl Adoption {
                 deadline,
                 started_at: row.started_at,
             });
-            if tree.run > 0 {
-                self.work.note_run_started(seq, row.run);
-            }
             if let Some(outcome) = tree.outcome {
                 self.work.note_run_finished(seq, outcome);
             }

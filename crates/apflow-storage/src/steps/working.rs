@@ -949,6 +949,23 @@ impl Working {
         self.keep(seq, resolved, output);
     }
 
+    /// The event that says how a task ended, if it has.
+    pub(crate) fn note_end(&mut self, task: &Task) {
+        let name = task.state.name();
+        let Some(kind) =
+            kind_of_change(None, StateName::Created, name).filter(|_| name.is_terminal())
+        else {
+            return;
+        };
+        self.events.push(NewEvent {
+            tree: task.tree.0,
+            task: Some(task.seq.0),
+            kind: kind.code(),
+            attempt: task.attempts,
+            detail: detail_of(&task.state),
+        });
+    }
+
     /// Takes in a tree that is stored in this transaction, its counters as they are to be.
     pub(crate) fn adopt_tree(&mut self, row: TreeRow) {
         self.effects.changed.push(Seq(row.seq));

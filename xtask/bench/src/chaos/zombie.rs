@@ -7,10 +7,11 @@ use apflow::core::{
     id::{Ids, TaskId, TreeId},
     store::{
         AccessStore, ApiToken, Backfill, Backfilled, CallbackClaim, CallbackRecord, CallbackReport,
-        CallbackStore, Callbacks, Cancel, CancelAnswer, Claim, ControlStore, Counts, DrivenRun,
-        Fire, Fired, HistoryStore, Idempotency, Inserted, JournalStore, Page, Patch, Refusal,
-        Renewal, ScheduleFilter, ScheduleStore, Seen, Settled, Settlement, Signal, Start, Started,
-        Store, StoreError, Submission, TaskEvent, TaskFilter, Told, TreeStore, Wake, WorkStore,
+        CallbackStore, Callbacks, Cancel, CancelAnswer, CareStore, CheckpointStore, Claim,
+        ControlStore, Counts, DrivenRun, Fire, Fired, HistoryStore, Idempotency, Inserted,
+        JournalStore, Page, Patch, Refusal, Renewal, ScheduleFilter, ScheduleStore, Seen, Settled,
+        Settlement, Signal, SnapshotStore, Start, Started, Store, StoreError, Submission,
+        TaskEvent, TaskFilter, Told, TreeStore, Wake, WorkStore,
     },
     task::{Record, RunSummary},
     time::Timestamp,
@@ -223,6 +224,13 @@ impl AccessStore for Zombie {
         self.inner.see(mark, now, until).await
     }
 }
+
+/// It keeps nothing aside and deletes nothing.
+impl CheckpointStore for Zombie {}
+
+impl CareStore for Zombie {}
+
+impl SnapshotStore for Zombie {}
 
 #[async_trait]
 impl CallbackStore for Zombie {
