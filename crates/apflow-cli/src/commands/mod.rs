@@ -5,6 +5,7 @@ pub(crate) mod daemon;
 pub(crate) mod db;
 pub(crate) mod ended;
 pub(crate) mod explain;
+pub(crate) mod feedback;
 pub(crate) mod file;
 pub(crate) mod flow;
 pub(crate) mod graph;
