@@ -5,6 +5,7 @@ mod conformance;
 mod differential;
 mod disaster;
 mod migrations;
+mod parking;
 #[cfg(feature = "postgres")]
 mod pg;
 #[cfg(feature = "postgres")]
