@@ -22,7 +22,7 @@ pub(crate) use self::{
     shell::{Completions, Daemon, DaemonCommand, Man, Reserved, Shell, StartDaemon},
     snapshot::{Checkpoint, CheckpointCommand, One, Snapshot, SnapshotCommand},
     tasks::{
-        Cancel, Children, CloneArgs, Count, Create, Delete, Execute, List, OldFormat, Tasks,
+        Cancel, Children, CloneArgs, Count, Create, Delete, Execute, List, OldFormat, Pause, Tasks,
         TasksCommand, Update, Watch,
     },
 };
@@ -110,6 +110,10 @@ pub(crate) enum Command {
     Resume(Resume),
     /// Create, read, run and change tasks.
     Tasks(Tasks),
+    /// Show and answer the questions of tasks.
+    Feedback(crate::commands::feedback::Feedback),
+    /// Publish events for tasks that wait.
+    Events(crate::commands::feedback::Events),
     /// Say why a task is where it is, and what to type to move it.
     Why(Why),
     /// Say what executors there are.

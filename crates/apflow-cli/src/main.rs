@@ -93,6 +93,14 @@ fn dispatch(args: Args) -> Result<Exit, CliError> {
             let settings = settings(&global, &args)?;
             wait_for(commands::tasks::tasks(args, &settings))
         }
+        Command::Feedback(args) => {
+            let settings = settings(&global, &args.connection)?;
+            wait_for(commands::feedback::feedback(args, &settings))
+        }
+        Command::Events(args) => {
+            let settings = settings(&global, &args.connection)?;
+            wait_for(commands::feedback::events(args, &settings))
+        }
         Command::Why(args) => {
             let settings = settings(&global, &(&args.connection, &args.allow))?;
             wait_for(commands::why::why(args, &settings))

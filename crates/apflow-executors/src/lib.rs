@@ -9,6 +9,7 @@
 //! | [`report`] | `report` | turns the results of several tasks into one Markdown page |
 //! | [`rest`] | `rest` | calls an HTTP address that the [`guard`] lets through |
 //! | [`system_info`] | `system-info` | says what the machine has |
+//! | [`wait`] | | parks a task for a time, an event, a person or another run |
 //!
 //! [`hooks`] makes hooks of what people write into the configuration.
 //!
@@ -31,6 +32,7 @@ pub mod report;
 pub mod rest;
 #[cfg(feature = "system-info")]
 pub mod system_info;
+pub mod wait;
 
 use std::sync::Arc;
 
@@ -75,5 +77,6 @@ pub fn register_all(registry: &mut Registry, config: &ExecutorsConfig) {
     registry.register(rest::RestExecutor::new(&config.rest));
     #[cfg(feature = "system-info")]
     registry.register(system_info::SystemInfo::new());
-    let _ = (registry, config);
+    registry.register(wait::Wait::new());
+    let _ = config;
 }

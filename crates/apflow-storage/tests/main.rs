@@ -8,6 +8,7 @@ mod disaster;
 mod fairness;
 mod growth;
 mod migrations;
+mod parking;
 #[cfg(feature = "postgres")]
 mod pg;
 #[cfg(feature = "postgres")]

@@ -35,6 +35,10 @@ pub(crate) enum TasksCommand {
     Execute(Execute),
     /// Cancel tasks with what hangs under them and what requires them.
     Cancel(Cancel),
+    /// Hold tasks back whenever they are ready; what runs is not stopped.
+    Pause(Pause),
+    /// Let paused tasks go on.
+    Resume(Pause),
     /// Change tasks.
     Update(Box<Update>),
     /// Delete pending tasks with everything under them.
@@ -65,6 +69,15 @@ pub(crate) struct Ids {
     /// The tasks: ids, or beginnings that fit only one; `-` reads them from standard input.
     #[arg(required = true, value_name = "TASK")]
     pub(crate) ids: Vec<String>,
+}
+
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct Pause {
+    #[command(flatten)]
+    pub(crate) ids: Ids,
+    /// Mean their whole trees.
+    #[arg(long)]
+    pub(crate) tree: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -9,6 +9,7 @@ pub(crate) mod db;
 pub(crate) mod dlq;
 pub(crate) mod ended;
 pub(crate) mod explain;
+pub(crate) mod feedback;
 pub(crate) mod file;
 pub(crate) mod flow;
 pub(crate) mod graph;

@@ -9,4 +9,4 @@ SET state = v.value ->> 'state',
     answered_by = v.value ->> 'answered_by',
     answered_at = CASE WHEN v.value ->> 'open' THEN NULL ELSE $2 END
 FROM json_each($1) AS v
-WHERE id = v.value ->> 'id'
+WHERE af_waits.id = v.value ->> 'id'

@@ -317,10 +317,15 @@ pub async fn whoever_waits_for_a_run_hears_how_it_ended(bed: &Bed) {
     let on = |held: &Claimed, tree: &str| {
         parks(held, held.id.as_str(), "0.0", WaitFor::Child, json!({ "tree": tree }))
     };
-    let batch =
-        vec![on(&held[0], "done"), on(&held[1], "job"), on(&held[2], "job"), on(&held[3], "no")];
+    let batch = vec![
+        on(&held[0], "tree-done"),
+        on(&held[1], "tree-job"),
+        on(&held[2], "tree-job"),
+        on(&held[3], "no"),
+    ];
     let next = bed.settle_and_claim(batch, 9).await.claimed;
-    assert_eq!(ids(&next), ["a", "d"]);
+    let told: Vec<_> = next.iter().map(|held| (held.id.as_str(), came(held))).collect();
+    assert_eq!(ids(&next), ["a", "d"], "{told:?}");
     assert_eq!(came(&next[0])[0].2, json!({ "outcome": "completed", "run": 1 }));
     assert_eq!(came(&next[1])[0].1, WaitState::Cancelled);
     bed.settle(next.iter().map(|held| done(held, json!(1))).collect()).await;
@@ -353,7 +358,7 @@ pub async fn a_paused_tree_holds_whatever_becomes_ready(bed: &Bed) {
     let held = bed.claim(1).await;
     bed.settle(vec![asks(&held[0], "q", "0.0")]).await;
     let paused = pause(bed, "c", true, true).await;
-    assert_eq!((paused.tasks, paused.changed, paused.tree.as_str()), (1, true, "root"));
+    assert_eq!((paused.tasks, paused.changed, paused.tree.as_str()), (1, true, "tree-root"));
     answer(bed, "q", json!({ "text": "go" })).await.expect("an answer");
     assert_eq!(bed.states("a b c").await, "ready ready blocked");
     assert!(bed.claim(9).await.is_empty());

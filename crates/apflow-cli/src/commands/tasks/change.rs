@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Trouble, assignments, json_of, no_such_task, one_or_all};
 use crate::{
-    args::{Cancel, Delete, Format, Update},
+    args::{Cancel, Delete, Format, Pause, Update},
     door::Door,
     error::{CliError, Exit},
     show::{
@@ -113,6 +113,28 @@ pub(super) async fn cancel(door: &Door, args: &Cancel, format: &Format) -> Resul
     }
     let all = items.iter().all(|item| item["status"] == "cancelled");
     Ok(if all { Exit::Ok } else { Exit::Conflict })
+}
+
+/// Holds tasks back, or lets them go on.
+pub(super) async fn pause(
+    door: &Door,
+    method: &str,
+    args: &Pause,
+    format: &Format,
+) -> Result<Exit, CliError> {
+    let ids = door.ids(&args.ids.ids).await?;
+    let mut done = Vec::with_capacity(ids.len());
+    let mut trouble = Trouble::default();
+    for id in &ids {
+        match door.call(method, json!({ "task_id": id, "tree": args.tree })).await {
+            Ok(answer) => done.push(answer),
+            Err(error) => trouble.add(error)?,
+        }
+    }
+    if !done.is_empty() {
+        sheet::write(&one_or_all(&ids, done), Sheet::Fields, format)?;
+    }
+    Ok(trouble.exit())
 }
 
 pub(super) async fn delete(door: &Door, args: &Delete, format: &Format) -> Result<Exit, CliError> {

@@ -54,6 +54,8 @@ pub(crate) async fn tasks(args: Tasks, settings: &Arc<Settings>) -> Result<Exit,
             Ok(Exit::Ok)
         }
         TasksCommand::Cancel(args) => change::cancel(&door, &args, &format).await,
+        TasksCommand::Pause(args) => change::pause(&door, "tasks.pause", &args, &format).await,
+        TasksCommand::Resume(args) => change::pause(&door, "tasks.resume", &args, &format).await,
         TasksCommand::Update(args) => change::update(&door, &args, &format).await,
         TasksCommand::Delete(args) => change::delete(&door, &args, &format).await,
         TasksCommand::Clone(args) => clone::clone(&door, &args, &format).await,
@@ -233,7 +235,7 @@ pub(crate) fn older(format: &Format, said: Option<OldFormat>) -> Format {
 }
 
 /// JSON of a flag: itself, or what the file behind `@` holds.
-fn json_of(flag: &str, text: &str) -> Result<Value, CliError> {
+pub(crate) fn json_of(flag: &str, text: &str) -> Result<Value, CliError> {
     let from_file;
     let text = match text.strip_prefix('@') {
         Some(name) => {

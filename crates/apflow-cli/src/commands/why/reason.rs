@@ -295,6 +295,9 @@ fn ready(facts: &Facts) -> Reason {
         return held;
     }
     let named = facts.named();
+    if let Some(reason) = paused(facts) {
+        return reason;
+    }
     if let Some(reason) = hindered(facts) {
         return reason;
     }
@@ -320,6 +323,20 @@ fn ready(facts: &Facts) -> Reason {
             vec![format!("apflow serve{}", facts.flag)],
         ),
     }
+}
+
+/// Somebody holds it, or its tree, back by hand.
+fn paused(facts: &Facts) -> Option<Reason> {
+    let held = facts.state("held");
+    if held["by"] != "pause" {
+        return None;
+    }
+    let (what, flag) =
+        if held["key"] == "tree" { ("its tree was", " --tree") } else { ("it was", "") };
+    Some(says(
+        format!("{} is ready and held back, because {what} paused", facts.named()),
+        vec![facts.command("tasks resume", flag)],
+    ))
 }
 
 /// Why it would fail as soon as somebody took it.
@@ -418,9 +435,19 @@ fn waiting(facts: &Facts) -> Reason {
     let named = facts.named();
     let report = facts.command("tasks update", " --status completed --result JSON");
     let cancel = facts.command("tasks cancel", "");
+    let wait = facts.state("id").as_str();
+    let answer = |words: &str, rest: &str| {
+        wait.map_or_else(|| report.clone(), |id| facts.command_of(id, words, rest))
+    };
+    let topic = facts.state("detail")["topic"].as_str();
     let (what, commands) = match facts.state("for").as_str() {
-        Some("feedback") => ("a person's answer", vec![report, cancel]),
-        Some("event") => ("an event from outside", vec![report, cancel]),
+        Some("feedback") => {
+            ("a person's answer", vec![answer("feedback answer", " ANSWER"), cancel])
+        }
+        Some("event") => {
+            let publish = topic.map(|topic| facts.command_of(topic, "events publish", ""));
+            ("an event from outside", vec![publish.unwrap_or(report), cancel])
+        }
         Some("budget") => ("a decision about its budget", vec![report, cancel]),
         Some("child") => ("another run", vec![facts.command("tasks tree", ""), cancel]),
         Some("report") => ("a report from whoever set its status by hand", vec![report, cancel]),
