@@ -43,7 +43,11 @@ impl Executor for Curious {
         &self.0
     }
 
-    async fn execute(&self, _: Map<String, Value>, context: &Context) -> Result<Value, ExecuteError> {
+    async fn execute(
+        &self,
+        _: Map<String, Value>,
+        context: &Context,
+    ) -> Result<Value, ExecuteError> {
         let which = context.ask(Question::selection("which?", ["blue", "green"]))?;
         let sure = context.ask(Question::approval("sure?"))?;
         let paid = context.wait_for_event(EventWait::on("paid").only("order", 7))?;
@@ -101,7 +105,11 @@ async fn a_task_asks_twice_waits_for_an_event_and_survives_a_restart_in_between(
     happened(&first, &tree, EventKind::Parked, 1).await;
 
     let asked = question(&gateway).await;
-    assert_eq!((&asked["detail"]["prompt"], &asked["task_id"]), (&json!("which?"), &json!("t")), "{begun}");
+    assert_eq!(
+        (&asked["detail"]["prompt"], &asked["task_id"]),
+        (&json!("which?"), &json!("t")),
+        "{begun}"
+    );
     let task = call(&gateway, "tasks.get", json!({ "task_id": "t" })).await.expect("a task");
     assert_eq!((&task["status"], &task["state"]["id"]), (&json!("in_progress"), &asked["id"]));
     let id = asked["id"].clone();
@@ -124,7 +132,8 @@ async fn a_task_asks_twice_waits_for_an_event_and_survives_a_restart_in_between(
     let second = engine(store, 2);
     let gateway = Gateway::new(Arc::new(second.clone()), Arc::new(Epoch), GatewayConfig::default());
     let _worker = second.work();
-    let sure = json!({ "id": question(&gateway).await["id"], "answer": true, "responded_by": "bob" });
+    let sure =
+        json!({ "id": question(&gateway).await["id"], "answer": true, "responded_by": "bob" });
     call(&gateway, "feedback.respond", sure).await.expect("it fits");
     happened(&second, &tree, EventKind::Parked, 3).await;
     let other = json!({ "topic": "paid", "payload": { "order": 8 } });
