@@ -43,7 +43,9 @@ pub trait Backend: Send + Sync {
     }
 
     /// Prices and policies of this process, if it has any.
-    fn rules(&self) -> Option<&Rules> {}
+    fn rules(&self) -> Option<&Rules> {
+        None
+    }
 
     /// What the tasks of runs share, if they can.
     fn channels(&self) -> Option<Channels> {
