@@ -7,6 +7,7 @@ mod flow;
 mod format;
 mod look;
 mod shell;
+mod snapshot;
 mod tasks;
 
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ pub(crate) use self::{
     format::{Format, Output, TimeFormat},
     look::{Executors, ExecutorsCommand, Monitor, MonitorCommand, Why},
     shell::{Completions, Daemon, DaemonCommand, Man, Reserved, Shell, StartDaemon},
+    snapshot::{Checkpoint, CheckpointCommand, One, Snapshot, SnapshotCommand},
     tasks::{
         Cancel, Children, CloneArgs, Count, Create, Delete, Execute, List, OldFormat, Tasks,
         TasksCommand, Update, Watch,
@@ -124,6 +126,10 @@ pub(crate) enum Command {
     Graph(Graph),
     /// Say what this apflow has: version, database, executors.
     Info(Info),
+    /// Remember how a submission stands, and begin a run from there.
+    Snapshot(Snapshot),
+    /// Look at what attempts put aside.
+    Checkpoint(Checkpoint),
     /// Look after the database.
     Db(Db),
     /// Make, list and take back what callers prove themselves with.
@@ -400,13 +406,68 @@ pub(crate) enum DbCommand {
         #[arg(short, long, value_enum, default_value_t)]
         output: RunOutput,
     },
+    /// Say how large the database is, table by table.
+    Stats {
+        #[command(flatten)]
+        database: DatabaseArgs,
+        /// How to write it.
+        #[arg(short, long, value_enum, default_value_t)]
+        output: RunOutput,
+    },
+    /// Delete submissions that ended long ago, as `serve` does by itself.
+    Prune {
+        #[command(flatten)]
+        database: DatabaseArgs,
+        /// How long ago they ended [default: the setting retention.keep_days]
+        #[arg(long, value_name = "DAYS")]
+        older_than_days: Option<u32>,
+    },
+    /// Give room that is not used any more back to the system.
+    Vacuum {
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Write a consistent copy of a SQLite database while it is in use.
+    Backup {
+        #[command(flatten)]
+        database: DatabaseArgs,
+        /// The new file.
+        #[arg(value_name = "FILE")]
+        to: PathBuf,
+    },
+    /// Write every submission with its results as JSON lines.
+    Export {
+        #[command(flatten)]
+        database: DatabaseArgs,
+        /// The file.
+        #[arg(value_name = "FILE")]
+        to: PathBuf,
+    },
+    /// Store the submissions of an export; what had not ended goes on.
+    Import {
+        #[command(flatten)]
+        database: DatabaseArgs,
+        /// The file.
+        #[arg(value_name = "FILE")]
+        from: PathBuf,
+        /// Leave out submissions that are here already.
+        #[arg(long)]
+        skip_existing: bool,
+    },
 }
 
 impl DbCommand {
     /// The database it looks after.
     pub(crate) fn database(&self) -> &DatabaseArgs {
         match self {
-            Self::Migrate { database } | Self::Status { database, .. } => database,
+            Self::Migrate { database }
+            | Self::Status { database, .. }
+            | Self::Stats { database, .. }
+            | Self::Prune { database, .. }
+            | Self::Vacuum { database }
+            | Self::Backup { database, .. }
+            | Self::Export { database, .. }
+            | Self::Import { database, .. } => database,
         }
     }
 }

@@ -83,14 +83,25 @@ impl Exit {
             | Code::NoCallbacks
             | Code::NoGenerator
             | Code::NotOffered
+            | Code::UnfitAnswer
+            | Code::InvalidExpression
+            | Code::UnreadableExport
+            | Code::SnapshotTooLarge
             | Code::NoLlmKey => Self::Usage,
-            Code::NotFound => Self::NotFound,
+            Code::NotFound | Code::NoSuchWait | Code::NoSnapshot => Self::NotFound,
             Code::IllegalTransition
             | Code::Unfinished
             | Code::Fixed
+            | Code::WaitClosed
             | Code::AlreadyRunning
             | Code::CannotDelete
-            | Code::KeyReused => Self::Conflict,
+            | Code::KeyReused
+            | Code::SnapshotMismatch
+            | Code::ChannelType
+            | Code::ChannelChanged
+            | Code::ChannelLock
+            | Code::ChannelFull
+            | Code::ChannelGone => Self::Conflict,
             Code::Internal | Code::EgressRefused | Code::CommandRefused => Self::Failed,
             Code::DatabaseLocked
             | Code::DatabaseFull

@@ -115,6 +115,14 @@ fn dispatch(args: Args) -> Result<Exit, CliError> {
         }
         Command::Daemon(args) => commands::daemon::daemon(args, &global),
         Command::Info(args) => commands::info::info(&args, &*settings(&global, &args)?),
+        Command::Snapshot(args) => {
+            let settings = settings(&global, &args.connection)?;
+            wait_for(commands::snapshot::snapshot(args, &settings))
+        }
+        Command::Checkpoint(args) => {
+            let settings = settings(&global, &args.connection)?;
+            wait_for(commands::snapshot::checkpoint(args, &settings))
+        }
         Command::Db(args) => {
             let settings = settings(&global, args.command.database())?;
             wait_for(commands::db::db(args, &settings))

@@ -162,6 +162,38 @@ codes! {
     AmbiguousId = "0051", -32602, 400, "the beginning of an id fits several tasks";
     /// What is stored here cannot do that.
     NotOffered = "0052", -32603, 501, "this store does not offer what is asked for";
+    /// There is no such question or other wait.
+    NoSuchWait = "0057", -32001, 404, "there is no such question";
+    /// The question is answered, or nobody wants to know any more.
+    WaitClosed = "0058", -32006, 409, "the question takes no answer any more";
+    /// The answer does not fit the question.
+    UnfitAnswer = "0059", -32602, 422, "the answer does not fit the question";
+    /// A condition, key or mapping is no expression that is evaluated here.
+    InvalidExpression = "0068", -32005, 400, "an expression cannot be used";
+    /// A limit, a rate or a breaker cannot be followed.
+    InvalidFlow = "0072", -32005, 400, "a limit, a rate or a breaker cannot be followed";
+    /// There is no such limit.
+    NoLimit = "0073", -32602, 404, "there is no such limit";
+    /// Nothing is known of the breaker.
+    NoBreaker = "0074", -32602, 404, "nothing is known of the breaker";
+    /// The value in the channel is not what the operation works with.
+    ChannelType = "0075", -32602, 409, "the value in the channel is of another kind";
+    /// The value in the channel is not the one that was expected.
+    ChannelChanged = "0076", -32602, 409, "the value in the channel has changed";
+    /// A lock is held by somebody else, or was lost.
+    ChannelLock = "0077", -32602, 409, "the lock is held by somebody else, or was lost";
+    /// The channel holds as much as it may.
+    ChannelFull = "0078", -32602, 413, "the channel holds as much as it may";
+    /// The run that the channel belongs to is not there any more.
+    ChannelGone = "0079", -32602, 410, "the run of the channel is gone";
+    /// There is no snapshot of that name.
+    NoSnapshot = "0080", -32001, 404, "there is no snapshot of that name";
+    /// A document cannot be imported.
+    UnreadableExport = "0081", -32602, 400, "the document cannot be imported";
+    /// A snapshot is not of what is stored here.
+    SnapshotMismatch = "0082", -32006, 409, "the snapshot does not fit what is stored here";
+    /// A snapshot is larger than may be kept.
+    SnapshotTooLarge = "0083", -32602, 413, "the snapshot is larger than may be kept";
 }
 
 #[cfg(test)]

@@ -1,21 +1,34 @@
 //! What runs a task: the trait, what it is given, and what it may answer.
 
+mod asking;
+mod checkpoint;
 mod effects;
 
+pub use asking::{EventWait, MAX_TOPIC_CHARS, RunEnd, check_topic, matches_filter};
 pub use effects::{Asked, Gathered, by_key};
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
+mod circuits;
+
 use async_trait::async_trait;
+pub use circuits::{Circuits, Guard};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+pub use checkpoint::{Keeper, SnapshotWish};
+
 use crate::{
+    breaker::Report,
+    channel::Channels,
     id::{LeaseToken, TaskId, TreeId},
-    task::{Failure, FailureKind, Wait},
+    store::Answered,
+    task::{Failure, FailureKind, Held, LastProgress, Wait},
+    time::Timestamp,
 };
 
 /// Something that turns inputs into a result.
@@ -65,6 +78,8 @@ pub struct Manifest {
     pub max_parallel: Option<usize>,
     /// It gathers the results of its dependencies under their ids instead of merging them.
     pub aggregates: bool,
+    /// It puts checkpoints aside and goes on from them.
+    pub supports_checkpoint: bool,
     /// Why it cannot run here although it is compiled in, if it cannot.
     pub unavailable: Option<String>,
 }
@@ -83,6 +98,7 @@ impl Manifest {
             output_schema: Value::Null,
             max_parallel: None,
             aggregates: false,
+            supports_checkpoint: false,
             unavailable: None,
         }
     }
@@ -117,6 +133,12 @@ pub struct Context {
     pub given: Arc<Given>,
     /// What the attempt says on its way; it counts when the attempt has ended.
     pub notes: Arc<Mutex<Notes>>,
+    /// Where checkpoints go; see [`Context::checkpoint`].
+    pub keeper: Arc<dyn Keeper>,
+    /// Where breakers are asked.
+    pub circuits: Circuits,
+    /// Where channels are kept; see [`Context::channel`].
+    pub channels: Option<Channels>,
 }
 
 impl Context {
@@ -141,6 +163,9 @@ impl Context {
             progress: Arc::new(Nowhere),
             given: Arc::default(),
             notes: Arc::default(),
+            keeper: checkpoint::nowhere(),
+            circuits: Circuits::default(),
+            channels: None,
         }
     }
 }
@@ -148,6 +173,10 @@ impl Context {
 /// What is left of earlier attempts and passes of the same run; empty for most tasks.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Given {
+    /// How far an earlier attempt was that failed, if it said so.
+    pub progress: Option<LastProgress>,
+    /// When the task must be done, over all its attempts, if ever.
+    pub deadline: Option<Timestamp>,
     /// How often the task went round its loop before: 0 in the first pass.
     pub cycle: u32,
     /// What the last pass, or whoever jumped here, left for this one.
@@ -156,13 +185,27 @@ pub struct Given {
     pub rounds: u32,
     /// The tasks it gathered in this pass; none if it gathers for the first time or not at all.
     pub gathered: Option<Vec<Gathered>>,
+    /// What came for the waits of earlier attempts, by key.
+    pub answers: BTreeMap<String, Answered>,
+    /// What the newest attempt before this one put aside; see [`Context::checkpoint`].
+    pub checkpoint: Option<Value>,
+    /// Breakers that the attempt may try out.
+    pub probes: Vec<String>,
 }
 
 /// What an attempt says on its way.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Notes {
     /// What it asks to be done at its end.
-    pub asked: Asked,
+    pub wishes: Asked,
+    /// How many waits without a key of their own it came by.
+    pub asked: u32,
+    /// How far it said it was; handed to the next attempt if this one fails.
+    pub progress: Option<LastProgress>,
+    /// How what breakers guard has worked.
+    pub breakers: Vec<Report>,
+    /// Snapshots to take if the task completes; see [`Context::snapshot`].
+    pub snapshots: Vec<SnapshotWish>,
 }
 
 /// Where an attempt says how far it is.
@@ -205,6 +248,9 @@ pub enum ExecuteError {
     /// It waits for somebody else; the task is parked and holds no worker until then.
     #[error("the task is parked")]
     Parked(Box<Park>),
+    /// Something holds it back; the task is ready again once that is over, and no attempt is counted.
+    #[error("the task is held back by {}", .0.key)]
+    Held(Box<Held>),
 }
 
 impl ExecuteError {

@@ -7,11 +7,14 @@
 //! * [`schedule`] says when a task runs by itself.
 //! * [`mod@derive`] makes new tasks from stored ones.
 //! * [`store`] is what a database must do; [`engine`] is the worker and the handle people hold.
+//! * [`channel`] is what the tasks of a run share.
 //! * [`webhook`] says who may trigger a task from outside.
 //! * [`api`] is the catalogue of operations and the one gateway every protocol goes through.
 
 pub mod api;
+pub mod breaker;
 pub mod build;
+pub mod channel;
 pub mod code;
 pub mod courier;
 pub mod dataflow;
@@ -19,7 +22,9 @@ pub mod derive;
 pub mod effect;
 pub mod engine;
 pub mod executor;
+pub mod expression;
 pub mod firing;
+pub mod flow;
 pub mod generate;
 pub mod graph;
 pub mod hook;
@@ -27,7 +32,9 @@ pub mod id;
 pub mod jump;
 pub mod observe;
 pub mod plan;
+pub mod portable;
 pub mod problem;
+pub mod question;
 pub mod registry;
 pub mod schedule;
 pub mod schema;

@@ -5,7 +5,11 @@
 
 use crate::{
     id::{LeaseToken, NodeId, Seq},
-    task::{Failure, FailureKind, Held, Join, Priority, State, StateName, Status, Task, Wait},
+    portable::Stood,
+    task::{
+        Facets, Failure, FailureKind, Held, HeldBy, Join, OnTimeout, Over, Priority, State,
+        StateName, Status, Task, Wait, WaitFor,
+    },
     time::Timestamp,
 };
 
@@ -27,7 +31,7 @@ pub enum Event {
     },
     /// The run goes on with the task after a failure: as `Started`, but passes and gatherings that
     /// are done stay done.
-    Resumed {
+    GoesOn {
         /// Needs not settled yet.
         waiting_for: u32,
         /// Required needs that ended without completing.
@@ -124,6 +128,10 @@ pub enum Event {
     },
     /// What it waited for came.
     Answered,
+    /// Somebody paused it: it is not taken until it is resumed.
+    Paused,
+    /// Somebody resumed it.
+    Resumed,
     /// A worker that shuts down gives it back untried.
     HandedBack {
         /// The worker's token.
@@ -145,6 +153,21 @@ pub enum Event {
     },
     /// Somebody set a failed or cancelled task back by hand.
     Reset,
+    /// A snapshot takes the place of what is here.
+    Withdrawn,
+    /// It stands where a snapshot or another database has it.
+    Restored {
+        /// Where that is.
+        stood: Stood,
+        /// Needs that are not settled yet, if it is blocked.
+        waiting_for: u32,
+        /// Required needs that ended without completing, if it is blocked.
+        failed: u32,
+        /// Attempts that had begun and ended.
+        attempts: u32,
+        /// What only some tasks have.
+        facets: Option<Box<Facets>>,
+    },
     /// Somebody took the task over by setting it `in_progress`.
     TakenOver,
     /// Whoever took it over reports how it ended.
@@ -204,6 +227,7 @@ impl Task {
 
     /// Moves the task by `event` at the moment `now`, or leaves it as it was.
     pub fn on(&mut self, event: Event, now: Timestamp) -> Result<(), Refused> {
+        let stood = self.stands();
         let next = self.decide(event, now)?;
         let (before, after) = (self.state.name(), next.name());
         if matches!(next, State::Running { .. }) && self.started_at.is_none() {
@@ -218,8 +242,22 @@ impl Task {
         if after != StateName::Ready {
             self.held = None;
         }
+        if after.is_terminal() {
+            self.set_paused(false);
+        }
         self.state = next;
+        if self.may_be_claimed() && self.is_paused() {
+            self.held = Some(Held::paused_task());
+        }
+        if after == StateName::Ready && (before != after || (stood && !self.stands())) {
+            self.queued(now);
+        }
         Ok(())
+    }
+
+    /// It is held because somebody paused it or its tree.
+    fn stands(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| held.by == HeldBy::Pause)
     }
 
     fn decide(&mut self, event: Event, now: Timestamp) -> Result<State, Refused> {
@@ -254,7 +292,7 @@ impl Task {
                 | State::Failed { .. }
                 | State::Skipped { .. }
                 | State::Blocked { .. },
-                Event::Resumed { waiting_for, failed },
+                Event::GoesOn { waiting_for, failed },
             ) => {
                 let done = self.facets();
                 self.forget_the_last_run();
@@ -266,6 +304,33 @@ impl Task {
                 });
                 let next = self.blocked_or_ready(waiting_for, failed, false);
                 Ok(self.gathered(next))
+            }
+            // ----- somebody wants back how it stood
+            (
+                State::Created
+                | State::Blocked { .. }
+                | State::Completed
+                | State::Failed { .. }
+                | State::Skipped { .. }
+                | State::Cancelled { .. },
+                Event::Withdrawn,
+            ) => {
+                self.forget_the_last_run();
+                Ok(State::Created)
+            }
+            (State::Created, Event::Restored { stood, waiting_for, failed, attempts, facets }) => {
+                self.token = self.token.next();
+                self.attempts = attempts;
+                self.facets = facets;
+                Ok(match stood {
+                    Stood::Created => State::Created,
+                    Stood::Blocked => self.blocked_or_ready(waiting_for, failed, false),
+                    Stood::Ready => State::Ready,
+                    Stood::Completed => State::Completed,
+                    Stood::Failed { failure } => State::Failed { failure },
+                    Stood::Skipped { why } => State::Skipped { why },
+                    Stood::Cancelled { reason } => State::Cancelled { reason },
+                })
             }
 
             // ----- needs settle
@@ -349,6 +414,12 @@ impl Task {
                 self.held = None;
                 Ok(State::Ready)
             }
+            (State::Ready | State::Waiting { .. }, Event::TimePassed)
+                if self.over(now).is_some() =>
+            {
+                let why = self.over(now).map(Over::in_words).unwrap_or_default();
+                Ok(State::Failed { failure: Failure::new(FailureKind::Timeout, why) })
+            }
             (State::Ready, Event::TimePassed)
                 if self
                     .held
@@ -363,6 +434,9 @@ impl Task {
             (State::Ready, Event::Claimed { worker, until }) if self.held.is_none() => {
                 self.token = self.token.next();
                 self.attempts += 1;
+                if self.started_at.is_some() {
+                    self.set_facets(|facets| facets.began = Some(now));
+                }
                 Ok(State::Running { lease: self.token, until, attempt: self.attempts, worker })
             }
             (
@@ -372,20 +446,33 @@ impl Task {
                 Ok(State::Running { lease: held, until, attempt: *attempt, worker: worker.clone() })
             }
             (State::Running { lease, .. }, Event::Succeeded { lease: held }) if *lease == held => {
+                // Nobody goes on from what an attempt put aside that came to its end.
+                if self.facets.is_some() {
+                    self.set_facets(|facets| facets.checkpoint = false);
+                }
                 Ok(State::Completed)
             }
             (
                 &State::Running { lease, attempt, .. },
                 Event::Stumbled { lease: held, failure, retry_at },
             ) if lease == held => Ok(match retry_at {
-                Some(at) if attempt < self.max_attempts.unwrap_or(1) => {
-                    State::Retrying { at, attempt }
-                }
+                Some(at) if attempt < self.max_attempts.unwrap_or(1) => match self.too_late(at) {
+                    None => State::Retrying { at, attempt },
+                    Some(why) => {
+                        let message = format!("{}; it is not tried again: {why}", failure.message);
+                        State::Failed { failure: Failure { message, ..failure } }
+                    }
+                },
                 _ => State::Failed { failure },
             }),
             (State::Running { lease, .. }, Event::Parked { lease: held, wait, until })
                 if *lease == held =>
             {
+                if wait.is_kept() {
+                    self.set_facets(|facets| facets.answers = true);
+                }
+                // Nobody waits longer than the whole task may take.
+                let until = until.into_iter().chain(self.deadline()).min();
                 Ok(State::Waiting { wait, until })
             }
             (State::Running { lease, .. }, Event::HandedBack { lease: held }) if *lease == held => {
@@ -411,16 +498,26 @@ impl Task {
             }
             (State::Running { .. }, Event::Abandoned) => Ok(self.abandoned()),
             (&State::Retrying { at, .. }, Event::TimePassed) if at <= now => Ok(State::Ready),
-            (&State::Waiting { until: Some(until), .. }, Event::TimePassed) if until <= now => {
-                Ok(State::Failed { failure: Failure::new(FailureKind::WaitExpired, "") })
+            (State::Waiting { wait, until: Some(until) }, Event::TimePassed) if *until <= now => {
+                let wait = wait.clone();
+                Ok(self.waited_in_vain(wait, now))
             }
-            (State::Waiting { .. }, Event::Answered) => {
-                // The attempt that parked goes on; it is not charged twice.
-                self.attempts = self.attempts.saturating_sub(1);
-                Ok(State::Ready)
-            }
+            (State::Waiting { .. }, Event::Answered) => Ok(self.go_on()),
 
             // ----- people
+            (state, Event::Paused) if !state.is_terminal() => {
+                let state = state.clone();
+                self.set_paused(true);
+                Ok(state)
+            }
+            (state, Event::Resumed) if self.is_paused() => {
+                let state = state.clone();
+                self.set_paused(false);
+                if self.held.as_ref().is_some_and(|held| *held == Held::paused_task()) {
+                    self.held = None;
+                }
+                Ok(state)
+            }
             (state, Event::CancelRequested { reason }) if !state.is_terminal() => {
                 self.token = self.token.next();
                 Ok(State::Cancelled { reason })
@@ -430,8 +527,7 @@ impl Task {
                 Ok(State::Skipped { why })
             }
             (State::Created, Event::TakenOver) => {
-                let detail = serde_json::Value::Null;
-                let wait = Wait { what: crate::task::WaitFor::Report, detail };
+                let wait = Wait::new(WaitFor::Report, serde_json::Value::Null);
                 Ok(State::Waiting { wait, until: None })
             }
             (State::Waiting { .. } | State::Running { .. }, Event::Reported { failure }) => {
@@ -482,6 +578,42 @@ impl Task {
         });
     }
 
+    /// The attempt that parked goes on; it is not charged twice.
+    fn go_on(&mut self) -> State {
+        self.attempts = self.attempts.saturating_sub(1);
+        State::Ready
+    }
+
+    /// The time of a wait is over; for a timer that is what it waited for.
+    fn waited_in_vain(&mut self, wait: Wait, now: Timestamp) -> State {
+        if wait.what == WaitFor::Timer {
+            return self.go_on();
+        }
+        match &wait.on_timeout {
+            OnTimeout::Fail => {
+                State::Failed { failure: Failure::new(FailureKind::WaitExpired, "") }
+            }
+            OnTimeout::Park => State::Waiting { wait: Wait { overdue: true, ..wait }, until: None },
+            OnTimeout::Default(_) => self.go_on(),
+            OnTimeout::Escalate { to, after } => {
+                let (escalated_to, until) = (Some(to.clone()), Some(now.after(*after)));
+                let wait = Wait { escalated_to, on_timeout: OnTimeout::Fail, ..wait };
+                State::Waiting { wait, until }
+            }
+        }
+    }
+
+    /// Somebody paused it and nobody resumed it.
+    pub fn is_paused(&self) -> bool {
+        self.facets.as_ref().is_some_and(|facets| facets.paused)
+    }
+
+    fn set_paused(&mut self, paused: bool) {
+        if self.is_paused() != paused {
+            self.set_facets(|facets| facets.paused = paused);
+        }
+    }
+
     fn abandoned(&mut self) -> State {
         self.token = self.token.next();
         if self.attempts < self.max_attempts.unwrap_or(MAX_LOST_LEASES) {
@@ -498,8 +630,7 @@ impl Task {
     fn forget_the_last_run(&mut self) {
         self.token = self.token.next();
         self.attempts = 0;
-        let kept = self.facets.take().map(|facets| facets.after_a_run());
-        self.facets = kept.filter(|facets| !facets.is_empty()).map(Box::new);
+        self.facets = self.facets.take().and_then(|facets| facets.of_a_new_run()).map(Box::new);
         self.held = None;
         self.started_at = None;
         self.completed_at = None;
@@ -528,13 +659,26 @@ pub const ARROWS: &[Arrow] = {
         arrow(S::Created, "Started", S::Blocked),
         arrow(S::Created, "Started", S::Ready),
         arrow(S::Created, "TakenOver", S::Waiting),
+        arrow(S::Created, "Withdrawn", S::Created),
+        arrow(S::Blocked, "Withdrawn", S::Created),
+        arrow(S::Completed, "Withdrawn", S::Created),
+        arrow(S::Failed, "Withdrawn", S::Created),
+        arrow(S::Skipped, "Withdrawn", S::Created),
+        arrow(S::Cancelled, "Withdrawn", S::Created),
+        arrow(S::Created, "Restored", S::Created),
+        arrow(S::Created, "Restored", S::Blocked),
+        arrow(S::Created, "Restored", S::Ready),
+        arrow(S::Created, "Restored", S::Completed),
+        arrow(S::Created, "Restored", S::Failed),
+        arrow(S::Created, "Restored", S::Skipped),
+        arrow(S::Created, "Restored", S::Cancelled),
         arrow(S::Created, "Skipped", S::Skipped),
         arrow(S::Created, "CancelRequested", S::Cancelled),
-        arrow(S::Created, "Resumed", S::Blocked),
-        arrow(S::Created, "Resumed", S::Ready),
+        arrow(S::Created, "GoesOn", S::Blocked),
+        arrow(S::Created, "GoesOn", S::Ready),
         arrow(S::Created, "Reached", S::Ready),
-        arrow(S::Blocked, "Resumed", S::Blocked),
-        arrow(S::Blocked, "Resumed", S::Ready),
+        arrow(S::Blocked, "GoesOn", S::Blocked),
+        arrow(S::Blocked, "GoesOn", S::Ready),
         arrow(S::Blocked, "Reached", S::Ready),
         arrow(S::Blocked, "SetBack", S::Blocked),
         arrow(S::Blocked, "SetBack", S::Ready),
@@ -551,6 +695,7 @@ pub const ARROWS: &[Arrow] = {
         arrow(S::Ready, "Reached", S::Ready),
         arrow(S::Ready, "Freed", S::Ready),
         arrow(S::Ready, "TimePassed", S::Ready),
+        arrow(S::Ready, "TimePassed", S::Failed),
         arrow(S::Ready, "Claimed", S::Running),
         arrow(S::Ready, "Skipped", S::Skipped),
         arrow(S::Ready, "CancelRequested", S::Cancelled),
@@ -575,9 +720,23 @@ pub const ARROWS: &[Arrow] = {
         arrow(S::Retrying, "CancelRequested", S::Cancelled),
         arrow(S::Waiting, "Answered", S::Ready),
         arrow(S::Waiting, "TimePassed", S::Failed),
+        arrow(S::Waiting, "TimePassed", S::Ready),
+        arrow(S::Waiting, "TimePassed", S::Waiting),
         arrow(S::Waiting, "Reported", S::Completed),
         arrow(S::Waiting, "Reported", S::Failed),
         arrow(S::Waiting, "CancelRequested", S::Cancelled),
+        arrow(S::Created, "Paused", S::Created),
+        arrow(S::Created, "Resumed", S::Created),
+        arrow(S::Blocked, "Paused", S::Blocked),
+        arrow(S::Blocked, "Resumed", S::Blocked),
+        arrow(S::Ready, "Paused", S::Ready),
+        arrow(S::Ready, "Resumed", S::Ready),
+        arrow(S::Retrying, "Paused", S::Retrying),
+        arrow(S::Retrying, "Resumed", S::Retrying),
+        arrow(S::Running, "Paused", S::Running),
+        arrow(S::Running, "Resumed", S::Running),
+        arrow(S::Waiting, "Paused", S::Waiting),
+        arrow(S::Waiting, "Resumed", S::Waiting),
         arrow(S::Completed, "Started", S::Blocked),
         arrow(S::Completed, "Started", S::Ready),
         arrow(S::Failed, "Started", S::Blocked),
@@ -586,18 +745,18 @@ pub const ARROWS: &[Arrow] = {
         arrow(S::Skipped, "Started", S::Blocked),
         arrow(S::Skipped, "Started", S::Ready),
         arrow(S::Skipped, "Reset", S::Created),
-        arrow(S::Completed, "Resumed", S::Blocked),
-        arrow(S::Completed, "Resumed", S::Ready),
+        arrow(S::Completed, "GoesOn", S::Blocked),
+        arrow(S::Completed, "GoesOn", S::Ready),
         arrow(S::Completed, "Reached", S::Ready),
         arrow(S::Completed, "SetBack", S::Blocked),
         arrow(S::Completed, "SetBack", S::Ready),
-        arrow(S::Failed, "Resumed", S::Blocked),
-        arrow(S::Failed, "Resumed", S::Ready),
+        arrow(S::Failed, "GoesOn", S::Blocked),
+        arrow(S::Failed, "GoesOn", S::Ready),
         arrow(S::Failed, "Reached", S::Ready),
         arrow(S::Failed, "SetBack", S::Blocked),
         arrow(S::Failed, "SetBack", S::Ready),
-        arrow(S::Skipped, "Resumed", S::Blocked),
-        arrow(S::Skipped, "Resumed", S::Ready),
+        arrow(S::Skipped, "GoesOn", S::Blocked),
+        arrow(S::Skipped, "GoesOn", S::Ready),
         arrow(S::Skipped, "Reached", S::Ready),
         arrow(S::Skipped, "SetBack", S::Blocked),
         arrow(S::Skipped, "SetBack", S::Ready),

@@ -87,7 +87,18 @@ fn case(code: Code) -> Case {
         Code::Timeout => Scripted(&[], "tasks.get", r#"{"task_id": "slow"}"#),
         Code::Draining => Own,
         Code::Config => Never("the configuration is read where the command line runs"),
+        Code::NoSnapshot | Code::UnreadableExport => Own,
+        Code::SnapshotMismatch => {
+            Never("tasks of a snapshot can be deleted only where nobody runs them")
+        }
+        Code::SnapshotTooLarge => Never("a submission of 64 MiB is beyond the size of a request"),
         Code::NotOffered => Never("the stores that apflow ships offer everything"),
+        Code::NoSuchWait | Code::WaitClosed | Code::UnfitAnswer => {
+            Never("a task has to park first; the tests of questions meet them")
+        }
+        Code::InvalidExpression => {
+            Real("tasks.create", r#"{"tasks": [{"name": "a", "when": "1 +"}]}"#)
+        }
         Code::NoGenerator => Real("tasks.generate", r#"{"requirement": "r"}"#),
         Code::NoLlmKey => Never("a generator says it, and this server has none"),
         Code::SettingRefused => Real("config.get", r#"{"key": "api.timeout"}"#),

@@ -4,12 +4,13 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use apflow_core::{
+    channel,
     derive::Derive,
     id::{Ids, Seq, TaskId},
     store::{
         CallbackClaim, CallbackReport, Callbacks, Cancel, CancelAnswer, Claim, Idempotency,
-        Inserted, Patch, Refusal, Renewal, Settled, Settlement, Signal, Start, Started, StoreError,
-        Submission,
+        Inserted, NewCheckpoint, Patch, Refusal, Renewal, Settled, Settlement, Signal, Start,
+        Started, StoreError, Submission,
     },
     time::Timestamp,
 };
@@ -18,10 +19,15 @@ use tokio::sync::{Notify, broadcast, oneshot, watch};
 
 use crate::{
     access::{self, AccessCame, AccessJob},
+    channel::ChannelJob,
     error::is_out_of_reach,
+    flow::{self, FlowCame, FlowJob},
+    history_rows::{self, HistoryJob},
+    keep::{self, KeepCame, KeepJob},
     rows::Rows,
     schedule::{ScheduleCame, ScheduleJob},
     steps::{self, Derivation, Effects},
+    waits::{WaitCame, WaitJob},
 };
 
 /// How many tasks one transaction stores, and how many jobs it takes up, at the most.
@@ -51,10 +57,18 @@ pub(crate) enum Job {
     Prune(Timestamp, u32, Answer<u64>),
     Schedule(Box<ScheduleJob>),
     Access(AccessJob, Answer<AccessCame>),
+    History(HistoryJob, Answer<u64>),
+    Flow(FlowJob, Answer<FlowCame>),
+    Wait(Box<WaitJob>, Answer<WaitCame>),
     ForgetKeys(Duration, u32, Answer<u64>),
     Callbacks(Vec<CallbackReport>, Option<CallbackClaim>, Answer<Callbacks>),
     FreeCallbacks(IsDead, Answer<u32>),
+    Keep(KeepJob),
+    Channel(Box<ChannelJob>, Answer<ChannelAnswer>),
 }
+
+/// What came of one operation on a channel; a refusal concerns nobody else.
+pub(crate) type ChannelAnswer = Result<channel::Answer, channel::ChannelError>;
 
 /// Where an answer goes.
 pub(crate) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -70,7 +84,11 @@ impl Job {
             | Self::Update(..)
             | Self::Delete(..)
             | Self::Derive(..)
-            | Self::Access(..) => true,
+            | Self::History(HistoryJob::Drop(_), _)
+            | Self::Channel(..)
+            | Self::Access(..)
+            | Self::Flow(..)
+            | Self::Wait(..) => true,
             Self::Cancel(..)
             | Self::Settle(..)
             | Self::Renew(..)
@@ -78,9 +96,11 @@ impl Job {
             | Self::Recover(..)
             | Self::Schedule(..)
             | Self::Prune(..)
+            | Self::History(HistoryJob::Trim { .. }, _)
             | Self::ForgetKeys(..)
             | Self::Callbacks(..)
-            | Self::FreeCallbacks(..) => false,
+            | Self::FreeCallbacks(..)
+            | Self::Keep(..) => false,
         }
     }
 
@@ -116,9 +136,15 @@ impl Job {
             Self::Derive(_, _, to) => drop(to.send(Err(error))),
             Self::Cancel(_, to) => drop(to.send(Err(error))),
             Self::Update(_, _, to) => drop(to.send(Err(error))),
-            Self::Prune(_, _, to) | Self::ForgetKeys(_, _, to) => drop(to.send(Err(error))),
+            Self::Prune(_, _, to) | Self::ForgetKeys(_, _, to) | Self::History(_, to) => {
+                drop(to.send(Err(error)));
+            }
             Self::Schedule(job) => job.fail(error),
+            Self::Keep(job) => job.fail(error),
+            Self::Channel(_, to) => drop(to.send(Err(error))),
             Self::Access(_, to) => drop(to.send(Err(error))),
+            Self::Flow(_, to) => drop(to.send(Err(error))),
+            Self::Wait(_, to) => drop(to.send(Err(error))),
         }
     }
 }
@@ -400,7 +426,11 @@ pub(crate) enum Came {
     Pruned(u64),
     Schedule(ScheduleCame),
     Access(AccessCame),
+    Flow(FlowCame),
+    Wait(WaitCame),
     Callbacks(Callbacks),
+    Keep(KeepCame),
+    Channel(ChannelAnswer),
 }
 
 impl Came {
@@ -420,9 +450,13 @@ impl Came {
             ) => drop(to.send(Ok(came))),
             (Job::Start(_, _, to), Self::Start(came)) => drop(to.send(Ok(came))),
             (Job::Derive(_, _, to), Self::Derive(came)) => drop(to.send(Ok(came))),
+            (Job::Channel(_, to), Self::Channel(came)) => drop(to.send(Ok(came))),
             (Job::Cancel(_, to), Self::Cancel(came)) => drop(to.send(Ok(came))),
             (Job::Update(_, _, to), Self::Done) => drop(to.send(Ok(()))),
-            (Job::Prune(_, _, to) | Job::ForgetKeys(_, _, to), Self::Pruned(came)) => {
+            (
+                Job::Prune(_, _, to) | Job::ForgetKeys(_, _, to) | Job::History(_, to),
+                Self::Pruned(came),
+            ) => {
                 drop(to.send(Ok(came)));
             }
             (Job::Schedule(job), Self::Schedule(came)) => {
@@ -431,12 +465,16 @@ impl Came {
                 }
             }
             (Job::Access(_, to), Self::Access(came)) => drop(to.send(Ok(came))),
+            (Job::Keep(job), Self::Keep(came)) => job.answer(came),
+            (Job::Flow(_, to), Self::Flow(came)) => drop(to.send(Ok(came))),
+            (Job::Wait(_, to), Self::Wait(came)) => drop(to.send(Ok(came))),
             (job, _) => job.fail(stopped()),
         }
     }
 }
 
-/// Does all jobs of a group in the open transaction: inserts first, then settles, then the rest.
+/// Does all jobs of a group in the open transaction: inserts first, then settles, then the rest, and
+/// operations on channels last.
 async fn carry_out(rows: &mut dyn Rows, jobs: &[Job]) -> Result<(Vec<Came>, Effects), StoreError> {
     let mut came: Vec<Option<Came>> = jobs.iter().map(|_| None).collect();
     let mut effects = Effects::default();
@@ -473,9 +511,28 @@ async fn carry_out(rows: &mut dyn Rows, jobs: &[Job]) -> Result<(Vec<Came>, Effe
         }
     }
 
+    let (places, checkpoints): (Vec<usize>, Vec<&NewCheckpoint>) = jobs
+        .iter()
+        .enumerate()
+        .filter_map(|(at, job)| match job {
+            Job::Keep(KeepJob::Checkpoint(checkpoint, _)) => Some((at, checkpoint.as_ref())),
+            _ => None,
+        })
+        .unzip();
+    if !checkpoints.is_empty() {
+        let (answers, more) = steps::keep(rows, &checkpoints).await?;
+        effects.add(more);
+        for (at, answer) in places.into_iter().zip(answers) {
+            came[at] = Some(Came::Keep(KeepCame::Checkpoint(answer)));
+        }
+    }
+
     for (at, job) in jobs.iter().enumerate() {
         let (answer, more) = match job {
-            Job::Insert(..) | Job::Settle(..) => continue,
+            Job::Insert(..)
+            | Job::Settle(..)
+            | Job::Channel(..)
+            | Job::Keep(KeepJob::Checkpoint(..)) => continue,
             Job::Renew(batch, lease, _) => {
                 (Came::Renew(steps::renew(rows, batch, *lease).await?), Effects::default())
             }
@@ -510,8 +567,23 @@ async fn carry_out(rows: &mut dyn Rows, jobs: &[Job]) -> Result<(Vec<Came>, Effe
             Job::Prune(before, limit, _) => {
                 (Came::Pruned(steps::prune(rows, *before, *limit).await?), Effects::default())
             }
+            Job::History(job, _) => {
+                (Came::Pruned(history_rows::carry_out(rows, job).await?), Effects::default())
+            }
             Job::Access(job, _) => {
                 (Came::Access(access::carry_out(rows, job).await?), Effects::default())
+            }
+            Job::Flow(job, _) => {
+                let (came, more) = flow::carry_out(rows, job).await?;
+                (Came::Flow(came), more)
+            }
+            Job::Keep(job) => {
+                let (came, more) = keep::carry_out(rows, job).await?;
+                (Came::Keep(came), more)
+            }
+            Job::Wait(job, _) => {
+                let (came, more) = job.carry_out(rows).await?;
+                (Came::Wait(came), more)
             }
             Job::ForgetKeys(older_than, limit, _) => {
                 let gone = steps::forget_keys(rows, *older_than, *limit).await?;
@@ -528,6 +600,20 @@ async fn carry_out(rows: &mut dyn Rows, jobs: &[Job]) -> Result<(Vec<Came>, Effe
         };
         effects.add(more);
         came[at] = Some(answer);
+    }
+    let (places, operations): (Vec<usize>, Vec<&ChannelJob>) = jobs
+        .iter()
+        .enumerate()
+        .filter_map(|(at, job)| match job {
+            Job::Channel(job, _) => Some((at, job.as_ref())),
+            _ => None,
+        })
+        .unzip();
+    if !operations.is_empty() {
+        let answers = steps::channels(rows, &operations).await?;
+        for (at, answer) in places.into_iter().zip(answers) {
+            came[at] = Some(Came::Channel(answer));
+        }
     }
     if let Some(payload) = effects.payload() {
         rows.notify(&payload).await?;

@@ -22,11 +22,15 @@
 )]
 
 mod access;
+mod channel;
 mod committer;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod derive_rows;
 mod error;
+mod flow;
+mod history_rows;
+mod keep;
 mod migration;
 mod open;
 mod read;
@@ -35,10 +39,16 @@ mod rows;
 mod rows_callbacks;
 mod rows_demo;
 mod rows_effects;
+mod rows_flow;
+mod rows_keep;
+mod rows_snapshot;
+mod rows_waits;
 mod schedule;
 mod schedule_rows;
+mod snapshot;
 mod steps;
 mod store;
+mod waits;
 
 #[cfg(feature = "postgres")]
 mod postgres;

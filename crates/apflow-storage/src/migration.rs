@@ -19,6 +19,11 @@ macro_rules! list {
             (6, "demo", file!("0006_demo")),
             (7, "id_order", file!("0007_id_order")),
             (8, "held", file!("0008_held")),
+            (9, "attempts", file!("0009_attempts")),
+            (10, "waits", file!("0010_waits")),
+            (12, "flow", file!("0012_flow")),
+            (13, "channels", file!("0013_channels")),
+            (14, "checkpoints", file!("0014_checkpoints")),
         ];
         LIST
     }};

@@ -32,6 +32,10 @@ pub struct OpenOptions {
     pub queue: usize,
     /// A clock to use instead of the database's own, for tests.
     pub clock: Option<Arc<dyn Clock>>,
+    /// Tasks that fail for good get no dead letter.
+    pub no_dead_letters: bool,
+    /// Owners take turns: who has many tasks waits with them for those who have few.
+    pub fair: bool,
     /// Do not migrate, and refuse a database that would need it.
     pub no_migration: bool,
 }

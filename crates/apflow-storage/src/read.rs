@@ -8,7 +8,12 @@ use async_trait::async_trait;
 
 use crate::{
     access::AccessReads,
+    channel::ChannelReads,
+    history_rows::HistoryReads,
     row::{RecordRow, RunRow},
+    rows_flow::FlowReads,
+    rows_keep::KeepReads,
+    rows_waits::WaitReads,
     schedule_rows::ScheduleReads,
 };
 
@@ -48,7 +53,17 @@ pub(crate) struct ToldRow {
 
 /// What readers ask.
 #[async_trait]
-pub(crate) trait Reads: AccessReads + ScheduleReads + Send + Sync {
+pub(crate) trait Reads:
+    AccessReads
+    + ChannelReads
+    + FlowReads
+    + HistoryReads
+    + KeepReads
+    + ScheduleReads
+    + WaitReads
+    + Send
+    + Sync
+{
     /// One task, its result whole.
     async fn record(&self, id: &str) -> Result<Option<RecordRow>, StoreError>;
 

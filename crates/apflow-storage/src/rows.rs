@@ -8,11 +8,17 @@ use async_trait::async_trait;
 
 use crate::{
     access::AccessRows,
+    channel::ChannelRows,
     derive_rows::DeriveRows,
+    history_rows::HistoryRows,
     row::{ForestRow, HotRow, ScheduleRow, TreeRow},
     rows_callbacks::CallbackRows,
     rows_demo::DemoRows,
     rows_effects::EffectRows,
+    rows_flow::FlowRows,
+    rows_keep::KeepRows,
+    rows_snapshot::SnapshotRows,
+    rows_waits::WaitRows,
     schedule_rows::ScheduleRows,
 };
 
@@ -187,6 +193,7 @@ pub(crate) struct NewTaskRow {
     pub(crate) waiting_for: i64,
     pub(crate) turn: i64,
     pub(crate) facets: Option<String>,
+    pub(crate) wake_at: Option<i64>,
 }
 
 /// A row of `af_idempotency` to add.
@@ -232,7 +239,19 @@ pub(crate) struct Values {
 /// One open transaction. Everything is a set; the order of calls is the steps' business.
 #[async_trait]
 pub(crate) trait Rows:
-    AccessRows + CallbackRows + DemoRows + DeriveRows + EffectRows + ScheduleRows + Send
+    AccessRows
+    + CallbackRows
+    + ChannelRows
+    + DemoRows
+    + DeriveRows
+    + EffectRows
+    + FlowRows
+    + HistoryRows
+    + KeepRows
+    + ScheduleRows
+    + SnapshotRows
+    + WaitRows
+    + Send
 {
     /// Reads what settling `settling` and claiming up to `ready` tasks needs, and locks it.
     async fn open(&mut self, settling: &[i64], ready: u32) -> Result<Opening, StoreError>;

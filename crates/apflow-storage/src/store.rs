@@ -13,7 +13,7 @@ use apflow_core::{
         Wake, WorkStore,
     },
     task::{Record, RunSummary, StateName, Status},
-    time::Timestamp,
+    time::{Clock, Timestamp},
 };
 use async_trait::async_trait;
 use tokio::sync::broadcast;
@@ -37,6 +37,8 @@ pub(crate) struct Database<R> {
     pub(crate) workers: std::sync::Mutex<Vec<String>>,
     /// Why nothing may be written, if nothing may.
     pub(crate) read_only: bool,
+    /// Who says what time it is; none where the database does.
+    pub(crate) clock: Option<Arc<dyn Clock>>,
 }
 
 impl<R> Drop for Database<R> {
@@ -50,6 +52,12 @@ impl<R: Reads> Database<R> {
         &self,
         job: impl FnOnce(crate::committer::Answer<T>) -> Job,
     ) -> Result<T, StoreError> {
+        self.may_write()?;
+        self.queue.ask(job).await
+    }
+
+    /// Refuses what would write where nothing may be written.
+    pub(crate) fn may_write(&self) -> Result<(), StoreError> {
         if self.read_only {
             return Err(StoreError::Locked {
                 what: "the database was opened for reading only".to_owned(),
@@ -57,7 +65,7 @@ impl<R: Reads> Database<R> {
                     .to_owned(),
             });
         }
-        self.queue.ask(job).await
+        Ok(())
     }
 
     fn workers(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
@@ -170,11 +178,13 @@ impl<R: Reads> TreeStore for Database<R> {
                 }
             }
         }
-        Ok(self.with_schedules(vec![record]).await?.pop())
+        let record = self.with_schedules(vec![record]).await?;
+        Ok(self.with_checkpoints(record).await?.pop())
     }
 
     async fn subtree(&self, root: &TaskId) -> Result<Vec<Record>, StoreError> {
         let found = records(self.reads.subtree(root.as_str()).await?)?;
+        let found = self.with_checkpoints(found).await?;
         Ok(parents_first(self.with_schedules(found).await?, root))
     }
 
@@ -187,7 +197,7 @@ impl<R: Reads> TreeStore for Database<R> {
             }
             _ => records(self.reads.list(filter, page).await?),
         };
-        self.with_schedules(found?).await
+        self.with_schedules(self.with_checkpoints(found?).await?).await
     }
 
     async fn ids_like(

@@ -348,7 +348,7 @@ fn report(held: &Claimed, end: End) -> Settlement {
             Ended::Failed { failure: broke(), retry_after, result: json!(null) }
         }
         End::Parked => Ended::Parked {
-            wait: Wait { what: WaitFor::Event, detail: json!({ "of": held.id }) },
+            wait: Wait::new(WaitFor::Event, json!({ "of": held.id })),
             at_most: Some(Duration::from_secs(30)),
         },
         End::Back => Ended::HandedBack,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use apflow::{App, core::store::TaskFilter};
 use serde_json::{Map, Value, json};
 
+use super::{care, transfer};
 use crate::{
     args::{Db, DbCommand, RunOutput},
     config::{self, Database, Settings},
@@ -14,6 +15,16 @@ use crate::{
 
 pub(crate) async fn db(args: Db, settings: &Settings) -> Result<Exit, CliError> {
     match args.command {
+        DbCommand::Stats { output, .. } => return care::stats(settings, output).await,
+        DbCommand::Prune { older_than_days, .. } => {
+            return care::prune(settings, older_than_days).await;
+        }
+        DbCommand::Vacuum { .. } => return care::vacuum(settings).await,
+        DbCommand::Backup { to, .. } => return care::backup(settings, &to).await,
+        DbCommand::Export { to, .. } => return transfer::export(settings, &to).await,
+        DbCommand::Import { from, skip_existing, .. } => {
+            return transfer::import(settings, &from, skip_existing).await;
+        }
         DbCommand::Migrate { .. } => {
             let database = Database::find(settings);
             database.prepare()?;

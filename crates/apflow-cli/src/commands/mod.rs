@@ -1,5 +1,6 @@
 //! One file, one command.
 
+pub(crate) mod care;
 pub(crate) mod config;
 pub(crate) mod daemon;
 pub(crate) mod db;
@@ -17,8 +18,10 @@ pub(crate) mod scheduler;
 pub(crate) mod schema;
 pub(crate) mod serve;
 pub(crate) mod shell;
+pub(crate) mod snapshot;
 pub(crate) mod tasks;
 pub(crate) mod token;
+pub(crate) mod transfer;
 pub(crate) mod validate;
 pub(crate) mod webhook_url;
 pub(crate) mod why;

@@ -1,6 +1,6 @@
 //! An application as it is configured.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use apflow::{
     App, AppBuilder,
@@ -160,8 +160,16 @@ pub(crate) fn engine(settings: &Settings) -> EngineConfig {
         max_retry_delay: engine.max_retry_delay,
         max_result_bytes: engine.max_result_bytes,
         sleep_scale: settings.demo.sleep_scale,
+        keep: keep(settings),
         ..EngineConfig::default()
     }
+}
+
+/// How long what has ended stays, if not for ever.
+pub(crate) fn keep(settings: &Settings) -> Option<Duration> {
+    const DAY: Duration = Duration::from_hours(24);
+    let days = settings.retention.keep_days;
+    (days > 0).then_some(DAY * days)
 }
 
 fn limits(settings: &Settings) -> Limits {

@@ -26,7 +26,7 @@ pub(crate) mod value;
 pub(crate) mod write;
 
 pub(crate) use self::{
-    compose::{app, engine, http, reader, registry, warn_of_grants},
+    compose::{app, engine, http, keep, reader, registry, warn_of_grants},
     database::Database,
     live::Live,
     overrides::{Flags, Overrides},

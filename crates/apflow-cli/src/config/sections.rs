@@ -209,7 +209,7 @@ pub(crate) struct HookEntry {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Retention {
-    pub(crate) keep_days: Option<u32>,
+    pub(crate) keep_days: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]

@@ -5,7 +5,6 @@ use super::key::{Field, Key, Kind, Retired, Standing};
 /// What only counts once the part of apflow that heeds it is there. One line each, so that it is one
 /// line to change.
 const FOREGROUND: Standing = Standing::Unused("the scheduler stays in the foreground");
-const RETENTION: Standing = Standing::Unused("nothing is deleted by itself yet");
 const MODELS: Standing = Standing::Unused("no executor calls a language model yet");
 const EMAIL: Standing = Standing::Unused("no executor sends e-mail yet");
 
@@ -356,11 +355,11 @@ pub(crate) const KEYS: &[Key] = &[
         .grants(),
     Key::new(
         "retention.keep_days",
-        Kind::Whole(1, 36_500),
-        "Trees that ended longer ago than so many days are deleted.",
+        Kind::Whole(0, 36_500),
+        "Submissions that ended longer ago than so many days are deleted; 0 keeps them all.",
     )
-    .variables(&["APFLOW_RETENTION_KEEP_DAYS"])
-    .standing(RETENTION),
+    .default("30")
+    .variables(&["APFLOW_RETENTION_KEEP_DAYS"]),
     Key::new("daemon.pid_file", Kind::Path, "Where a daemon writes the number of its process.")
         .variables(&["APFLOW_DAEMON_PID_FILE"]),
     Key::new("daemon.log_file", Kind::Path, "Where a daemon logs.")

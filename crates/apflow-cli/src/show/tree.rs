@@ -122,6 +122,7 @@ impl Board {
             }
             EventKind::Parked => ended(node, StateName::Waiting, "waits for somebody"),
             EventKind::Requeued => ended(node, StateName::Ready, "taken up again"),
+            EventKind::Answered => ended(node, StateName::Ready, "goes on"),
             EventKind::Reset => {
                 node.state = StateName::Blocked;
                 node.took = None;
@@ -130,6 +131,8 @@ impl Board {
             }
             EventKind::RunStarted
             | EventKind::RunFinished
+            | EventKind::Paused
+            | EventKind::Resumed
             | EventKind::SlotFired
             | EventKind::SlotSkipped
             | EventKind::ScheduleEnded => return None,

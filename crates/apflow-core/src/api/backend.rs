@@ -13,8 +13,8 @@ use crate::{
     id::{TaskId, TreeId},
     registry::Registry,
     store::{
-        Cancel, CancelAnswer, Idempotency, Inserted, NewCallback, Patch, ScheduleStore, Start,
-        Started, StoreError, TreeStore,
+        Cancel, CancelAnswer, CheckpointStore, Idempotency, Inserted, NewCallback, Patch,
+        ScheduleStore, SnapshotStore, Start, Started, StoreError, TreeStore, WaitStore,
     },
     submit::{self, Order, Reading, read_tasks},
     task::{RunSummary, TreeOptions},
@@ -70,6 +70,26 @@ pub trait Backend: Send + Sync {
         let _ = wish;
         let detail = "callbacks are not switched on here; nothing was run";
         Err(ApiError::refused(Code::NoCallbacks, "webhook_config", detail))
+    }
+
+    /// Snapshots, if they are kept.
+    fn snapshots(&self) -> Option<&dyn SnapshotStore> {
+        None
+    }
+
+    /// Checkpoints, if they are kept.
+    fn checkpoints(&self) -> Option<&dyn CheckpointStore> {
+        None
+    }
+
+    /// Where parked tasks are read and woken, if there is such a place.
+    fn waits(&self) -> Option<&dyn WaitStore> {
+        None
+    }
+
+    /// A new id.
+    fn next_id(&self) -> String {
+        String::new()
     }
 
     /// The journal for those who listen, if there is one.
@@ -153,6 +173,22 @@ impl Backend for Engine {
                 None => error,
             }
         })
+    }
+
+    fn snapshots(&self) -> Option<&dyn SnapshotStore> {
+        Some(self.store())
+    }
+
+    fn checkpoints(&self) -> Option<&dyn CheckpointStore> {
+        Some(self.store())
+    }
+
+    fn waits(&self) -> Option<&dyn WaitStore> {
+        Some(self.store())
+    }
+
+    fn next_id(&self) -> String {
+        self.ids().next()
     }
 
     fn feed(&self, limits: FeedLimits) -> Option<Feed> {

@@ -225,6 +225,12 @@ impl From<StoreError> for ApiError {
             StoreError::Derive(error) => return Self::from(error.clone()),
             StoreError::NoSchedule(_) => Code::NoSchedule,
             StoreError::NotOffered { .. } => Code::NotOffered,
+            StoreError::NoSuchWait { .. } => Code::NoSuchWait,
+            StoreError::WaitClosed { .. } => Code::WaitClosed,
+            StoreError::NoSnapshot { .. } => Code::NoSnapshot,
+            StoreError::Unreadable(_) => Code::UnreadableExport,
+            StoreError::SnapshotMismatch { .. } => Code::SnapshotMismatch,
+            StoreError::SnapshotTooLarge { .. } => Code::SnapshotTooLarge,
             StoreError::InvalidSchedule(problems) => return Self::from(problems.clone()),
             StoreError::Corrupt { .. } | StoreError::Damaged { .. } => {
                 return Self::infrastructure(Code::DatabaseDamaged, error);

@@ -118,9 +118,19 @@ fn words(told: &Told) -> Map<String, Value> {
             put("detail", event.detail.clone());
         }
         EventKind::Spawned | EventKind::Iterated | EventKind::Jumped => {
-            data.insert("detail".to_owned(), told.event.detail.clone());
+            put("detail", event.detail.clone());
         }
-        EventKind::Started | EventKind::Parked | EventKind::Requeued | EventKind::Reset => {}
+        EventKind::Paused | EventKind::Resumed => {
+            // Pausing leaves the task where it is.
+            if let Some(status) = event.detail.get("status") {
+                put("status", status.clone());
+            }
+        }
+        EventKind::Started
+        | EventKind::Parked
+        | EventKind::Answered
+        | EventKind::Requeued
+        | EventKind::Reset => {}
     }
     data
 }
@@ -149,6 +159,9 @@ const fn status(event: EventKind) -> Status {
         | EventKind::Jumped => Status::InProgress,
         EventKind::Requeued
         | EventKind::Reset
+        | EventKind::Answered
+        | EventKind::Paused
+        | EventKind::Resumed
         | EventKind::SlotFired
         | EventKind::SlotSkipped
         | EventKind::ScheduleEnded => Status::Pending,
@@ -177,6 +190,9 @@ fn message(told: &Told) -> &'static str {
         EventKind::Spawned => "Task brought more tasks into being",
         EventKind::Iterated => "Task goes round once more",
         EventKind::Jumped => "Task went on with another one",
+        EventKind::Answered => "Task goes on",
+        EventKind::Paused => "Task was paused",
+        EventKind::Resumed => "Task was resumed",
         EventKind::SlotFired => "Task is due",
         EventKind::SlotSkipped => "Task was due and left out",
         EventKind::ScheduleEnded => "Task has no more times at which it is due",

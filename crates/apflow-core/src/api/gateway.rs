@@ -175,6 +175,15 @@ impl Gateway {
             Call::ScheduledComplete(run) => ops::schedule::complete(self, caller, run).await,
             Call::ExportIcal(export) => ops::schedule::export_ical(self, caller, export).await,
             Call::ScheduledBackfill(wish) => ops::schedule::backfill(self, caller, wish).await,
+            Call::Snapshot(call) => ops::snapshot::snapshot(self, caller, *call).await,
+            Call::FeedbackList(list) => ops::feedback::list(self, caller, *list).await,
+            Call::FeedbackGet(id) => ops::feedback::get(self, caller, &id).await,
+            Call::FeedbackRespond(wish) => ops::feedback::respond(self, caller, *wish).await,
+            Call::FeedbackCancel { id, reason } => {
+                ops::feedback::cancel(self, caller, id, reason).await
+            }
+            Call::EventsPublish(wish) => ops::feedback::publish(self, caller, *wish).await,
+            Call::TasksPause(wish) => ops::feedback::pause(self, caller, wish).await,
             Call::Health => Ok(ops::system::health(self)),
             Call::Executors => Ok(ops::system::executors(self)),
             Call::ConfigList => ops::config::list(self, caller),

@@ -3,6 +3,8 @@
 use serde_json::{Map, Value, json};
 
 mod generated;
+mod kept;
+mod parked;
 mod triggered;
 
 use super::{
@@ -18,6 +20,7 @@ use crate::{
 };
 
 pub use generated::{Generated, LlmKeyAnswer};
+pub use kept::{Kept, RestoredRun};
 pub use triggered::{Reason, Triggered};
 
 /// The answer to a call.
@@ -74,6 +77,21 @@ pub enum Reply {
         /// Whose.
         user_id: Option<String>,
     },
+    /// What tasks wait for.
+    Waits(Vec<store::WaitRecord>),
+    /// One wait.
+    Wait(Box<store::WaitRecord>),
+    /// What came of an event.
+    Published(store::Published),
+    /// What came of a pause, or of its end.
+    Paused {
+        /// The task.
+        task: TaskId,
+        /// It is paused.
+        paused: bool,
+        /// What came of it.
+        answer: store::PauseAnswer,
+    },
     /// Tasks that were made up.
     Generated(Box<Generated>),
     /// What is known of keys.
@@ -105,6 +123,8 @@ pub enum Reply {
         /// There is an allow-list.
         restricted: bool,
     },
+    /// What came of an operation on snapshots or checkpoints.
+    Kept(Box<Kept>),
     /// One key of the configuration.
     Setting(Box<Setting>),
     /// Every key of the configuration.
@@ -251,6 +271,10 @@ impl Reply {
                 }
                 object
             }
+            Self::Waits(waits) => waits.iter().map(parked::wait).collect(),
+            Self::Wait(wait) => parked::wait(wait),
+            Self::Published(published) => parked::published(published),
+            Self::Paused { task, paused, answer } => parked::paused(task, *paused, answer),
             Self::Generated(generated) => generated.json(),
             Self::LlmKey(answer) => answer.json(),
             Self::Triggered(triggered) => triggered.json(),
@@ -264,6 +288,7 @@ impl Reply {
                 "running_tasks_count": running,
             }),
             Self::Executors { executors, restricted } => executors_json(executors, *restricted),
+            Self::Kept(kept) => kept.json(),
             Self::Setting(setting) => setting.json(),
             Self::Settings(settings) => settings.iter().map(Setting::json).collect(),
             Self::Reloaded(reloaded) => reloaded.json(),

@@ -119,14 +119,31 @@ pub fn state(record: &Record) -> Value {
         State::Running { lease, until, attempt, worker } => json!({
             "lease": lease, "until": until, "attempt": attempt, "worker": worker,
         }),
-        State::Waiting { wait, until } => json!({
-            "for": wait.what, "detail": wait.detail, "until": until,
-        }),
+        State::Waiting { wait, until } => {
+            let mut object = json!({ "for": wait.what, "detail": wait.detail, "until": until });
+            if wait.is_kept() {
+                object["id"] = json!(wait.id);
+                object["key"] = json!(wait.key);
+            }
+            if wait.overdue {
+                object["overdue"] = json!(true);
+            }
+            if let Some(to) = &wait.escalated_to {
+                object["escalated_to"] = json!(to);
+            }
+            object
+        }
         State::Failed { failure } => json!({ "kind": failure.kind, "message": failure.message }),
         State::Skipped { why } => json!({ "why": why }),
         State::Cancelled { reason } => json!({ "reason": reason }),
     };
     object["name"] = json!(record.task.state.name());
+    if let Some(held) = &record.task.held {
+        object["held"] = json!(held);
+    }
+    if record.task.is_paused() {
+        object["paused"] = json!(true);
+    }
     object
 }
 

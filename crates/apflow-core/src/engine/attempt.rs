@@ -3,6 +3,7 @@
 use std::{
     any::Any,
     panic::AssertUnwindSafe,
+    pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -19,20 +20,24 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    EngineConfig, Inner, asked, demo,
+    EngineConfig, Inner, asked, demo, guard,
     hooks::{self, Around},
-    output, retry,
+    keeper, output,
 };
 use crate::{
     dataflow,
-    executor::{Context, ExecuteError, Executor, Notes, Progress},
+    executor::{Context, ExecuteError, Executor, Notes, Park, Progress},
     hook::{Attempted, Hook, Verdict},
     id::TaskId,
     observe::Seen,
     registry::NoExecutor,
     store::{Claimed, Ended, Settlement},
-    task::{Failure, FailureKind},
+    task::{self, Failure, FailureKind, LastProgress, Over, RetryPolicy},
+    time::Timestamp,
 };
+
+/// What a task waits for may be so long, in bytes of its JSON.
+const MAX_WAIT_BYTES: usize = 128 << 10;
 
 /// Runs one attempt to its end, or until it was told to stop and the grace period is over.
 ///
@@ -56,7 +61,7 @@ pub(super) async fn run(
         engine: &engine,
         claimed: &claimed,
         stop: &stop,
-        reporter,
+        reporter: Arc::clone(&reporter),
         begun,
         notes: Arc::clone(&notes),
     };
@@ -76,7 +81,10 @@ pub(super) async fn run(
     // Whoever panicked while he held it has written whole notes or none.
     let mut notes = std::mem::take(&mut *notes.lock().unwrap_or_else(PoisonError::into_inner));
     let Claimed { definition, id, .. } = &claimed;
-    asked::finish(&mut notes.asked, &outcome, definition, id, engine.ids.as_ref());
+    asked::finish(&mut notes.wishes, &outcome, definition, id, engine.ids.as_ref());
+    if matches!(outcome, Ended::Failed { retry_after: Some(_), .. }) {
+        notes.progress = reporter.last();
+    }
     Settlement { seq: claimed.seq, lease: claimed.lease, outcome, resolved_inputs: inputs, notes }
 }
 
@@ -237,14 +245,55 @@ impl Attempt<'_> {
     async fn call(&self, executor: &dyn Executor, inputs: Map<String, Value>) -> Ended {
         let limit = self.limit();
         let context = self.context(limit.map(|limit| limit.left));
-        let call = executor.execute(inputs, &context);
-        let Some(limit) = limit else { return self.judge(call.await) };
-        if let Ok(answer) = timeout(limit.left, call).await {
-            return self.judge(answer);
+        let breaker = guard::of_executor(&context, self.engine, self.claimed, executor.manifest());
+        if let Err(held) = breaker.pass().await {
+            return self.judge(Err(held));
+        }
+        // Should it panic, that is what has been said.
+        breaker.failed();
+        let ended = self.call_within(limit, executor.execute(inputs, &context)).await;
+        guard::tell(&breaker, &ended);
+        ended
+    }
+
+    async fn call_within(
+        &self,
+        limit: Option<Limit>,
+        call: impl Future<Output = Result<Value, ExecuteError>>,
+    ) -> Ended {
+        let call = self.with_signs_of_life(call);
+        let Some(limit) = limit else { return call.await };
+        if let Ok(ended) = timeout(limit.left, call).await {
+            return ended;
         }
         // For whatever the executor has started beside its own future.
         self.stop.cancel();
         self.out_of_time(limit)
+    }
+
+    /// The end of a call, unless it is silent for longer than its task allows.
+    async fn with_signs_of_life(
+        &self,
+        call: impl Future<Output = Result<Value, ExecuteError>>,
+    ) -> Ended {
+        let timeouts = &self.claimed.definition.timeouts;
+        let silence = timeouts.heartbeat_timeout_seconds;
+        let Some(silence) = silence.and_then(|time| Duration::try_from_secs_f64(time).ok()) else {
+            return self.judge(call.await);
+        };
+        let mut call = pin!(call);
+        loop {
+            tokio::select! {
+                biased;
+                answer = call.as_mut() => return self.judge(answer),
+                () = self.reporter.beat.notified() => {}
+                () = sleep(silence) => break,
+            }
+        }
+        self.stop.cancel();
+        let why =
+            format!("the attempt reported no progress for {silence:?} (heartbeat_timeout_seconds)");
+        self.stumbled(Failure::new(FailureKind::Timeout, why), None, Value::Null)
     }
 
     fn context(&self, timeout: Option<Duration>) -> Context {
@@ -263,10 +312,13 @@ impl Attempt<'_> {
             progress: Arc::clone(&self.reporter) as Arc<dyn Progress>,
             given: Arc::new(self.claimed.given.clone()),
             notes: Arc::clone(&self.notes),
+            keeper: keeper::of(self.engine, self.claimed),
+            circuits: guard::circuits(self.engine),
+            channels: Some(self.engine.channels.clone()),
         }
     }
 
-    /// The shorter of what the task and what its tree have left.
+    /// The shortest of what the attempt, its task and its tree have left.
     fn limit(&self) -> Option<Limit> {
         let own = self
             .claimed
@@ -274,24 +326,34 @@ impl Attempt<'_> {
             .timeout_seconds
             .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
             .or(self.engine.config.attempt_timeout)
-            .map(|left| Limit { left, of_tree: false });
-        let tree = self.claimed.tree_deadline.map(|deadline| {
-            let left = deadline.since(self.claimed.now).saturating_sub(self.begun.elapsed());
-            Limit { left, of_tree: true }
-        });
-        match (own, tree) {
-            (Some(own), Some(tree)) => Some(if own.left <= tree.left { own } else { tree }),
-            (own, tree) => own.or(tree),
-        }
+            .map(|left| Limit { left, of: LimitOf::Attempt });
+        let until = |deadline: Option<Timestamp>, of: LimitOf| {
+            let left = deadline?.since(self.claimed.now).saturating_sub(self.begun.elapsed());
+            Some(Limit { left, of })
+        };
+        let task = until(self.claimed.given.deadline, LimitOf::Task);
+        let tree = until(self.claimed.tree_deadline, LimitOf::Tree);
+        own.into_iter().chain(task).chain(tree).min_by_key(|limit| limit.left)
     }
 
     fn out_of_time(&self, limit: Limit) -> Ended {
-        if limit.of_tree {
-            let why = "the time of the whole tree was over while the task ran";
-            return self.refused(FailureKind::Timeout, why, Value::Null);
+        match limit.of {
+            LimitOf::Attempt => {
+                let left = limit.left;
+                let why = format!("the attempt took longer than its timeout of {left:?}");
+                self.stumbled(Failure::new(FailureKind::Timeout, why), None, Value::Null)
+            }
+            LimitOf::Task => {
+                let seconds = self.claimed.definition.timeouts.deadline_seconds;
+                let time = Duration::try_from_secs_f64(seconds.unwrap_or_default());
+                let why = Over::Whole(time.unwrap_or_default()).in_words();
+                self.refused(FailureKind::Timeout, why, Value::Null)
+            }
+            LimitOf::Tree => {
+                let why = "the time of the whole tree was over while the task ran";
+                self.refused(FailureKind::Timeout, why, Value::Null)
+            }
         }
-        let why = format!("the attempt took longer than its timeout of {:?}", limit.left);
-        self.stumbled(Failure::new(FailureKind::Timeout, why), None, Value::Null)
     }
 
     /// What an executor's answer means (ruling 8).
@@ -326,9 +388,8 @@ impl Attempt<'_> {
                 };
                 self.refused(failure.kind, failure.message, result)
             }
-            Err(ExecuteError::Parked(park)) => {
-                Ended::Parked { wait: park.wait, at_most: park.at_most }
-            }
+            Err(ExecuteError::Parked(park)) => self.parked(*park),
+            Err(ExecuteError::Held(held)) => Ended::Held(*held),
             Err(ExecuteError::Cancelled) => {
                 let why = "the executor stopped as if the task had been cancelled";
                 self.refused(FailureKind::Executor, why, Value::Null)
@@ -336,11 +397,30 @@ impl Attempt<'_> {
         }
     }
 
+    /// The wait gets the name it is answered under; said again it is the same one.
+    fn parked(&self, park: Park) -> Ended {
+        let Park { mut wait, at_most } = park;
+        let config = &self.engine.config;
+        if let Some(why) = output::refuse(&wait.detail, config.max_result_depth, MAX_WAIT_BYTES) {
+            let why = format!("what the task waits for cannot be stored: {why}");
+            return self.refused(FailureKind::InvalidInput, why, Value::Null);
+        }
+        if wait.key.is_empty() {
+            let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+            wait.key = format!("{}.{}", self.claimed.given.cycle, notes.asked);
+            notes.asked += 1;
+        }
+        wait.id = self.engine.ids.next();
+        Ended::Parked { wait, at_most }
+    }
+
     /// A failure that another attempt may cure.
     fn stumbled(&self, failure: Failure, asked: Option<Duration>, result: Value) -> Ended {
-        let Claimed { definition, attempt, .. } = self.claimed;
+        let Claimed { id, run, definition, attempt, .. } = self.claimed;
         let most = self.engine.config.max_retry_delay;
-        let retry_after = retry::delay(&definition.durability, *attempt, asked, most);
+        let policy = RetryPolicy::of(&definition.durability, most);
+        let lot = || task::lot(id, *run, *attempt);
+        let retry_after = policy.after(&failure, *attempt, asked, lot);
         let message = output::storable_sentence(failure.message);
         Ended::Failed { failure: Failure::new(failure.kind, message), retry_after, result }
     }
@@ -386,7 +466,15 @@ impl Attempt<'_> {
 #[derive(Clone, Copy)]
 struct Limit {
     left: Duration,
-    of_tree: bool,
+    of: LimitOf,
+}
+
+/// Whose time is limited.
+#[derive(Clone, Copy)]
+enum LimitOf {
+    Attempt,
+    Task,
+    Tree,
 }
 
 /// The error a legacy result object carries, if it does.
@@ -405,17 +493,30 @@ pub(super) struct Reporter {
     /// Bits of the fraction; those of NaN mean there is nothing new.
     newest: AtomicU64,
     news: Arc<Notify>,
+    /// The attempt gave a sign of life.
+    beat: Notify,
+    last: Mutex<Option<LastProgress>>,
 }
+
+/// So many characters of what an attempt says of its progress are handed to the next one.
+const MESSAGE_CHARS: usize = 1_000;
 
 impl Reporter {
     pub(super) fn new(engine: Arc<Inner>, task: TaskId, news: Arc<Notify>) -> Self {
-        Self { task, engine, newest: AtomicU64::new(f64::NAN.to_bits()), news }
+        let newest = AtomicU64::new(f64::NAN.to_bits());
+        Self { task, engine, newest, news, beat: Notify::new(), last: Mutex::default() }
     }
 
     /// What was reported since the last call.
     pub(super) fn take(&self) -> Option<f64> {
         let newest = f64::from_bits(self.newest.swap(f64::NAN.to_bits(), Ordering::Relaxed));
         (!newest.is_nan()).then_some(newest)
+    }
+
+    /// The newest of everything that was reported.
+    fn last(&self) -> Option<LastProgress> {
+        // It is written in one go, so a panic leaves it whole.
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -425,6 +526,11 @@ impl Progress for Reporter {
             return;
         }
         let fraction = fraction.clamp(0.0, 1.0);
+        let shown = message
+            .map(|text| output::storable_sentence(text.chars().take(MESSAGE_CHARS).collect()));
+        let last = LastProgress { fraction, message: shown };
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
+        self.beat.notify_one();
         self.newest.store(fraction.to_bits(), Ordering::Relaxed);
         self.engine.see(&Seen::Progress { task: &self.task, fraction, message });
         self.news.notify_one();

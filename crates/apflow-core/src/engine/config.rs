@@ -1,6 +1,8 @@
 //! Every limit of the engine, each with a default.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
+
+use crate::breaker::BreakerPolicy;
 
 /// How an engine works.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +21,8 @@ pub struct EngineConfig {
     pub max_result_bytes: usize,
     /// How deeply a result may nest.
     pub max_result_depth: usize,
+    /// The largest checkpoint, in bytes, roughly counted.
+    pub max_checkpoint_bytes: usize,
     /// The longest delay before another attempt.
     pub max_retry_delay: Duration,
     /// How soon progress is stored after it was reported, with everything else that was by then.
@@ -29,8 +33,23 @@ pub struct EngineConfig {
     pub store_pause: (Duration, Duration),
     /// How long an idempotency key stands for its first answer.
     pub key_retention: Duration,
+    /// Submissions that ended so long ago are deleted, whole ones in bounded batches; none keeps all.
+    pub keep: Option<Duration>,
     /// How much of a demonstration's pauses is kept: 1 all of it, 0 nothing.
     pub sleep_scale: f64,
+    /// What gets a rest when it fails again and again.
+    pub breakers: Breakers,
+}
+
+/// Which executors and hosts have circuit breakers, besides those of tasks that ask for one.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Breakers {
+    /// When they open and close.
+    pub policy: BreakerPolicy,
+    /// Executors that have one.
+    pub executors: BTreeSet<String>,
+    /// Every host has one.
+    pub hosts: bool,
 }
 
 impl Default for EngineConfig {
@@ -43,12 +62,15 @@ impl Default for EngineConfig {
             attempt_timeout: None,
             max_result_bytes: 64 << 20,
             max_result_depth: 64,
+            max_checkpoint_bytes: 1 << 20,
             max_retry_delay: Duration::from_mins(5),
             progress_delay: Duration::from_secs(1),
             lapse_batch: 500,
             store_pause: (Duration::from_millis(100), Duration::from_secs(5)),
             key_retention: Duration::from_hours(7 * 24),
+            keep: Some(Duration::from_hours(30 * 24)),
             sleep_scale: 1.0,
+            breakers: Breakers::default(),
         }
     }
 }

@@ -6,10 +6,12 @@ mod callbacks;
 mod chores;
 mod config;
 mod demo;
+mod guard;
 mod held;
 mod hooks;
+mod keeper;
 mod output;
-mod retry;
+mod retention;
 mod scheduler;
 mod turn;
 pub(crate) mod watch;
@@ -28,11 +30,12 @@ use futures_util::Stream;
 use tokio::sync::{Notify, Semaphore};
 
 pub use callbacks::{CallbackConfig, Deliveries};
-pub use config::EngineConfig;
+pub use config::{Breakers, EngineConfig};
 pub use scheduler::{Scheduler, SchedulerConfig, SchedulerStats};
 pub use worker::{Drained, Worker};
 
 use crate::{
+    channel::{Channel, Channels, Holder},
     code::Code,
     courier::{Courier, NotCallable, Target},
     derive::{Derive, Derived, Mode},
@@ -43,8 +46,8 @@ use crate::{
     registry::Registry,
     schema::Schemas,
     store::{
-        Cancel, CancelAnswer, Idempotency, Inserted, NewCallback, Patch, Start, Started, Store,
-        StoreError, TaskEvent,
+        Cancel, CancelAnswer, ChannelStore, Idempotency, Inserted, NewCallback, Patch, Start,
+        Started, Store, StoreError, TaskEvent,
     },
     submit::{self, Limits, Order},
     task::RunSummary,
@@ -80,6 +83,7 @@ struct Inner {
     callbacks: CallbackConfig,
     /// Somebody wants to be told of a run that just began.
     called: Notify,
+    channels: Channels,
 }
 
 impl Inner {
@@ -149,6 +153,12 @@ impl EngineBuilder {
         self
     }
 
+    /// Who keeps channels, instead of the store.
+    pub fn channels(mut self, keeper: Arc<dyn ChannelStore>) -> Self {
+        self.inner.channels = self.inner.channels.kept_by(keeper);
+        self
+    }
+
     /// The engine.
     pub fn build(mut self) -> Engine {
         let limited = |manifest: &crate::executor::Manifest| {
@@ -176,6 +186,7 @@ impl Engine {
     /// Begins to put an engine together over a store.
     pub fn builder(store: Arc<dyn Store>, ids: Arc<dyn Ids>) -> EngineBuilder {
         let node = NodeId::new(ids.next());
+        let channels = Channels::in_store(Arc::clone(&store) as Arc<dyn ChannelStore>);
         let inner = Inner {
             schemas: Schemas::default(),
             store,
@@ -191,6 +202,7 @@ impl Engine {
             courier: None,
             callbacks: CallbackConfig::default(),
             called: Notify::new(),
+            channels,
         };
         EngineBuilder { inner }
     }
@@ -339,6 +351,13 @@ impl Engine {
     /// Who makes up new ids.
     pub(crate) fn ids(&self) -> &dyn Ids {
         self.inner.ids.as_ref()
+    }
+
+    /// The channel of the newest run of a tree, for somebody outside of its tasks.
+    ///
+    /// Locks are taken in the name of `holder`.
+    pub fn channel(&self, tree: &TreeId, holder: impl Into<String>) -> Channel {
+        self.inner.channels.of_tree(tree.clone(), Holder { name: holder.into(), fence: 0 })
     }
 
     /// The executors.

@@ -19,6 +19,7 @@ use super::{
     attempt::{self, Reporter},
     chores,
     held::{Held, HeldTasks},
+    retention,
     turn::{self, Standing},
 };
 use crate::{
@@ -227,6 +228,7 @@ impl Loop {
         let chore = chores::forget_keys(Arc::clone(&self.engine), hooks_end.clone());
         // What it has not forgotten when the worker ends, the next one does.
         drop(tokio::spawn(chore));
+        drop(tokio::spawn(retention::retire(Arc::clone(&self.engine), hooks_end.clone())));
         self.work().await;
         hooks_end.cancel();
         // A hook that hangs must not keep the process alive.

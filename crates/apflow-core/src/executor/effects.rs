@@ -80,8 +80,8 @@ impl Context {
             return Ok(Vec::new());
         }
         let round = self.note(|notes| {
-            let round = notes.asked.gatherings;
-            notes.asked.gatherings += 1;
+            let round = notes.wishes.gatherings;
+            notes.wishes.gatherings += 1;
             round
         });
         if round < self.given.rounds {
@@ -92,7 +92,7 @@ impl Context {
         let spawn = self.drafts(tasks, true)?;
         self.ask_for(Effect::Spawn(spawn));
         let detail = serde_json::json!({ "tasks": count });
-        let wait = Wait { what: WaitFor::Child, detail };
+        let wait = Wait::new(WaitFor::Child, detail);
         Err(ExecuteError::Parked(Box::new(Park { wait, at_most: None })))
     }
 
@@ -146,7 +146,7 @@ impl Context {
     }
 
     fn ask_for(&self, effect: Effect) {
-        self.note(|notes| notes.asked.effects.push(effect));
+        self.note(|notes| notes.wishes.effects.push(effect));
     }
 
     /// Writes into the notes of this attempt.

@@ -87,6 +87,49 @@ pub enum StoreError {
     /// The task has no schedule.
     #[error("task {0} has no schedule")]
     NoSchedule(TaskId),
+    /// No task waits, or waited, under this id.
+    #[error("there is no question or other wait `{id}`")]
+    NoSuchWait {
+        /// The id.
+        id: String,
+    },
+    /// Whoever came first has answered or withdrawn it.
+    #[error("`{id}` is {} already and takes no answer any more", .state.as_str())]
+    WaitClosed {
+        /// The wait.
+        id: String,
+        /// How it stands.
+        state: super::WaitState,
+    },
+    /// There is no snapshot of that name.
+    #[error("the submission of task {task} has no snapshot `{name}`")]
+    NoSnapshot {
+        /// The task that was named.
+        task: TaskId,
+        /// The name.
+        name: String,
+    },
+    /// The document is no submission that can be stored here.
+    #[error("the document cannot be imported: {0}")]
+    Unreadable(String),
+    /// The snapshot is not of what is stored here now.
+    #[error("the snapshot `{name}` does not fit: {why}")]
+    SnapshotMismatch {
+        /// Its name.
+        name: String,
+        /// What is different.
+        why: String,
+    },
+    /// The snapshot is larger than may be kept.
+    #[error("the snapshot `{name}` takes {bytes} bytes, and at most {most} are kept")]
+    SnapshotTooLarge {
+        /// Its name.
+        name: String,
+        /// How large it is.
+        bytes: usize,
+        /// How large it may be.
+        most: usize,
+    },
     /// This store does not have what is asked for: a store for tests, for example.
     #[error("this store offers no {what}")]
     NotOffered {
@@ -194,10 +237,28 @@ impl StoreError {
             Self::KeyReused { .. } => {
                 Some("use a new key for a new request, or send the first request again".to_owned())
             }
+            Self::NoSuchWait { .. } => {
+                Some("list what can be answered with `apflow feedback ls`".to_owned())
+            }
+            Self::WaitClosed { .. } => {
+                Some("the first answer counts; see it with `apflow feedback show`".to_owned())
+            }
             Self::NoSchedule(_) => Some(
                 "give it one: `schedule_type`, `schedule_expression`, `schedule_enabled: true`"
                     .to_owned(),
             ),
+            Self::NoSnapshot { .. } => {
+                Some("`apflow snapshot ls TASK` lists those there are".to_owned())
+            }
+            Self::Unreadable(_) => Some(
+                "nothing was changed; export it again with an apflow of this version".to_owned(),
+            ),
+            Self::SnapshotMismatch { .. } => {
+                Some("nothing was changed; take a new snapshot of what is there".to_owned())
+            }
+            Self::SnapshotTooLarge { .. } => {
+                Some("copy the whole database instead: `apflow db backup`".to_owned())
+            }
             Self::AlreadyRunning { .. } => Some("wait for it, or cancel it first".to_owned()),
             Self::Overloaded { .. } => {
                 Some("send the request again a little later; nothing of it was done".to_owned())

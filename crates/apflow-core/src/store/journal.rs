@@ -88,12 +88,18 @@ event_kinds! {
     Requeued = 17 "task_reassigned",
     /// Somebody set the task back.
     Reset = 18 "task_reset",
+    /// What the task waited for came, or was withdrawn.
+    Answered = 19 "task_answered",
+    /// Somebody paused the task, or its tree.
+    Paused = 20 "task_paused",
+    /// Somebody resumed the task, or its tree.
+    Resumed = 21 "task_resumed",
     /// The task brought other tasks into being.
-    Spawned = 20 "task_spawned",
+    Spawned = 23 "task_spawned",
     /// A pass of the task ended and another one follows.
-    Iterated = 21 "task_iterated",
+    Iterated = 24 "task_iterated",
     /// The task ended by going on elsewhere.
-    Jumped = 22 "task_jumped",
+    Jumped = 25 "task_jumped",
     /// A slot of the task's schedule began a run.
     SlotFired = 30 "schedule_fired",
     /// Slots of the task's schedule were left out.

@@ -5,12 +5,19 @@
 
 mod access;
 mod callback;
+mod care;
+mod channel;
+mod checkpoint;
 mod control;
 mod error;
 mod filter;
+mod flow;
+mod history;
 mod journal;
 mod schedule;
+mod snapshot;
 mod tree;
+mod wait;
 mod work;
 
 pub use access::{AccessStore, ApiToken, MAX_SEEN, MAX_TOKENS, Seen};
@@ -18,14 +25,27 @@ pub use callback::{
     Callback, CallbackClaim, CallbackNext, CallbackRecord, CallbackReport, CallbackState,
     CallbackStore, Callbacks, MOST_WATCHED, NewCallback,
 };
+pub use care::{CareStore, StoreStats, TableStats};
+pub use channel::ChannelStore;
+pub use checkpoint::{Checkpoint, CheckpointStore, NewCheckpoint};
 pub use control::{Cancel, CancelAnswer, ControlStore, Patch, Start, StartScope, Started};
 pub use error::StoreError;
 pub use filter::{Counts, Page, TaskFilter};
+pub use flow::{FlowStore, MAX_SHARED};
+pub use history::{
+    AttemptOutcome, AttemptRecord, DeadLetter, DeadReason, FIRST_ATTEMPTS, HistoryStore,
+    LetterFilter, MAX_ATTEMPTS_KEPT, MAX_LETTERS,
+};
 pub use journal::{EventKind, JournalStore, TaskEvent, Told};
 pub use schedule::{
     Backfill, Backfilled, DrivenRun, Fire, Fired, FiredSlot, ScheduleFilter, ScheduleStore,
 };
+pub use snapshot::{MAX_SNAPSHOT_BYTES, MAX_SNAPSHOTS, NewSnapshot, Snapshot, SnapshotStore};
 pub use tree::{Idempotency, Inserted, NeedKind, NewNeed, NewTask, NewTree, Submission, TreeStore};
+pub use wait::{
+    Answered, Answering, LOOK_BACK, MAX_PUBLISHED, MAX_WAITS, Pause, PauseAnswer, Publish,
+    Published, WaitFilter, WaitRecord, WaitState, WaitStore,
+};
 pub use work::{
     Claim, Claimed, Ended, NeedResult, Refusal, Renewal, Settled, Settlement, Signal, Wake,
     WorkStore,
@@ -39,7 +59,14 @@ pub trait Store:
     + JournalStore
     + ScheduleStore
     + CallbackStore
+    + ChannelStore
     + AccessStore
+    + WaitStore
+    + CheckpointStore
+    + HistoryStore
+    + FlowStore
+    + CareStore
+    + SnapshotStore
     + Wake
 {
 }
@@ -51,7 +78,14 @@ impl<T> Store for T where
         + JournalStore
         + ScheduleStore
         + CallbackStore
+        + ChannelStore
         + AccessStore
+        + WaitStore
+        + CheckpointStore
+        + HistoryStore
+        + FlowStore
+        + CareStore
+        + SnapshotStore
         + Wake
 {
 }

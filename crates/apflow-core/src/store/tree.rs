@@ -152,7 +152,8 @@ pub trait TreeStore: Send + Sync {
     /// How the newest run of a tree stands.
     async fn run_of_tree(&self, tree: &TreeId) -> Result<Option<RunSummary>, StoreError>;
 
-    /// Removes whole trees that are not running, at most `limit` tasks at a time.
+    /// Removes whole submissions that are not running: about `limit` tasks together, and at least one
+    /// submission however large it is. Nobody ever sees half of one.
     ///
     /// What others link to stays as long as they do.
     /// Returns how many tasks went; call again until it is 0.

@@ -10,7 +10,7 @@ use super::StoreError;
 use crate::{
     executor::{Given, Notes},
     id::{LeaseToken, NodeId, Seq, TaskId, TreeId},
-    task::{Definition, Failure, Wait},
+    task::{Definition, Failure, Held, Wait},
     time::Timestamp,
     transition::Refused,
 };
@@ -118,6 +118,8 @@ pub enum Ended {
     },
     /// The worker gives it back untried.
     HandedBack,
+    /// The worker gives it back untried, for something holds it.
+    Held(Held),
 }
 
 /// One item of a batch that was not done; the rest of the batch stands.

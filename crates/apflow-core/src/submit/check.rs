@@ -32,6 +32,7 @@ pub(super) fn check(spec: &TaskSpec, index: usize, limits: &Limits, problems: &m
     checker.values(spec);
     checker.ranges(spec, limits);
     checker.schedule(spec);
+    checker.flow(spec);
 }
 
 struct Checker<'a> {
@@ -214,6 +215,12 @@ impl Checker<'_> {
         let Some(word) = word.filter(|word| !known.contains(word)) else { return };
         let expected = format!("one of {}", known.join(", "));
         self.refuse(field, format!("`{}` is no {field}", shortened(word)), &expected, word);
+    }
+
+    fn flow(&mut self, spec: &TaskSpec) {
+        for (field, reason) in spec.flow.mistakes() {
+            self.add(&field, Problem::new(Code::InvalidFlow, reason));
+        }
     }
 
     fn schedule(&mut self, spec: &TaskSpec) {

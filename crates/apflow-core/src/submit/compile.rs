@@ -158,10 +158,12 @@ fn define(
         timeout_seconds: spec.timeout_seconds,
         max_cycles: spec.max_cycles,
         start: spec.start,
+        timeouts: spec.timeouts,
         origin: spec.origin,
         schedule: spec.schedule,
         durability,
         governance: spec.governance,
+        flow: spec.flow,
         placement_constraints: spec.placement_constraints,
         extra: spec.extra,
     }

@@ -21,8 +21,11 @@ pub use spawn::spawned;
 use serde_json::{Map, Value};
 
 use crate::{
+    flow::FlowControl,
     store::{Idempotency, NewCallback},
-    task::{Begins, Durability, Governance, Join, Origin, Priority, Schedule, TreeOptions},
+    task::{
+        Begins, Durability, Governance, Join, Origin, Priority, Schedule, Timeouts, TreeOptions,
+    },
 };
 
 /// One task as its author wrote it; references are still ids or names.
@@ -56,6 +59,8 @@ pub struct TaskSpec {
     pub max_cycles: Option<u32>,
     /// When in a run it begins.
     pub start: Begins,
+    /// Longest times besides.
+    pub timeouts: Timeouts,
     /// Where it came from.
     pub origin: Origin,
     /// When it runs by itself.
@@ -64,6 +69,8 @@ pub struct TaskSpec {
     pub durability: Durability,
     /// What it may spend.
     pub governance: Governance,
+    /// How many of its kind may run, and how often.
+    pub flow: FlowControl,
     /// Where it may run.
     pub placement_constraints: Option<Value>,
     /// Custom fields.

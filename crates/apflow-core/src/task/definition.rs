@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::Schedule;
-use crate::{id::TaskId, time::Timestamp};
+use super::{Jitter, Schedule, Timeouts};
+use crate::{flow::FlowControl, id::TaskId, time::Timestamp};
 
 fn yes() -> bool {
     true
@@ -57,6 +57,9 @@ pub struct Definition {
     /// When in a run it begins.
     #[serde(default, skip_serializing_if = "is_default")]
     pub start: Begins,
+    /// Longest times besides that of one attempt.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub timeouts: Timeouts,
     /// Where the task came from.
     #[serde(default, skip_serializing_if = "is_default")]
     pub origin: Origin,
@@ -69,6 +72,9 @@ pub struct Definition {
     /// What it may spend.
     #[serde(default, skip_serializing_if = "is_default")]
     pub governance: Governance,
+    /// How many of its kind may run, and how often.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub flow: FlowControl,
     /// Where it may run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placement_constraints: Option<Value>,
@@ -284,6 +290,21 @@ pub struct Durability {
     /// Delay the strategy starts from, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backoff_base_seconds: Option<f64>,
+    /// The longest delay, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backoff_max_seconds: Option<f64>,
+    /// By how much an exponential delay grows each time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backoff_factor: Option<f64>,
+    /// How delays are spread.
+    #[serde(skip_serializing_if = "is_default")]
+    pub jitter: Jitter,
+    /// Kinds of failure and words of messages after which it is not tried again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub no_retry_on: Vec<String>,
+    /// Longest time from the first attempt to the beginning of the last one, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_deadline_seconds: Option<f64>,
     /// When a checkpoint was last written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_at: Option<Timestamp>,

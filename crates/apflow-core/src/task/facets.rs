@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::definition::is_default;
-use crate::time::Timestamp;
+use super::{bounds::Bounds, definition::is_default};
+use crate::{flow::Flow, time::Timestamp};
 
 /// What keeps a ready task from being claimed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,23 @@ pub enum HeldBy {
     Pause,
 }
 
+impl Held {
+    /// Somebody paused the task itself.
+    pub fn paused_task() -> Self {
+        Self { by: HeldBy::Pause, key: "task".to_owned(), until: None }
+    }
+
+    /// Somebody paused its whole tree.
+    pub fn paused_tree() -> Self {
+        Self { by: HeldBy::Pause, key: "tree".to_owned(), until: None }
+    }
+
+    /// It is held by a pause of its whole tree.
+    pub fn is_of_tree(&self) -> bool {
+        self.by == HeldBy::Pause && self.key == "tree"
+    }
+}
+
 impl HeldBy {
     /// The word as it is stored and shown.
     pub const fn as_str(self) -> &'static str {
@@ -46,10 +63,22 @@ impl HeldBy {
 
 /// What only some tasks have; stored as one JSON text beside the state, and absent for most.
 ///
-/// A new run forgets it, but for what says otherwise.
+/// A new run forgets all but what the author said.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Facets {
+    /// How long the task may take, if its author said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<Bounds>,
+    /// Since when it is ready; kept where the time in the queue is bounded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready_since: Option<Timestamp>,
+    /// When the newest attempt began; absent for the first one, whose beginning is that of the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub began: Option<Timestamp>,
+    /// How far an attempt was that failed and is followed by another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<LastProgress>,
     /// How often the task went round its loop in this run: 0 in the first pass.
     #[serde(skip_serializing_if = "is_default")]
     pub cycle: u32,
@@ -80,6 +109,18 @@ pub struct Facets {
     /// What effects did in this run of the tree; only a root has it.
     #[serde(skip_serializing_if = "is_default")]
     pub run: RunCounts,
+    /// It parked in this run, so there may be answers for it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub answers: bool,
+    /// Somebody paused it: it is held whenever it is ready. A new run does not forget this.
+    #[serde(skip_serializing_if = "is_default")]
+    pub paused: bool,
+    /// An attempt of this run put something aside for the next one.
+    #[serde(skip_serializing_if = "is_default")]
+    pub checkpoint: bool,
+    /// The lines it stands in for slots, paces and breakers; a new run keeps it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flow: Option<Flow>,
 }
 
 /// Who spawned a task, as far as the engine has to know.
@@ -114,11 +155,14 @@ impl Facets {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+}
 
-    /// What is left when a run begins anew.
-    #[must_use]
-    pub fn after_a_run(self) -> Self {
-        let Self { spawned, on_jump, has_spawned, .. } = self;
-        Self { has_spawned, spawned, on_jump, ..Self::default() }
-    }
+/// How far an attempt said it was.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LastProgress {
+    /// From 0 to 1.
+    pub fraction: f64,
+    /// What it was doing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }

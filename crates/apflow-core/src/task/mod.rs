@@ -1,21 +1,28 @@
 //! A task: what its author said, what the engine knows of it now, and both together.
 
+mod bounds;
 mod definition;
 mod facets;
 mod record;
+mod retry;
 mod schedule;
 mod state;
+mod wait;
 
+pub use bounds::{Bounds, Over, Timeouts};
 pub use definition::{
     Begins, Definition, Dependency, Durability, Governance, Join, OnFailure, Origin, OriginType,
     Priority, StructureOrder, TreeOptions,
 };
-pub use facets::{Facets, Held, HeldBy, RunCounts, Spawned};
+pub use facets::{Facets, Held, HeldBy, LastProgress, RunCounts, Spawned};
 pub use record::{Outcome, Record, RunSummary, TreeRecord};
+pub use retry::{Backoff, Jitter, RetryPolicy, lot};
 pub use schedule::{Misfire, Overlap, Schedule};
-pub use state::{Failure, FailureKind, State, StateName, Status, Wait, WaitFor};
+pub use state::{Failure, FailureKind, State, StateName, Status};
+pub use wait::{OnTimeout, Wait, WaitFor};
 
 use crate::{
+    flow::{Flow, Standing},
     id::{LeaseToken, Seq},
     time::Timestamp,
 };
@@ -61,10 +68,18 @@ impl Task {
         self.state == State::Ready && self.held.is_none()
     }
 
-    /// When time alone changes something about it: lease, retry delay, wait, or what holds it.
+    /// When time alone changes something about it: lease, retry delay, wait, what holds it, or a bound
+    /// of time on a task that no worker holds.
     pub fn wake_at(&self) -> Option<Timestamp> {
         match self.state {
-            State::Ready => self.held.as_ref().and_then(|held| held.until),
+            State::Ready => {
+                let held = self.held.as_ref().and_then(|held| held.until);
+                let bound = self
+                    .facets
+                    .as_ref()
+                    .and_then(|_| self.queue_until().into_iter().chain(self.deadline()).min());
+                held.into_iter().chain(bound).min()
+            }
             _ => self.state.wake_at(),
         }
     }
@@ -72,6 +87,30 @@ impl Task {
     /// What only some tasks have; the default for most.
     pub fn facets(&self) -> Facets {
         self.facets.as_deref().cloned().unwrap_or_default()
+    }
+
+    /// Where it stands, as far as slots, paces and breakers are concerned.
+    pub fn standing(&self) -> Standing<'_> {
+        match (&self.state, &self.held) {
+            (State::Ready, None) => Standing::Claimable,
+            (State::Ready, Some(held)) => Standing::Held(held),
+            (State::Running { .. }, _) => Standing::Running,
+            _ => Standing::Elsewhere,
+        }
+    }
+
+    /// The lines it stands in, if it stands in any.
+    pub fn flow(&self) -> Option<&Flow> {
+        self.facets.as_ref()?.flow.as_ref()
+    }
+
+    /// Changes the lines it stands in.
+    pub fn set_flow(&mut self, change: impl FnOnce(&mut Flow)) {
+        self.set_facets(|facets| {
+            let mut flow = facets.flow.take().unwrap_or_default();
+            change(&mut flow);
+            facets.flow = (!flow.is_empty()).then_some(flow);
+        });
     }
 
     /// Changes what only some tasks have.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::wait::Wait;
 use crate::{
     id::{LeaseToken, NodeId},
     time::Timestamp,
@@ -291,6 +292,8 @@ pub enum FailureKind {
     InvalidOutput,
     /// It was parked and nobody answered in time.
     WaitExpired,
+    /// It was parked and somebody withdrew what it waited for.
+    WaitCancelled,
     /// Somebody set the status by hand.
     Reported,
     /// A hook refused the task.
@@ -305,9 +308,27 @@ pub enum FailureKind {
     DepthLimit,
     /// What it asked for when it ended cannot be done.
     Effect,
+    /// A condition, a key or a mapping had no value.
+    Expression,
+    /// Too few members of a group completed.
+    Group,
 }
 
 impl FailureKind {
+    /// The word as it is stored and shown.
+    pub fn word(self) -> String {
+        // A variant without data is a text in JSON.
+        match serde_json::to_value(self) {
+            Ok(serde_json::Value::String(word)) => word,
+            _ => String::new(),
+        }
+    }
+
+    /// The kind a word stands for.
+    pub fn parse(word: &str) -> Option<Self> {
+        serde_json::from_value(serde_json::Value::String(word.to_owned())).ok()
+    }
+
     /// The sentence used where nothing better is known.
     pub const fn in_words(self) -> &'static str {
         match self {
@@ -320,6 +341,7 @@ impl FailureKind {
             Self::InvalidInput => "the inputs do not fit the executor",
             Self::InvalidOutput => "the result cannot be stored",
             Self::WaitExpired => "nobody answered in time",
+            Self::WaitCancelled => "what the task waited for was withdrawn",
             Self::Reported => "reported as failed",
             Self::Hook => "a hook refused the task",
             Self::CycleLimit => "the task went round as often as it may",
@@ -327,35 +349,8 @@ impl FailureKind {
             Self::SpawnLimit => "the run spawned as many tasks as it may",
             Self::DepthLimit => "spawned tasks are nested as deep as they may be",
             Self::Effect => "what the task asked for at its end cannot be done",
+            Self::Expression => "an expression had no value",
+            Self::Group => "too few members of the group completed",
         }
     }
-}
-
-/// What a parked task waits for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wait {
-    /// The kind of answer that wakes it.
-    #[serde(rename = "for")]
-    pub what: WaitFor,
-    /// What the one who answers has to know.
-    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
-    pub detail: serde_json::Value,
-}
-
-/// The kinds of wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WaitFor {
-    /// A person's answer.
-    Feedback,
-    /// An event from outside.
-    Event,
-    /// A moment.
-    Timer,
-    /// A decision about money or tokens.
-    Budget,
-    /// Another run.
-    Child,
-    /// A report from whoever took the task over by setting its status.
-    Report,
 }

@@ -1,13 +1,13 @@
 //! Every arrow is taken, nothing else moves a task, and what must hold along any way through them.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
     id::Seq,
-    task::{HeldBy, WaitFor},
+    task::{Bounds, Facets, HeldBy, WaitFor},
 };
 
 const NOW: Timestamp = Timestamp(1_000);
@@ -38,7 +38,7 @@ fn held_until(until: Option<Timestamp>) -> Held {
 }
 
 fn wait() -> Wait {
-    Wait { what: WaitFor::Feedback, detail: serde_json::Value::Null }
+    Wait::new(WaitFor::Feedback, serde_json::Value::Null)
 }
 
 fn states() -> Vec<State> {
@@ -65,6 +65,11 @@ fn states() -> Vec<State> {
     states
 }
 
+fn on_timeouts() -> [OnTimeout; 4] {
+    let escalate = OnTimeout::Escalate { to: "boss".to_owned(), after: Duration::from_micros(1) };
+    [OnTimeout::Fail, OnTimeout::Park, OnTimeout::Default(serde_json::json!(1)), escalate]
+}
+
 fn tasks() -> Vec<Task> {
     let mut tasks = Vec::new();
     for state in states() {
@@ -75,11 +80,30 @@ fn tasks() -> Vec<Task> {
             }
         }
     }
+    for what in [WaitFor::Timer, WaitFor::Event] {
+        for on_timeout in on_timeouts() {
+            let wait = Wait { on_timeout, ..Wait::new(what, serde_json::Value::Null) };
+            let state = State::Waiting { wait, until: Some(PAST) };
+            tasks.push(task(state, 1, None, Join::All));
+        }
+    }
+    for mut paused in tasks.clone() {
+        if paused.on(Event::Paused, NOW).is_ok() {
+            tasks.push(paused);
+        }
+    }
     for until in [None, Some(PAST), Some(FUTURE)] {
         let held = Some(held_until(until));
         tasks.push(Task { held, ..task(State::Ready, 0, None, Join::All) });
     }
+    let late = Facets { bounds: Some(bounds(1)), ready_since: Some(PAST), ..Facets::default() };
+    let facets = Some(Box::new(late));
+    tasks.push(Task { facets, ..task(State::Ready, 0, None, Join::All) });
     tasks
+}
+
+fn bounds(queue: u64) -> Bounds {
+    Bounds { queue: Some(queue), ..Bounds::default() }
 }
 
 fn events() -> Vec<Event> {
@@ -87,8 +111,8 @@ fn events() -> Vec<Event> {
         Event::Started { waiting_for: 0, failed: 0 },
         Event::Started { waiting_for: 2, failed: 0 },
         Event::Started { waiting_for: 0, failed: 1 },
-        Event::Resumed { waiting_for: 0, failed: 0 },
-        Event::Resumed { waiting_for: 2, failed: 0 },
+        Event::GoesOn { waiting_for: 0, failed: 0 },
+        Event::GoesOn { waiting_for: 2, failed: 0 },
         Event::Reached { data: serde_json::Value::from(1) },
         Event::SetBack { waiting_for: 0, failed: 0 },
         Event::SetBack { waiting_for: 1, failed: 0 },
@@ -98,6 +122,8 @@ fn events() -> Vec<Event> {
         Event::Freed,
         Event::Claimed { worker: NodeId::from("w"), until: FUTURE },
         Event::Answered,
+        Event::Paused,
+        Event::Resumed,
         Event::TimePassed,
         Event::Abandoned,
         Event::CancelRequested { reason: "enough".to_owned() },
@@ -107,6 +133,24 @@ fn events() -> Vec<Event> {
         Event::Reported { failure: None },
         Event::Reported { failure: Some(failure()) },
     ];
+    events.push(Event::Withdrawn);
+    for stood in [
+        Stood::Created,
+        Stood::Blocked,
+        Stood::Ready,
+        Stood::Completed,
+        Stood::Failed { failure: failure() },
+        Stood::Skipped { why: "so".to_owned() },
+        Stood::Cancelled { reason: "enough".to_owned() },
+    ] {
+        events.push(Event::Restored {
+            stood,
+            waiting_for: 1,
+            failed: 0,
+            attempts: 1,
+            facets: None,
+        });
+    }
     for completed in [true, false] {
         for required in [true, false] {
             events.push(Event::NeedSettled { completed, required });
@@ -132,7 +176,7 @@ fn events() -> Vec<Event> {
 fn word(event: &Event) -> &'static str {
     match event {
         Event::Started { .. } => "Started",
-        Event::Resumed { .. } => "Resumed",
+        Event::GoesOn { .. } => "GoesOn",
         Event::Gathers { .. } => "Gathers",
         Event::Iterated { .. } => "Iterated",
         Event::Jumped { .. } => "Jumped",
@@ -149,6 +193,8 @@ fn word(event: &Event) -> &'static str {
         Event::Stumbled { .. } => "Stumbled",
         Event::Parked { .. } => "Parked",
         Event::Answered => "Answered",
+        Event::Paused => "Paused",
+        Event::Resumed => "Resumed",
         Event::HandedBack { .. } => "HandedBack",
         Event::TimePassed => "TimePassed",
         Event::Abandoned => "Abandoned",
@@ -156,6 +202,8 @@ fn word(event: &Event) -> &'static str {
         Event::Skipped { .. } => "Skipped",
         Event::Reset => "Reset",
         Event::TakenOver => "TakenOver",
+        Event::Withdrawn => "Withdrawn",
+        Event::Restored { .. } => "Restored",
         Event::Reported { .. } => "Reported",
     }
 }
@@ -205,7 +253,7 @@ fn every_arrow_is_taken_and_nothing_moves_along_any_other() {
         missing.is_empty() && unknown.is_empty(),
         "never taken {missing:?}, not in the table {unknown:?}"
     );
-    assert_eq!(words.len(), 26, "every event was tried");
+    assert_eq!(words.len(), 28, "every event was tried");
 }
 
 #[test]
@@ -374,8 +422,178 @@ fn a_pass_has_its_own_attempts_and_a_new_run_forgets_it() {
     assert_eq!((task.facets().cycle, task.facets().cycle_data), (1, Some(data.clone())));
     task.state = State::Failed { failure: failure() };
     let mut resumed = task.clone();
-    resumed.on(Event::Resumed { waiting_for: 0, failed: 0 }, NOW).expect("it goes on");
+    resumed.on(Event::GoesOn { waiting_for: 0, failed: 0 }, NOW).expect("it goes on");
     assert_eq!((resumed.facets().cycle, resumed.facets().cycle_data), (1, Some(data)));
     task.on(Event::Started { waiting_for: 0, failed: 0 }, NOW).expect("it begins anew");
     assert_eq!(task.facets(), crate::task::Facets::default());
+}
+
+/// A task that waits until [`FUTURE`] for something of this kind.
+fn parked(what: WaitFor, on_timeout: OnTimeout) -> Task {
+    let mut parked = task(State::Ready, 0, Some(1), Join::All);
+    let worker = NodeId::from("w");
+    parked.on(Event::Claimed { worker, until: FUTURE }, NOW).expect("it is ready");
+    let (lease, id) = (parked.token, "w1".to_owned());
+    let wait = Wait { id, on_timeout, ..Wait::new(what, serde_json::Value::Null) };
+    parked.on(Event::Parked { lease, wait, until: Some(FUTURE) }, NOW).expect("it runs");
+    parked
+}
+
+#[test]
+fn a_timer_that_has_run_out_makes_the_task_ready_and_is_no_failure() {
+    let mut timer = parked(WaitFor::Timer, OnTimeout::Fail);
+    assert!(timer.on(Event::TimePassed, NOW).is_err(), "not yet");
+    timer.on(Event::TimePassed, FUTURE).expect("it is over");
+    assert_eq!((&timer.state, timer.attempts), (&State::Ready, 0));
+    assert!(timer.facets().answers, "its executor finds that it is over");
+}
+
+#[test]
+fn what_happens_when_nobody_answers_in_time_is_what_was_said() {
+    let [fail, stay, default, escalate] = on_timeouts().map(|on_timeout| {
+        let mut task = parked(WaitFor::Feedback, on_timeout);
+        task.on(Event::TimePassed, FUTURE).expect("it is over");
+        task
+    });
+    assert!(
+        matches!(&fail.state, State::Failed { failure } if failure.kind == FailureKind::WaitExpired)
+    );
+    assert!(matches!(&stay.state, State::Waiting { wait, until: None } if wait.overdue));
+    assert_eq!(default.state, State::Ready);
+    let State::Waiting { wait, until: Some(until) } = &escalate.state else {
+        panic!("{:?}", escalate.state)
+    };
+    assert_eq!((wait.escalated_to.as_deref(), *until), (Some("boss"), Timestamp(1_002)));
+    let mut escalate = escalate;
+    escalate.on(Event::TimePassed, Timestamp(1_002)).expect("that is over too");
+    assert_eq!(escalate.state.name(), StateName::Failed);
+}
+
+#[test]
+fn a_paused_task_is_held_whenever_it_is_ready_until_it_is_resumed() {
+    let claim = Event::Claimed { worker: NodeId::from("w"), until: FUTURE };
+    let mut ready = task(State::Ready, 0, None, Join::All);
+    ready.on(Event::Paused, NOW).expect("it is open");
+    assert!(ready.clone().on(claim.clone(), NOW).is_err());
+    assert!(ready.on(Event::Freed, NOW).is_ok(), "another one lets it go");
+    assert_eq!(ready.held, Some(Held::paused_task()), "and it stays paused");
+    ready.on(Event::Resumed, NOW).expect("it is paused");
+    assert!(ready.on(Event::Resumed, NOW).is_err(), "nothing to resume");
+    ready.on(claim.clone(), NOW).expect("nothing holds it");
+
+    ready.on(Event::Paused, NOW).expect("it runs");
+    let lease = ready.token;
+    ready.on(Event::Renewed { lease, until: FUTURE }, NOW).expect("it goes on");
+    ready.on(Event::HandedBack { lease }, NOW).expect("it is held");
+    assert!(!ready.may_be_claimed(), "what runs is held when it is ready again");
+
+    let mut created = task(State::Created, 0, None, Join::All);
+    created.on(Event::Paused, NOW).expect("it is open");
+    created.on(Event::Started { waiting_for: 0, failed: 0 }, NOW).expect("a run begins");
+    assert_eq!(created.held, Some(Held::paused_task()), "a new run does not forget it");
+    created.on(Event::CancelRequested { reason: "enough".to_owned() }, NOW).expect("it is open");
+    assert!(!created.is_paused(), "an end does");
+    assert!(created.on(Event::Paused, NOW).is_err());
+}
+
+fn bound(bounds: Bounds, max_attempts: Option<u32>) -> Task {
+    let facets = Some(Box::new(Facets { bounds: Some(bounds), ..Facets::default() }));
+    Task { facets, ..task(State::Created, 0, max_attempts, Join::All) }
+}
+
+fn claim(task: &mut Task, now: Timestamp) -> LeaseToken {
+    let until = now.after(std::time::Duration::from_secs(1));
+    task.on(Event::Claimed { worker: NodeId::from("w"), until }, now).expect("it is ready");
+    task.token
+}
+
+fn timed_out(task: &Task) -> &str {
+    let State::Failed { failure } = &task.state else { panic!("{:?}", task.state) };
+    assert_eq!(failure.kind, FailureKind::Timeout);
+    &failure.message
+}
+
+#[test]
+fn a_ready_task_that_nobody_takes_in_time_fails_and_says_which_time_it_was() {
+    let mut task = bound(Bounds { queue: Some(5), ..Bounds::default() }, None);
+    task.on(Event::Started { waiting_for: 0, failed: 0 }, NOW).expect("it is new");
+    let end = Timestamp(NOW.0 + 5);
+    assert_eq!(task.wake_at(), Some(end));
+    assert!(task.clone().on(Event::TimePassed, NOW).is_err(), "not yet");
+    let mut taken = task.clone();
+    let lease = claim(&mut taken, NOW);
+    taken.on(Event::HandedBack { lease }, FUTURE).expect("it is held");
+    assert_eq!(taken.wake_at(), Some(Timestamp(FUTURE.0 + 5)), "it waits anew");
+    task.on(Event::TimePassed, end).expect("its time is over");
+    assert!(timed_out(&task).contains("queue_timeout_seconds"));
+}
+
+#[test]
+fn a_pause_stops_the_clock_of_the_queue_and_its_end_starts_it_anew() {
+    let mut task = bound(Bounds { queue: Some(5), ..Bounds::default() }, None);
+    task.on(Event::Started { waiting_for: 0, failed: 0 }, NOW).expect("it is new");
+    let held = Held { by: HeldBy::Pause, key: "me".to_owned(), until: None };
+    task.on(Event::Held { held }, NOW).expect("it is ready");
+    assert_eq!(task.wake_at(), None);
+    task.on(Event::Freed, Timestamp(NOW.0 + 100)).expect("it is held back");
+    assert_eq!(task.wake_at(), Some(Timestamp(NOW.0 + 105)));
+}
+
+#[test]
+fn the_time_of_the_whole_task_counts_from_the_first_attempt_wherever_the_task_stands() {
+    let mut task = bound(Bounds { whole: Some(10), ..Bounds::default() }, Some(5));
+    task.on(Event::Started { waiting_for: 0, failed: 0 }, NOW).expect("it is new");
+    assert_eq!(task.wake_at(), None, "no attempt has begun");
+    let lease = claim(&mut task, NOW);
+    let end = Timestamp(NOW.0 + 10);
+    assert_eq!(task.deadline(), Some(end));
+    let mut waits = task.clone();
+    waits.on(Event::Parked { lease, wait: wait(), until: None }, FUTURE).expect("it is held");
+    assert_eq!(waits.wake_at(), Some(end));
+    waits.on(Event::TimePassed, end).expect("its time is over");
+    assert!(timed_out(&waits).contains("deadline_seconds"));
+    task.on(Event::HandedBack { lease }, FUTURE).expect("it is held");
+    assert_eq!(task.wake_at(), Some(end));
+    task.on(Event::TimePassed, end).expect("its time is over");
+    assert!(timed_out(&task).contains("deadline_seconds"));
+}
+
+#[test]
+fn no_attempt_begins_after_its_deadline_and_the_failure_says_so() {
+    for (bounds, field) in [
+        (Bounds { whole: Some(10), ..Bounds::default() }, "deadline_seconds"),
+        (Bounds { retries: Some(10), ..Bounds::default() }, "retry_deadline_seconds"),
+    ] {
+        let mut task = bound(bounds, Some(5));
+        task.on(Event::Started { waiting_for: 0, failed: 0 }, NOW).expect("it is new");
+        let lease = claim(&mut task, NOW);
+        let stumbled = |after: i64| Event::Stumbled {
+            lease,
+            failure: failure(),
+            retry_at: Some(Timestamp(NOW.0 + after)),
+        };
+        let mut in_time = task.clone();
+        in_time.on(stumbled(10), FUTURE).expect("it is held");
+        assert_eq!(in_time.state.name(), StateName::Retrying);
+        task.on(stumbled(11), FUTURE).expect("it is held");
+        let State::Failed { failure } = &task.state else { panic!("{:?}", task.state) };
+        assert_eq!(failure.kind, FailureKind::Executor, "what failed is what it failed of");
+        assert!(failure.message.starts_with("no; it is not tried again"), "{}", failure.message);
+        assert!(failure.message.contains(field), "{}", failure.message);
+    }
+}
+
+#[test]
+fn a_new_run_keeps_what_the_author_said_and_forgets_the_rest() {
+    let bounds = Bounds { queue: Some(5), ..Bounds::default() };
+    let mut task = bound(bounds, None);
+    task.on(Event::Started { waiting_for: 0, failed: 0 }, NOW).expect("it is new");
+    let lease = claim(&mut task, NOW);
+    task.on(Event::HandedBack { lease }, NOW).expect("it is held");
+    let lease = claim(&mut task, FUTURE);
+    assert_eq!(task.attempt_began(), Some(FUTURE));
+    task.set_facets(|facets| facets.cycle = 3);
+    task.on(Event::Succeeded { lease }, FUTURE).expect("it is held");
+    task.on(Event::Started { waiting_for: 1, failed: 0 }, FUTURE).expect("it has ended");
+    assert_eq!(task.facets(), Facets { bounds: Some(bounds), ..Facets::default() });
 }

@@ -202,6 +202,11 @@ impl Bed {
         self.store.lapse(1000).await.expect("time passes")
     }
 
+    /// The moment so far ahead.
+    pub fn clock_at(&self, ahead: Duration) -> Timestamp {
+        self.clock.now().after(ahead)
+    }
+
     /// One task as it stands.
     pub async fn record(&self, task: &str) -> Record {
         let found = self.store.record(&TaskId::new(task)).await.expect("the record is read");
@@ -275,7 +280,7 @@ pub(super) fn stumbled(held: &Claimed, retry_after: Option<Duration>) -> Settlem
 
 /// The report that a task waits for a person, for so long at most.
 pub fn parked(held: &Claimed, at_most: Option<Duration>) -> Settlement {
-    let wait = Wait { what: WaitFor::Feedback, detail: json!({ "question": "really?" }) };
+    let wait = Wait::new(WaitFor::Feedback, json!({ "question": "really?" }));
     settlement(held, Ended::Parked { wait, at_most })
 }
 

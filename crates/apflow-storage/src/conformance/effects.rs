@@ -39,17 +39,17 @@ pub fn spawn(text: &str, gather: bool) -> Effect {
 /// The report that a task completed and asks for these.
 pub fn asking(held: &Claimed, effects: Vec<Effect>) -> Settlement {
     let mut report = done(held, json!({ "of": held.id.as_str() }));
-    report.notes.asked.effects = effects;
-    report.notes.asked.id = held.id.as_str().to_owned();
-    report.notes.asked.name = held.id.as_str().to_owned();
-    report.notes.asked.max_cycles = held.definition.max_cycles;
+    report.notes.wishes.effects = effects;
+    report.notes.wishes.id = held.id.as_str().to_owned();
+    report.notes.wishes.name = held.id.as_str().to_owned();
+    report.notes.wishes.max_cycles = held.definition.max_cycles;
     report
 }
 
 /// The report that a task waits for these.
 pub fn gathering(held: &Claimed, text: &str) -> Settlement {
     let mut report = asking(held, vec![spawn(text, true)]);
-    let wait = Wait { what: WaitFor::Child, detail: Value::Null };
+    let wait = Wait::new(WaitFor::Child, Value::Null);
     report.outcome = Ended::Parked { wait, at_most: None };
     report
 }
@@ -128,7 +128,7 @@ pub async fn whoever_waits_for_a_spawner_waits_for_what_it_spawned(bed: &Bed) {
     assert_eq!(bed.record("b").await.waiting_for, ["x".into(), "y".into()]);
     let (c, x) = (&next.claimed[0], &next.claimed[1]);
     bed.settle(vec![done(c, json!(1)), asking(x, vec![spawn("z", false)])]).await;
-    assert_eq!(bed.run_all(&[]).await, [vec!["y", "z"], vec!["b"], vec!["root"]]);
+    assert_eq!(bed.run_all(&[]).await, [["z"], ["y"], ["b"], ["root"]], "y waits for x");
     let run = bed.run("root").await;
     assert_eq!((run.total, run.completed, run.outcome), (7, 7, Some(Outcome::Completed)));
 }
@@ -138,7 +138,7 @@ pub async fn a_failed_attempt_spawns_nothing(bed: &Bed) {
     bed.submit("a").await;
     let held = bed.claim_one().await;
     let mut report = failed(&held);
-    report.notes.asked.effects = vec![spawn("x", false), Effect::Iterate { data: json!(1) }];
+    report.notes.wishes.effects = vec![spawn("x", false), Effect::Iterate { data: json!(1) }];
     bed.settle(vec![report]).await;
     assert_eq!(bed.run("a").await.total, 1);
     assert_eq!(bed.states("a").await, "failed");

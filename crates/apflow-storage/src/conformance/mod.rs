@@ -26,6 +26,7 @@ mod forest;
 pub mod access;
 pub mod callbacks;
 pub mod cancel;
+pub mod checkpoint;
 pub mod claim;
 pub mod demo;
 pub mod derive;
@@ -39,11 +40,13 @@ pub mod prune;
 pub mod results;
 pub mod schedule;
 pub mod settle;
+pub mod snapshot;
 pub mod start;
 pub mod submit;
 pub mod time;
 pub mod together;
 pub mod update;
+pub mod waits;
 
 pub use audit::audit;
 pub use bed::{Bed, Fresh, HandClock, done, failed, handed_back, parked};
@@ -83,6 +86,21 @@ macro_rules! store_conformance {
                 claim::whatever_became_ready_is_claimed_in_the_same_transaction,
                 claim::a_task_that_became_ready_does_not_overtake_an_urgent_one,
                 claim::the_next_moment_is_the_earliest_lease_retry_or_deadline,
+
+                checkpoint::the_newest_checkpoint_is_handed_to_the_next_attempt,
+                checkpoint::a_checkpoint_survives_the_end_of_its_lease,
+                checkpoint::a_stale_lease_puts_nothing_aside,
+                checkpoint::a_checkpoint_is_forgotten_with_its_run,
+                checkpoint::checkpoints_that_come_together_are_judged_one_by_one,
+
+                snapshot::a_run_goes_on_from_where_the_snapshot_was_taken,
+                snapshot::a_failed_run_is_restored_as_it_failed,
+                snapshot::what_was_running_begins_again_from_its_checkpoint,
+                snapshot::a_deferred_snapshot_is_taken_with_the_end_of_its_task,
+                snapshot::snapshots_are_bounded_and_go_with_their_submission,
+                snapshot::a_snapshot_fits_what_is_there_or_is_refused,
+                snapshot::what_is_exported_and_adopted_is_the_same,
+                snapshot::a_database_says_how_large_it_is,
 
                 results::results_are_handed_over_in_the_authors_order,
                 results::results_settled_in_the_same_transaction_are_handed_over,
@@ -250,6 +268,23 @@ macro_rules! store_conformance {
                 callbacks::callbacks_go_with_their_tree,
                 callbacks::two_deliverers_never_share_a_callback,
 
+                waits::a_question_is_listed_answered_once_and_handed_over,
+                waits::two_questions_of_one_task_keep_their_own_answers,
+                waits::a_withdrawn_question_wakes_its_task_and_takes_no_answer,
+                waits::a_question_that_nobody_answers_ends_as_it_was_said,
+                waits::a_timer_wakes_its_task_and_is_not_set_again,
+                waits::what_ends_a_task_closes_its_question,
+                waits::a_new_run_asks_anew,
+                waits::an_event_wakes_whom_it_concerns_and_nobody_else,
+                waits::an_event_that_came_before_is_found_by_those_who_look_back,
+                waits::an_event_of_one_owner_wakes_only_his_tasks,
+                waits::whoever_waits_for_a_run_hears_how_it_ended,
+                waits::a_paused_task_is_not_taken_and_a_resumed_one_is,
+                waits::a_paused_tree_holds_whatever_becomes_ready,
+                waits::of_answers_at_once_one_is_taken,
+                waits::an_event_and_a_task_that_looks_back_do_not_miss_each_other,
+                waits::waits_go_with_their_task,
+
                 access::a_token_comes_back_as_it_was_stored,
                 access::a_taken_name_is_refused_and_the_first_token_stays,
                 access::a_token_that_was_taken_back_still_counts_as_one,
@@ -373,6 +408,7 @@ pub fn rules_that_are_missing(listed: &[&str]) -> Vec<&'static str> {
         include_str!("time.rs"),
         include_str!("together.rs"),
         include_str!("update.rs"),
+        include_str!("waits.rs"),
     ];
     sources
         .iter()

@@ -107,6 +107,7 @@ pub(super) fn insert<'q>(text: &'static str, insert: &'q Insert) -> Statement<'q
         i64: row.waiting_for,
         i64: row.turn,
         Option<&str>: row.facets.as_deref(),
+        Option<i64>: row.wake_at,
     );
     statement.bind(insert.now.0)
 }

@@ -4,19 +4,25 @@
 
 mod access;
 mod callbacks;
+mod channels;
 mod connect;
 mod decode;
 mod demo;
 mod derive;
 mod effects;
 mod encode;
+mod flow;
+mod history;
+mod keep;
 mod reads;
 mod rows;
 mod schedules;
 mod session;
+mod snapshots;
 mod sql;
 #[cfg(test)]
 mod tests;
+mod waits;
 mod writer;
 
 use std::sync::Arc;
@@ -48,7 +54,7 @@ pub(crate) async fn open(url: &str, options: OpenOptions) -> Result<Database<PgR
     let queue = Arc::new(Queue::new(options.queue));
     if !options.read_only {
         for _ in 0..WRITERS {
-            let writer = Writer::new(server.clone(), session.clone(), options.clock.clone());
+            let writer = Writer::new(server.clone(), session.clone(), &options);
             let limits = Limits { conflicts: CONFLICTS };
             tokio::spawn(committer::run(Arc::clone(&queue), writer, signals.clone(), limits));
         }
@@ -60,5 +66,6 @@ pub(crate) async fn open(url: &str, options: OpenOptions) -> Result<Database<PgR
         signals,
         workers: std::sync::Mutex::new(Vec::new()),
         read_only: options.read_only,
+        clock: options.clock.clone(),
     })
 }

@@ -19,7 +19,7 @@ use crate::{
 
 /// The open transaction.
 pub(super) struct PgRows<'a> {
-    writer: &'a mut Writer,
+    pub(super) writer: &'a mut Writer,
     /// `BEGIN` was sent.
     begun: bool,
     /// The server's clock when it was last read in this transaction.
@@ -31,6 +31,11 @@ pub(super) struct PgRows<'a> {
 impl<'a> PgRows<'a> {
     pub(super) fn new(writer: &'a mut Writer) -> Self {
         Self { writer, begun: false, now: None, tell: None }
+    }
+
+    /// Owners take turns.
+    pub(super) fn is_fair(&self) -> bool {
+        self.writer.fair
     }
 
     /// Runs one statement for its rows.
@@ -79,12 +84,12 @@ impl<'a> PgRows<'a> {
     }
 
     /// What a script has to ask for to know the moment, or nothing where somebody else says it.
-    fn clock(&self) -> &'static str {
+    pub(super) fn clock(&self) -> &'static str {
         if self.writer.clock.is_some() { "" } else { "EXECUTE af_clock;" }
     }
 
     /// The moment as the last statement of a script, or somebody else, says it.
-    fn set_now(&mut self, last: Option<Vec<PgRow>>) -> Result<Timestamp, StoreError> {
+    pub(super) fn set_now(&mut self, last: Option<Vec<PgRow>>) -> Result<Timestamp, StoreError> {
         let now = if let Some(clock) = &self.writer.clock {
             clock.now()
         } else {
@@ -397,7 +402,15 @@ impl Rows for PgRows<'_> {
         parent: Option<i64>,
         tree: i64,
     ) -> Result<(), StoreError> {
-        for statement in [sql::DELETE_PARTS, sql::DELETE_WORK, sql::DELETE_TASKS] {
+        for statement in [
+            sql::DELETE_ATTEMPTS,
+            sql::DELETE_LETTERS,
+            sql::DELETE_PARTS,
+            sql::DELETE_CHECKPOINTS,
+            sql::DELETE_WAITS,
+            sql::DELETE_WORK,
+            sql::DELETE_TASKS,
+        ] {
             self.execute("deleting tasks", sqlx::query(statement).bind(seqs)).await?;
         }
         let count = i64::try_from(seqs.len()).unwrap_or(i64::MAX);
@@ -416,12 +429,17 @@ impl Rows for PgRows<'_> {
         forests: &[i64],
     ) -> Result<(), StoreError> {
         for (statement, seqs) in [
+            (sql::DELETE_ATTEMPTS, tasks),
+            (sql::DELETE_LETTERS, tasks),
             (sql::DELETE_PARTS, tasks),
+            (sql::DELETE_CHECKPOINTS, tasks),
+            (sql::DELETE_WAITS, tasks),
             (sql::DELETE_WORK, tasks),
             (sql::DELETE_TASKS, tasks),
             (sql::DELETE_EVENTS, trees),
             (sql::DELETE_CALLBACKS, trees),
             (sql::DELETE_TREES, trees),
+            (sql::DELETE_SNAPSHOTS, forests),
             (sql::DELETE_FORESTS, forests),
         ] {
             if !seqs.is_empty() {

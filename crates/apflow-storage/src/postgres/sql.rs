@@ -19,6 +19,16 @@ macro_rules! statements {
 }
 
 statements! {
+    INSERT_ATTEMPTS = "insert_attempts";
+    TRIM_ATTEMPTS = "trim_attempts";
+    ATTEMPTS_OF = "attempts_of";
+    DELETE_ATTEMPTS = "delete_attempts";
+    INSERT_LETTERS = "insert_letters";
+    DELETE_LETTERS = "delete_letters";
+    DROP_LETTERS = "drop_letters";
+    LIST_LETTERS = "list_letters";
+    COUNT_LETTERS = "count_letters";
+    TRIM_LETTERS = "trim_letters";
     INSERT_PARTS = "insert_parts";
     LOAD_PARTS = "load_parts";
     DELETE_PARTS = "delete_parts";
@@ -94,6 +104,22 @@ statements! {
     UNFINISHED_ORIGINALS = "unfinished_originals";
     RUNNING_READERS = "running_readers";
     MARK_DEMO = "mark_demo";
+    KEEP_CHECKPOINTS = "keep_checkpoints";
+    LOAD_CHECKPOINTS = "load_checkpoints";
+    NAME_CHECKPOINTS = "name_checkpoints";
+    DELETE_CHECKPOINTS = "delete_checkpoints";
+    LOAD_PORTABLE = "load_portable";
+    LOAD_PORTABLE_TREES = "load_portable_trees";
+    NEXT_FORESTS = "next_forests";
+    SAVE_SNAPSHOT = "save_snapshot";
+    TRIM_SNAPSHOTS = "trim_snapshots";
+    LIST_SNAPSHOTS = "list_snapshots";
+    LOAD_SNAPSHOT = "load_snapshot";
+    DELETE_SNAPSHOT = "delete_snapshot";
+    DELETE_SNAPSHOTS = "delete_snapshots";
+    ADOPT_TIMES = "adopt_times";
+    FILE_SIZE = "file_size";
+    TABLE_NAMES = "table_names";
     IS_REFERENCED = "is_referenced";
     DELETE_REFERENCES = "delete_references";
     FORGET_KEYS = "forget_keys";
@@ -118,6 +144,54 @@ statements! {
     WORK_OF = "work_of";
     NAMED = "named";
     SAVE_NEEDS = "save_needs";
+    LOCK_FLOW = "lock_flow";
+    RUNNING_FACETS = "running_facets";
+    LOAD_LINE = "load_line";
+    LOAD_LIMITS = "load_limits";
+    LIST_LIMITS = "list_limits";
+    COUNT_LIMITS = "count_limits";
+    SAVE_LIMIT = "save_limit";
+    DELETE_LIMIT = "delete_limit";
+    LOAD_PACES = "load_paces";
+    SAVE_PACES = "save_paces";
+    FORGET_PACES = "forget_paces";
+    LOAD_BREAKERS = "load_breakers";
+    LIST_BREAKERS = "list_breakers";
+    FIND_BREAKER = "find_breaker";
+    SAVE_BREAKERS = "save_breakers";
+    DELETE_BREAKERS = "delete_breakers";
+    FORGET_BREAKERS = "forget_breakers";
+    LOWEST_TURN = "lowest_turn";
+    NEWEST_TURN = "newest_turn";
+    FORGET_TURNS = "forget_turns";
+    TAKE_TURNS = "take_turns";
+    LOAD_CELLS = "load_cells";
+    SAVE_CHANNELS = "save_channels";
+    SAVE_CELLS = "save_cells";
+    DELETE_CELLS = "delete_cells";
+    DELETE_EXPIRED_CELLS = "delete_expired_cells";
+    EMPTY_CHANNELS = "empty_channels";
+    DELETE_ALL_CELLS = "delete_all_cells";
+    FIND_CHANNEL = "find_channel";
+    READ_CELLS = "read_cells";
+    LIST_CELLS = "list_cells";
+    INSERT_WAITS = "insert_waits";
+    CHANGE_WAITS = "change_waits";
+    FIND_WAIT = "find_wait";
+    LOAD_ANSWERS = "load_answers";
+    WAITS_ON_TOPIC = "waits_on_topic";
+    WAITS_ON_TREES = "waits_on_trees";
+    FIND_PUBLISHED = "find_published";
+    INSERT_PUBLISHED = "insert_published";
+    TRIM_PUBLISHED = "trim_published";
+    LOOK_BACK = "look_back";
+    FIND_TREES = "find_trees";
+    FORESTS_OF = "forests_of";
+    MARK_TREES = "mark_trees";
+    DELETE_WAITS = "delete_waits";
+    READ_WAIT = "read_wait";
+    LIST_OPEN_WAITS = "list_open_waits";
+    LIST_WAITS = "list_waits";
 }
 
 /// Statements that are prepared under their name on every writing connection, to be run in scripts.
@@ -133,6 +207,8 @@ pub(super) const SCRIPTED: &[(&str, &str)] = &[
     ("lock_forests_by_seq", file!("lock_forests_by_seq")),
     ("load_forest_trees", file!("load_forest_trees")),
     ("load_forest", file!("load_forest")),
+    ("make_channels", file!("make_channels")),
+    ("load_channels", file!("load_channels")),
     ("clock", CLOCK),
 ];
 
@@ -153,7 +229,7 @@ pub(super) const SAVE: &str = concat!(
 pub(super) const SAVE_WORK_AND_EVENTS: &str =
     concat!("WITH work AS (", file!("save_work"), ")\n", file!("append_events")); // tidy: sql because only the files' contents are joined
 
-/// Adds submissions: `$1` to `$3` submissions, `$4` to `$13` trees, `$14` to `$32` tasks, `$33` the
+/// Adds submissions: `$1` to `$3` submissions, `$4` to `$13` trees, `$14` to `$33` tasks, `$34` the
 /// moment.
 pub(super) const INSERT: &str = concat!(
     "WITH forests AS (", // tidy: sql because it frames the files' contents
@@ -190,6 +266,10 @@ pub(super) const DEAD_WORKERS: &str = "SELECT w.worker FROM (SELECT DISTINCT wor
 
 /// The same for those who deliver callbacks.
 pub(super) const DEAD_HOLDERS: &str = "SELECT w.holder FROM (SELECT DISTINCT holder FROM af_callbacks WHERE state = 'active' AND holder <> ALL ($1::text[]) OFFSET 0) AS w WHERE pg_try_advisory_xact_lock(hashtextextended(w.holder, 0))"; // tidy: sql because a SQLite file belongs to one process
+
+/// Holds a topic until the transaction ends.
+pub(super) const HOLD_TOPIC: &str =
+    "SELECT pg_advisory_xact_lock(hashtextextended('topic:' || $1, 0))"; // tidy: sql because SQLite has one writer
 
 /// Tells whoever listens.
 pub(super) const NOTIFY: &str = "SELECT pg_notify('apflow', $1)"; // tidy: sql because a SQLite file belongs to one process

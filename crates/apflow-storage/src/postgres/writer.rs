@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, Either, PgConnection, postgres::PgRow};
 
 use super::{connect::Server, encode::Statement, rows::PgRows, session::Session};
 use crate::{
+    OpenOptions,
     committer::Transact,
     error::{from_sqlx, is_lost},
     rows::Rows,
@@ -25,6 +26,10 @@ pub(super) struct Writer {
     pub(super) session: Session,
     /// A clock instead of the server's.
     pub(super) clock: Option<Arc<dyn Clock>>,
+    /// Tasks that fail for good get a letter.
+    pub(super) letters: bool,
+    /// Owners take turns.
+    pub(super) fair: bool,
 }
 
 #[async_trait]
@@ -36,8 +41,9 @@ impl Transact for Writer {
 }
 
 impl Writer {
-    pub(super) fn new(server: Server, session: Session, clock: Option<Arc<dyn Clock>>) -> Self {
-        Self { server, connection: None, session, clock }
+    pub(super) fn new(server: Server, session: Session, options: &OpenOptions) -> Self {
+        let (clock, letters) = (options.clock.clone(), !options.no_dead_letters);
+        Self { server, connection: None, session, clock, letters, fair: options.fair }
     }
 
     /// Connects unless there is a connection; a server that restarts gets a second chance.

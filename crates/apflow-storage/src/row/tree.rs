@@ -33,6 +33,10 @@ pub(crate) struct TreeRow {
     pub(crate) deadline: Option<i64>,
     pub(crate) started_at: Option<i64>,
     pub(crate) finished_at: Option<i64>,
+    /// Its tasks are held back when they are ready.
+    pub(crate) paused: bool,
+    /// Tasks of other trees may be parked until its run ends.
+    pub(crate) awaited: bool,
 }
 
 impl TreeRow {

@@ -64,6 +64,8 @@ pub(super) fn tree(row: &SqliteRow) -> Decoded<TreeRow> {
         deadline: row.try_get(10)?,
         started_at: row.try_get(11)?,
         finished_at: row.try_get(12)?,
+        paused: row.try_get(13)?,
+        awaited: row.try_get(14)?,
     })
 }
 

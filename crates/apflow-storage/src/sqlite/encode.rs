@@ -101,6 +101,7 @@ impl Serialize for WorkHalf<'_> {
             row.waiting_for,
             row.turn,
             row.facets.as_deref(),
+            row.wake_at,
         )
             .serialize(to)
     }

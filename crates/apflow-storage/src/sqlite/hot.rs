@@ -426,6 +426,8 @@ impl Hot {
                 deadline: row.deadline,
                 started_at: row.started_at,
                 finished_at: None,
+                paused: false,
+                awaited: false,
             };
             self.add_tree(tree, row.id.as_str().into(), None);
         }

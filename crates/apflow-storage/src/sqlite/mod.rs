@@ -2,21 +2,27 @@
 
 mod access;
 mod callbacks;
+mod channels;
 mod decode;
 mod demo;
 mod derive;
 mod effects;
 mod encode;
+mod flow;
+mod history;
 mod hot;
+mod keep;
 mod lock;
 mod reads;
 #[cfg(test)]
 mod room;
 mod rows;
 mod schedules;
+mod snapshots;
 mod sql;
 #[cfg(test)]
 mod statements;
+mod waits;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -95,7 +101,9 @@ pub(crate) async fn open(
     let signals = committer::Signals::new(SIGNALS);
     let clock = options.clock.clone().unwrap_or_else(|| Arc::new(MachineClock));
     let hot = Hot::default();
-    let writer = Writer { connection: writer, clock, hot, _lock: lock };
+    let own_clock = Some(Arc::clone(&clock));
+    let (letters, fair) = (!options.no_dead_letters, options.fair);
+    let writer = Writer { connection: writer, clock, hot, letters, fair, _lock: lock };
     // SQLite has one writer; nothing can be in its way.
     let limits = Limits { conflicts: 0 };
     tokio::spawn(committer::run(Arc::clone(&queue), writer, signals.clone(), limits));
@@ -105,6 +113,7 @@ pub(crate) async fn open(
         signals,
         workers: std::sync::Mutex::new(Vec::new()),
         read_only: options.read_only,
+        clock: own_clock,
     })
 }
 
@@ -238,6 +247,10 @@ struct Writer {
     connection: Arc<Mutex<SqliteConnection>>,
     clock: Arc<dyn Clock>,
     hot: Hot,
+    /// Tasks that fail for good get a letter.
+    letters: bool,
+    /// Owners take turns.
+    fair: bool,
     /// Held as long as the committer runs.
     _lock: Option<FileLock>,
 }
@@ -248,6 +261,7 @@ impl Transact for Writer {
         let now = self.clock.now();
         let connection = self.connection.lock().await;
         let pending = Pending::default();
-        Ok(Box::new(SqliteRows { connection, begun: false, now, hot: &mut self.hot, pending }))
+        let (hot, letters, fair) = (&mut self.hot, self.letters, self.fair);
+        Ok(Box::new(SqliteRows { connection, begun: false, now, hot, pending, letters, fair }))
     }
 }

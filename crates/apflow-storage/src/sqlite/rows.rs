@@ -35,6 +35,10 @@ pub(super) struct SqliteRows<'a> {
     pub(super) hot: &'a mut Hot,
     /// What is to be written before anything is read, or with the commit.
     pub(super) pending: Pending,
+    /// Tasks that fail for good get a letter.
+    pub(super) letters: bool,
+    /// Owners take turns.
+    pub(super) fair: bool,
 }
 
 /// Writes that wait for the commit, so that they go with it in one round trip.
@@ -560,7 +564,15 @@ impl Rows for SqliteRows<'_> {
     ) -> Result<(), StoreError> {
         self.hot.touch(seqs);
         let text = json(seqs)?;
-        for statement in [sql::DELETE_PARTS, sql::DELETE_WORK, sql::DELETE_TASKS] {
+        for statement in [
+            sql::DELETE_ATTEMPTS,
+            sql::DELETE_LETTERS,
+            sql::DELETE_PARTS,
+            sql::DELETE_CHECKPOINTS,
+            sql::DELETE_WAITS,
+            sql::DELETE_WORK,
+            sql::DELETE_TASKS,
+        ] {
             self.execute("deleting tasks", sqlx::query(statement).bind(text.clone())).await?;
         }
         let count = i64::try_from(seqs.len()).unwrap_or(i64::MAX);
@@ -580,12 +592,17 @@ impl Rows for SqliteRows<'_> {
     ) -> Result<(), StoreError> {
         self.hot.touch(tasks);
         for (statement, seqs) in [
+            (sql::DELETE_ATTEMPTS, tasks),
+            (sql::DELETE_LETTERS, tasks),
             (sql::DELETE_PARTS, tasks),
+            (sql::DELETE_CHECKPOINTS, tasks),
+            (sql::DELETE_WAITS, tasks),
             (sql::DELETE_WORK, tasks),
             (sql::DELETE_TASKS, tasks),
             (sql::DELETE_EVENTS, trees),
             (sql::DELETE_CALLBACKS, trees),
             (sql::DELETE_TREES, trees),
+            (sql::DELETE_SNAPSHOTS, forests),
             (sql::DELETE_FORESTS, forests),
         ] {
             if !seqs.is_empty() {

@@ -5,14 +5,14 @@ use std::{collections::HashMap, sync::Arc};
 use apflow_core::{
     executor::{Gathered, Given},
     id::{Seq, TaskId, TreeId},
-    store::{Claim, Claimed, NeedResult, StoreError},
+    store::{Claim, Claimed, DeadReason, NeedResult, StoreError},
     task::{Failure, FailureKind, State, StateName, Task},
     time::Timestamp,
     transition::Event,
 };
 use serde_json::Value;
 
-use super::{Working, effects};
+use super::{Working, checkpoint, effects, flow, waits::Answers};
 use crate::rows::{ClaimedRow, NeedRow, Rows};
 
 /// Tasks in the order they are to be taken: most urgent first, then as they were submitted.
@@ -37,28 +37,36 @@ pub(crate) async fn claim<R: Rows + ?Sized>(
     fresh: &Fresh<'_>,
 ) -> Result<Vec<Claimed>, StoreError> {
     let until = work.now.after(claim.lease);
+    flow::prepare(rows, work, candidates).await?;
     let wanted = candidates.len().min(usize::try_from(claim.limit).unwrap_or(usize::MAX));
     let mut taken = Vec::with_capacity(wanted);
-    for seq in candidates.drain(..wanted) {
+    let mut looked_at = 0;
+    while taken.len() < wanted && looked_at < candidates.len() {
+        let seq = candidates[looked_at];
+        looked_at += 1;
         let event = Event::Claimed { worker: claim.worker.clone(), until };
-        if work.apply(seq, event).is_ok() {
+        if flow::may_begin(work, seq) && work.apply(seq, event).is_ok() {
             taken.push(seq);
         }
     }
+    candidates.drain(..looked_at);
     if taken.is_empty() {
         return Ok(Vec::new());
     }
     let (found, needs) = rows.claimed(&taken).await?;
     let needs = needs_by_task(needs, work, fresh);
+    let mut answers = super::waits::answers(rows, work, &taken).await?;
     let mut gathered = effects::gathered(rows, work, &taken, fresh).await?;
     let mut claimed: Vec<Claimed> = Vec::with_capacity(taken.len());
     for row in found {
         let seq = row.seq;
-        match describe(row, work, &needs, gathered.remove(&seq)) {
+        let of_task = (answers.remove(&seq).unwrap_or_default(), gathered.remove(&seq));
+        match describe(row, work, &needs, of_task) {
             Ok(described) => claimed.extend(described),
             Err(error) => give_up(rows, work, seq, &error).await?,
         }
     }
+    checkpoint::hand_over(rows, work, &mut claimed).await?;
     claimed
         .sort_by_key(|task| work.task(task.seq.0).map(|held| (held.priority, held.turn, held.seq)));
     Ok(claimed)
@@ -68,7 +76,7 @@ fn describe(
     row: ClaimedRow,
     work: &Working,
     needs: &HashMap<i64, Vec<NeedResult>>,
-    gathered: Option<Vec<Gathered>>,
+    of_task: (Answers, Option<Vec<Gathered>>),
 ) -> Result<Option<Claimed>, StoreError> {
     let Some(task) = work.task(row.seq) else { return Ok(None) };
     let State::Running { lease, attempt, .. } = task.state else { return Ok(None) };
@@ -88,20 +96,26 @@ fn describe(
         demo: row.demo,
         definition,
         needs: needs.get(&row.seq).cloned().unwrap_or_default(),
-        given: given(task, gathered),
+        given: given(task, of_task),
         tree_deadline: row.deadline.map(Timestamp),
         now: work.now,
     }))
 }
 
 /// What is left of earlier attempts and passes.
-fn given(task: &Task, gathered: Option<Vec<Gathered>>) -> Given {
+fn given(task: &Task, (answers, gathered): (Answers, Option<Vec<Gathered>>)) -> Given {
     let Some(facets) = &task.facets else { return Given::default() };
+    let probes = facets.flow.as_ref().map_or_else(Vec::new, |flow| flow.probes.clone());
     Given {
         cycle: facets.cycle,
         cycle_data: facets.cycle_data.clone().map(Arc::new),
         rounds: facets.rounds,
         gathered,
+        progress: facets.progress.clone(),
+        deadline: task.deadline(),
+        probes,
+        answers,
+        ..Given::default()
     }
 }
 
@@ -123,7 +137,9 @@ async fn give_up<R: Rows + ?Sized>(
     work.whole(rows, &[forest]).await?;
     let failure = Failure::new(FailureKind::InvalidInput, error.to_string());
     // It was claimed a moment ago under this very lease.
-    let _ = work.apply(seq, Event::Stumbled { lease, failure, retry_at: None });
+    if work.apply(seq, Event::Stumbled { lease, failure, retry_at: None }).is_ok() {
+        work.history.ended_for(seq, DeadReason::Undecodable);
+    }
     Ok(())
 }
 
@@ -156,6 +172,12 @@ fn needs_by_task(
         });
     }
     needs
+}
+
+/// What is left of a wish after so many.
+pub(crate) fn more(claim: &Claim, taken: usize) -> Claim {
+    let taken = u32::try_from(taken).unwrap_or(u32::MAX);
+    Claim { limit: claim.limit.saturating_sub(taken), ..claim.clone() }
 }
 
 /// Shares of one batch for several workers that ask at once.

@@ -15,6 +15,7 @@ use serde_json::json;
 use super::{
     Effects, Working,
     again::{self, Again},
+    channels::begins_anew,
     schedule,
 };
 use crate::{
@@ -131,7 +132,7 @@ struct First {
 
 /// Whether a run may begin with these tasks: the originals of the links it reads are there, and nobody
 /// else is reading what it would do again.
-async fn may_begin<R: Rows + ?Sized>(
+pub(super) async fn may_begin<R: Rows + ?Sized>(
     rows: &mut R,
     forest: i64,
     has_links: bool,
@@ -209,6 +210,11 @@ pub(crate) async fn begin<R: Rows + ?Sized>(
     for begin in &begins {
         let seq = graph.seq(begin.node);
         apply(work, seq, again.event(seq, begin))?;
+    }
+    if (scope == StartScope::Afresh || reexecute)
+        && let Some(forest) = begins_anew(work, graph)
+    {
+        work.emptied.push(forest);
     }
     for (tree, deadline) in trees.iter().zip(deadlines) {
         work.begin_run(*tree, deadline);

@@ -76,7 +76,7 @@ enum Then<'a> {
 impl<'a> Wish<'a> {
     /// Of several wishes that exclude one another the last one counts.
     fn of(item: &'a Settlement) -> Self {
-        let effects = &item.notes.asked.effects;
+        let effects = &item.notes.wishes.effects;
         let gathering = effects.iter().find_map(|effect| match effect {
             Effect::Spawn(spawn) if spawn.gather => Some(spawn),
             _ => None,
@@ -126,7 +126,7 @@ async fn bounds<R: Rows + ?Sized>(
         work.task(seq).map_or((seq, Facets::default()), |task| (task.tree.0, task.facets()));
     work.know(rows, [tree]).await?;
     let options = work.tree(tree).map(crate::row::TreeRow::options).transpose()?;
-    let max_cycles = item.notes.asked.max_cycles;
+    let max_cycles = item.notes.wishes.max_cycles;
     Ok((Bounds::of(max_cycles, &options.unwrap_or_default()), depth, tree))
 }
 
@@ -185,7 +185,7 @@ async fn go<R: Rows + ?Sized>(
     let allowed = allowed.and_then(|()| match then {
         Then::Dependents | Then::Finish | Then::Cancel { .. } => Ok(()),
         Then::Again(_) => {
-            bounds.another_pass(item.notes.asked.name.as_str(), own.cycle)?;
+            bounds.another_pass(item.notes.wishes.name.as_str(), own.cycle)?;
             bounds.another_step(steps_of(work, tree))
         }
         Then::Elsewhere { .. } => {

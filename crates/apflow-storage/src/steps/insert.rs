@@ -1,8 +1,12 @@
 //! Storing submissions, several at once.
 
-use std::{collections::HashSet, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt::Write as _,
+};
 
 use apflow_core::{
+    flow::Flow,
     id::{LeaseToken, Seq, TaskId, TreeId},
     plan::{self, Begin, Edge, Node},
     store::{Inserted, NewTask, NewTree, StoreError, Submission},
@@ -38,6 +42,7 @@ pub(crate) async fn insert<R: Rows + ?Sized>(
     let mut callbacks: Vec<NewCallbackRow> = Vec::new();
     let mut demos: Vec<i64> = Vec::new();
     let mut work = Working::new(now);
+    let mut turns = Turns::of(rows, submissions).await?;
     let mut answers = Vec::with_capacity(submissions.len());
     let mut keys: Vec<(String, String, String, String)> = Vec::new();
     for submission in submissions {
@@ -66,7 +71,7 @@ pub(crate) async fn insert<R: Rows + ?Sized>(
         }
         taken_tasks.extend(tasks.map(str::to_owned));
         taken_trees.extend(trees.map(str::to_owned));
-        let inserted = add(&mut insert, &mut work, submission, &places);
+        let inserted = add(&mut insert, &mut work, submission, &places, &mut turns);
         if submission.start && submission.demo {
             demos.extend(submission.trees.iter().map(|tree| places[tree.root]));
         }
@@ -149,6 +154,7 @@ fn add(
     work: &mut Working,
     submission: &Submission,
     places: &[i64],
+    turns: &mut Turns,
 ) -> Inserted {
     let forest = submission.trees.first().map_or(0, |tree| places[tree.root]);
     let begins = begins(submission);
@@ -184,7 +190,9 @@ fn add(
         let needs: Vec<(i64, i64)> =
             task.needs.iter().map(|need| (places[need.on], need.kind.code())).collect();
         let parent = task.parent.map(|parent| places[parent]);
-        insert.tasks.push(new_row(task, &stands, parent, &needs, &dependents[index]));
+        let mut row = new_row(task, &stands, parent, &needs, &dependents[index]);
+        row.turn = turns.next(task.definition.user_id.as_deref());
+        insert.tasks.push(row);
     }
     let open = if submission.start { i64::try_from(places.len()).unwrap_or(i64::MAX) } else { 0 };
     insert.forests.push(ForestRow { seq: forest, live, open });
@@ -244,6 +252,7 @@ pub(super) fn new_row(
         waiting_for: columns.waiting_for,
         turn: stands.turn,
         facets: columns.facets,
+        wake_at: columns.wake_at,
     }
 }
 
@@ -291,6 +300,10 @@ pub(super) fn first_state(
     task.max_attempts = definition.durability.max_attempts;
     task.priority = definition.priority;
     task.join = definition.join;
+    task.bind(definition);
+    if let Some(flow) = Flow::of(&definition.flow, definition.user_id.as_deref()) {
+        task.set_flow(|of_task| *of_task = flow);
+    }
     // A task that begins on a jump waits for it.
     let on_jump = super::jump::begins_on_jump(definition);
     if on_jump {
@@ -303,6 +316,33 @@ pub(super) fn first_state(
         let _ = task.on(Event::Started { waiting_for, failed: begin.failed }, now);
     }
     task
+}
+
+/// Whose turn new tasks have; always 0 where turns are not kept.
+struct Turns(BTreeMap<String, i64>);
+
+impl Turns {
+    async fn of<R: Rows + ?Sized>(
+        rows: &mut R,
+        submissions: &[&Submission],
+    ) -> Result<Self, StoreError> {
+        let mut owners: BTreeMap<String, i64> = BTreeMap::new();
+        for task in submissions.iter().flat_map(|submission| &submission.tasks) {
+            let owner = task.definition.user_id.as_deref().unwrap_or_default();
+            if let Some(count) = owners.get_mut(owner) {
+                *count += 1;
+            } else {
+                owners.insert(owner.to_owned(), 1);
+            }
+        }
+        Ok(Self(super::flow::turns(rows, &owners).await?.unwrap_or_default()))
+    }
+
+    fn next(&mut self, owner: Option<&str>) -> i64 {
+        let Some(turn) = self.0.get_mut(owner.unwrap_or_default()) else { return 0 };
+        *turn += 1;
+        *turn - 1
+    }
 }
 
 /// Edges as they are stored: `[[seq, kind], …]`, or nothing.

@@ -6,9 +6,21 @@ use apflow_core::{store::StoreError, time::Timestamp};
 
 use crate::{row::TreeRow, rows::Rows};
 
-/// Removes submissions that ended before a moment, oldest first, at most `limit` tasks.
+/// Removes submissions that ended so long ago by the database's clock; see [`prune`].
+pub(crate) async fn retire<R: Rows + ?Sized>(
+    rows: &mut R,
+    older_than: Duration,
+    limit: u32,
+) -> Result<u64, StoreError> {
+    let age = i64::try_from(older_than.as_micros()).unwrap_or(i64::MAX);
+    let before = Timestamp(rows.now().await?.0.saturating_sub(age));
+    prune(rows, before, limit).await
+}
+
+/// Removes submissions that ended before a moment, oldest first, about `limit` tasks.
 ///
-/// A submission that is larger than what is left of the limit goes in several calls, its trees last.
+/// A submission goes whole, so that nobody sees half of one: the first one even if it is larger than
+/// the limit, a later one only if it fits.
 pub(crate) async fn prune<R: Rows + ?Sized>(
     rows: &mut R,
     before: Timestamp,
@@ -16,8 +28,9 @@ pub(crate) async fn prune<R: Rows + ?Sized>(
 ) -> Result<u64, StoreError> {
     let mut left = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut gone = 0_u64;
-    for (forest, _) in rows.prunable(before, limit).await? {
-        if left == 0 {
+    for (forest, total) in rows.prunable(before, limit).await? {
+        let fits = usize::try_from(total).is_ok_and(|total| total <= left);
+        if left == 0 || (gone > 0 && !fits) {
             break;
         }
         let (locked, trees, tasks) = rows.forests(&[forest]).await?;
@@ -34,20 +47,15 @@ pub(crate) async fn prune<R: Rows + ?Sized>(
         if !rests || stays || trees.iter().any(TreeRow::is_running) {
             continue;
         }
-        // The roots have the smallest numbers of their trees, so they go last.
-        let seqs: Vec<i64> = tasks.iter().rev().map(|task| task.hot.seq).take(left).collect();
-        left -= seqs.len();
+        let seqs: Vec<i64> = tasks.iter().map(|task| task.hot.seq).collect();
+        left = left.saturating_sub(seqs.len());
         gone += seqs.len() as u64;
         if !schedules.is_empty() {
             rows.delete_schedules(&seqs).await?;
         }
-        if seqs.len() == tasks.len() {
-            let trees: Vec<i64> = trees.iter().map(|tree| tree.seq).collect();
-            rows.delete_trees(&trees, &seqs, &[forest]).await?;
-            rows.forget_references(&[forest]).await?;
-        } else {
-            rows.delete_trees(&[], &seqs, &[]).await?;
-        }
+        let trees: Vec<i64> = trees.iter().map(|tree| tree.seq).collect();
+        rows.delete_trees(&trees, &seqs, &[forest]).await?;
+        rows.forget_references(&[forest]).await?;
     }
     Ok(gone)
 }

@@ -66,6 +66,9 @@ pub(crate) async fn update<R: Rows + ?Sized>(
     if let Some(status) = patch.status {
         change_status(rows, &mut work, &found, status, patch).await?;
     }
+    if patch.definition.contains_key("flow") {
+        work.follow(found.seq, &definition);
+    }
     let error = new_error(&work, &found, patch)?;
     work.carry_through(rows).await?;
     let text = serde_json::to_string(&definition).unwrap_or_default();
@@ -87,6 +90,7 @@ pub(crate) async fn update<R: Rows + ?Sized>(
         max_attempts: definition.durability.max_attempts.map(i64::from),
     };
     let now = work.now;
+    work.bind(found.seq, &definition);
     let mut effects = work.finish_with(rows).await?;
     rows.save_values(&values, now).await?;
     effects.scheduled = looks_anew;

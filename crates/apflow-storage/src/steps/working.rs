@@ -1,22 +1,34 @@
 //! The working set of one transaction: rows that were read, the changes that the core decided, and the
 //! counters that follow from them.
 
-use std::collections::{BTreeMap, HashMap};
+mod parked;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use apflow_core::{
+    flow::{Flow, Line},
     id::Seq,
     plan::{self, Cause, Edge, Node},
     store::{EventKind, NeedKind, StoreError},
-    task::{Definition, Facets, OnFailure, Outcome, State, StateName, Task, TreeOptions},
+    task::{
+        Definition, Facets, Held, LastProgress, OnFailure, Outcome, State, StateName, Task,
+        TreeOptions,
+    },
     time::Timestamp,
     transition::{Event, Refused},
 };
 use serde_json::{Value, json};
 
+use super::{
+    flow::{self, Desk},
+    history::History,
+};
 use crate::{
     row::{ForestRow, HotRow, StateColumns, TreeRow},
     rows::{ForestTask, NewEvent, Opening, Rows, Save, WorkChange},
 };
+
+pub(crate) use parked::Closing;
 
 /// Results longer than this lie in pieces beside the row.
 const INLINE_BYTES: usize = 1 << 20;
@@ -93,6 +105,17 @@ pub(crate) struct Working {
     readied: Vec<i64>,
     effects: Effects,
     corrupt: Vec<StoreError>,
+    /// Tasks that go on from no checkpoint any more.
+    past: Vec<i64>,
+    /// What is remembered of attempts that ended without a result.
+    pub(crate) history: History,
+    /// Lines that somebody has left and that are to be looked at.
+    lines: BTreeSet<Line>,
+    /// What is known of slots, paces and breakers.
+    pub(super) desk: Desk,
+    /// Submissions whose channels begin anew.
+    pub(crate) emptied: Vec<i64>,
+    parked: parked::Parked,
 }
 
 impl Working {
@@ -110,7 +133,64 @@ impl Working {
             readied: Vec::new(),
             effects: Effects::default(),
             corrupt: Vec::new(),
+            past: Vec::new(),
+            history: History::default(),
+            lines: BTreeSet::new(),
+            desk: Desk::default(),
+            emptied: Vec::new(),
+            parked: parked::Parked::default(),
         }
+    }
+
+    /// Every key that decisions about the tasks of this transaction look at.
+    pub(super) fn flow_keys(&self) -> BTreeSet<String> {
+        let flows = self.tasks.values().filter_map(|entry| entry.task.flow());
+        flows.flat_map(Flow::keys).map(str::to_owned).collect()
+    }
+
+    /// Takes in rows that were read later.
+    pub(super) fn take_more(&mut self, rows: &[HotRow]) {
+        for row in rows {
+            self.take_task(row);
+        }
+    }
+
+    /// A line has to be looked at before the transaction ends.
+    pub(super) fn look_at(&mut self, line: Line) {
+        self.lines.insert(line);
+    }
+
+    /// The lines to look at, once.
+    pub(super) fn take_lines(&mut self) -> BTreeSet<Line> {
+        std::mem::take(&mut self.lines)
+    }
+
+    /// Changes the lines a task stands in.
+    pub(super) fn set_flow(&mut self, seq: i64, change: impl FnOnce(&mut Flow)) {
+        if let Some(entry) = self.tasks.get_mut(&seq) {
+            entry.task.set_flow(change);
+            entry.touched = true;
+        }
+    }
+
+    /// A task stands in the lines that its definition names now, and no others.
+    pub(super) fn follow(&mut self, seq: i64, definition: &Definition) {
+        let Some(entry) = self.tasks.get_mut(&seq) else { return };
+        self.lines.extend(lines(&entry.task));
+        let new = Flow::of(&definition.flow, definition.user_id.as_deref()).unwrap_or_default();
+        entry.task.set_flow(|flow| {
+            flow.slots = new.slots;
+            flow.paces = new.paces;
+        });
+        entry.touched = true;
+        // It is looked at afresh when it is claimed.
+        let _ = self.apply(seq, Event::Freed);
+    }
+
+    /// Writes what moved so far; the transaction goes on.
+    pub(super) async fn flush<R: Rows + ?Sized>(&mut self, rows: &mut R) -> Result<(), StoreError> {
+        let save = self.save();
+        if save.is_empty() { Ok(()) } else { rows.save(&save).await }
     }
 
     /// Takes in what the start of a transaction read; returns the tasks that may be claimed.
@@ -208,14 +288,6 @@ impl Working {
         self.tasks.insert(seq, entry);
     }
 
-    /// Changes what only some tasks have.
-    pub(crate) fn set_facets(&mut self, seq: i64, change: impl FnOnce(&mut Facets)) {
-        if let Some(entry) = self.tasks.get_mut(&seq) {
-            entry.task.set_facets(change);
-            entry.touched = true;
-        }
-    }
-
     /// Reads where these tasks stand unless that is known.
     pub(crate) async fn know<R: Rows + ?Sized>(
         &mut self,
@@ -278,7 +350,7 @@ impl Working {
         let now = self.now;
         let entry = self.tasks.get_mut(&seq).ok_or(Refused::NoSuchTask)?;
         let kind = event_kind(&event);
-        let wipe = matches!(event, Event::Started { .. } | Event::Reset);
+        let wipe = matches!(event, Event::Started { .. } | Event::Reset | Event::Withdrawn);
         let held = matches!(entry.task.state, State::Running { .. });
         let reported = matches!(
             event,
@@ -288,13 +360,38 @@ impl Working {
                 | Event::HandedBack { .. }
         );
         let before = entry.task.state.name();
+        let was_free = entry.task.may_be_claimed();
+        let stood = lines(&entry.task);
+        let waited = parked::kept(&entry.task.state).cloned();
+        let cause = parked::Cause::of(&event);
         let ended_at = entry.task.completed_at;
+        let went_on = has_checkpoint(&entry.task);
+        let remembered = History::look(&entry.task, &event, now);
         entry.task.on(event, now)?;
+        if !stood.is_empty() {
+            let stands = lines(&entry.task);
+            self.lines.extend(stood.into_iter().filter(|line| !stands.contains(line)));
+        }
+        let tree_row = self.trees.get(&entry.task.tree.0).map(|(row, _)| row);
+        if entry.task.may_be_claimed() && tree_row.is_some_and(|row| row.paused) {
+            // What is ready can be held.
+            let _ = entry.task.on(Event::Held { held: Held::paused_tree() }, now);
+        }
+        if waited.is_some() || parked::kept(&entry.task.state).is_some() {
+            let run = tree_row.map_or(0, |row| row.run);
+            self.parked.follow(&entry.task, waited, cause, run);
+        }
+        let is_free = entry.task.may_be_claimed();
         entry.touched = true;
         entry.wipe |= wipe;
+        if went_on && !has_checkpoint(&entry.task) {
+            self.past.push(seq);
+        }
         let after = entry.task.state.name();
         let attempt = entry.task.attempts;
         let (tree, forest) = (entry.task.tree, entry.task.forest);
+        let run = self.trees.get(&tree.0).map_or(0, |(row, _)| row.run);
+        self.history.note(remembered, before.is_terminal(), &entry.task, run);
         if held && !reported && after != StateName::Running {
             self.effects.stopped.push(Seq(seq));
         }
@@ -310,7 +407,7 @@ impl Working {
         if before.is_terminal() && after == StateName::Created {
             self.uncount(tree, before, ended_at);
         }
-        if after == StateName::Ready && before != StateName::Ready {
+        if is_free && !was_free {
             self.readied.push(seq);
             self.effects.readied = true;
         }
@@ -323,9 +420,37 @@ impl Working {
         Ok(())
     }
 
+    /// Changes what only some tasks have, apart from what becomes of the task.
+    pub(crate) fn set_facets(&mut self, seq: i64, change: impl FnOnce(&mut Facets)) {
+        if let Some(entry) = self.tasks.get_mut(&seq) {
+            let before = entry.task.facets();
+            entry.task.set_facets(change);
+            entry.touched |= entry.task.facets() != before;
+        }
+    }
+
+    /// What an attempt said of its progress goes to the next one, if there is one.
+    pub(crate) fn remember_progress(&mut self, seq: i64, progress: &LastProgress) {
+        if let Some(entry) = self.tasks.get_mut(&seq)
+            && matches!(entry.task.state, State::Retrying { .. })
+        {
+            entry.task.set_facets(|facets| facets.progress = Some(progress.clone()));
+        }
+    }
+
+    /// The author says something else about times.
+    pub(crate) fn bind(&mut self, seq: i64, definition: &Definition) {
+        if let Some(entry) = self.tasks.get_mut(&seq) {
+            let before = entry.task.facets.clone();
+            entry.task.bind(definition);
+            entry.touched |= entry.task.facets != before;
+        }
+    }
+
     /// A pending task is about to be deleted: what was counted for it is counted no more.
     pub(crate) fn forget(&mut self, seq: i64) {
         if let Some(Entry { task, .. }) = self.tasks.remove(&seq) {
+            self.lines.extend(lines(&task));
             self.count(task.tree, task.forest, task.state.name(), StateName::Created);
         }
     }
@@ -413,7 +538,7 @@ impl Working {
             if self.take_failures_along(rows).await? {
                 continue;
             }
-            if !self.end_runs(rows).await? {
+            if !self.end_runs(rows).await? && !self.tell_who_waits(rows).await? {
                 return Ok(());
             }
         }
@@ -538,6 +663,17 @@ impl Working {
         Ok(false)
     }
 
+    /// The event that says that a run ended.
+    pub(crate) fn note_run_finished(&mut self, tree: i64, outcome: Outcome) {
+        self.events.push(NewEvent {
+            tree,
+            task: None,
+            kind: EventKind::RunFinished.code(),
+            attempt: 0,
+            detail: Some(json!({ "outcome": outcome.as_str() }).to_string()),
+        });
+    }
+
     fn finish(&mut self, tree: i64) {
         let now = self.now;
         let Some(row) = self.tree_mut(tree) else { return };
@@ -551,15 +687,10 @@ impl Working {
         row.outcome = Some(outcome.as_str().to_owned());
         row.finished_at = Some(now.0);
         row.deadline = None;
-        self.events.push(NewEvent {
-            tree,
-            task: None,
-            kind: EventKind::RunFinished.code(),
-            attempt: 0,
-            detail: Some(json!({ "outcome": outcome.as_str() }).to_string()),
-        });
+        self.note_run_finished(tree, outcome);
         self.effects.finished.push(Seq(tree));
         self.effects.changed.push(Seq(tree));
+        self.note_end(tree);
     }
 
     /// Begins a run of a tree whose tasks have been started: what failed before counts no more.
@@ -703,21 +834,77 @@ impl Working {
         }
     }
 
+    /// Removes checkpoints that nobody goes on from any more.
+    pub(crate) async fn forget_checkpoints<R: Rows + ?Sized>(
+        &mut self,
+        rows: &mut R,
+    ) -> Result<(), StoreError> {
+        let past = std::mem::take(&mut self.past);
+        if past.is_empty() { Ok(()) } else { rows.delete_checkpoints(&past).await }
+    }
+
+    /// Takes in a task that is stored in this transaction and stands somewhere already.
+    pub(crate) fn adopt(&mut self, task: Task, resolved: Option<String>, output: Option<String>) {
+        let seq = task.seq.0;
+        let entry = Entry {
+            task,
+            touched: true,
+            wipe: false,
+            resolved: None,
+            output: None,
+            output_parts: None,
+        };
+        self.tasks.insert(seq, entry);
+        self.keep(seq, resolved, output);
+    }
+
+    /// Takes in a tree that is stored in this transaction, its counters as they are to be.
+    pub(crate) fn adopt_tree(&mut self, row: TreeRow) {
+        self.effects.changed.push(Seq(row.seq));
+        self.trees.insert(row.seq, (row, true));
+    }
+
+    /// Takes in a submission that is stored in this transaction, its counters as they are to be.
+    pub(crate) fn adopt_forest(&mut self, row: ForestRow) {
+        self.forests.insert(row.seq, (row, true));
+    }
+
+    /// Every task stands where it is to stand: what ended has no further consequences, and what trees
+    /// count is what their tasks say.
+    pub(crate) fn nothing_follows(&mut self, trees: &[i64]) {
+        self.settled.clear();
+        self.failures.clear();
+        for tree in trees {
+            let Some((row, dirty)) = self.trees.get_mut(tree) else { continue };
+            (row.open, row.completed, row.failed, row.cancelled) = (0, 0, 0, 0);
+            for entry in self.tasks.values().filter(|entry| entry.task.tree.0 == *tree) {
+                let name = entry.task.state.name();
+                row.open += i64::from(is_open(name));
+                *counter(row, name) += i64::from(name.is_terminal());
+            }
+            *dirty = true;
+        }
+    }
+
     /// Writes what moved, notes rows that could not be read, and says what others want to hear.
     pub(crate) async fn finish_with<R: Rows + ?Sized>(
         mut self,
         rows: &mut R,
     ) -> Result<Effects, StoreError> {
-        let save = self.save();
-        if !save.is_empty() {
-            rows.save(&save).await?;
+        flow::look(rows, &mut self, false).await?;
+        self.flush(rows).await?;
+        self.forget_checkpoints(rows).await?;
+        if !self.emptied.is_empty() {
+            rows.empty_channels(&self.emptied).await?;
         }
+        self.write_waits(rows).await?;
         for error in &self.corrupt {
             tracing::error!(%error, "a row was set aside");
             if let StoreError::Corrupt { table, row, what } = error {
                 rows.set_aside(table, row, what).await?;
             }
         }
+        self.history.write(rows, self.now).await?;
         let mut effects = self.effects;
         effects.changed.sort_unstable();
         effects.changed.dedup();
@@ -747,10 +934,20 @@ impl Graph {
     }
 }
 
+/// An attempt put something aside for the next one.
+fn has_checkpoint(task: &Task) -> bool {
+    task.facets.as_ref().is_some_and(|facets| facets.checkpoint)
+}
+
 /// The display name in a stored definition.
 fn name_of(definition: &str) -> String {
     serde_json::from_str::<Definition>(definition)
         .map_or_else(|_| "a task".to_owned(), |definition| definition.name)
+}
+
+/// The lines a task counts in now.
+fn lines(task: &Task) -> Vec<Line> {
+    task.flow().map_or_else(Vec::new, |flow| flow.present(task.standing()))
 }
 
 /// Required needs that ended without completing, where the task is blocked.
@@ -782,7 +979,9 @@ fn event_kind(event: &Event) -> Option<EventKind> {
         Event::Claimed { .. } => EventKind::Started,
         Event::Abandoned | Event::HandedBack { .. } => EventKind::Requeued,
         Event::TimePassed => EventKind::Requeued,
-        Event::Reset | Event::Reached { .. } | Event::SetBack { .. } => EventKind::Reset,
+        Event::Reset | Event::Withdrawn | Event::Reached { .. } | Event::SetBack { .. } => {
+            EventKind::Reset
+        }
         Event::Parked { .. } | Event::TakenOver => EventKind::Parked,
         _ => return None,
     })
@@ -804,6 +1003,7 @@ fn kind_of_change(
         StateName::Waiting => Some(EventKind::Parked),
         StateName::Running => Some(EventKind::Started),
         StateName::Created => cause,
+        StateName::Ready if before == StateName::Waiting => Some(EventKind::Answered),
         StateName::Ready | StateName::Blocked
             if before == StateName::Running || before.is_terminal() =>
         {

@@ -8,9 +8,9 @@ use apflow::core::{
     store::{
         AccessStore, ApiToken, Backfill, Backfilled, CallbackClaim, CallbackRecord, CallbackReport,
         CallbackStore, Callbacks, Cancel, CancelAnswer, Claim, ControlStore, Counts, DrivenRun,
-        Fire, Fired, Idempotency, Inserted, JournalStore, Page, Patch, Refusal, Renewal,
-        ScheduleFilter, ScheduleStore, Seen, Settled, Settlement, Signal, Start, Started, Store,
-        StoreError, Submission, TaskEvent, TaskFilter, Told, TreeStore, Wake, WorkStore,
+        Fire, Fired, HistoryStore, Idempotency, Inserted, JournalStore, Page, Patch, Refusal,
+        Renewal, ScheduleFilter, ScheduleStore, Seen, Settled, Settlement, Signal, Start, Started,
+        Store, StoreError, Submission, TaskEvent, TaskFilter, Told, TreeStore, Wake, WorkStore,
     },
     task::{Record, RunSummary},
     time::Timestamp,
@@ -182,6 +182,9 @@ impl JournalStore for Zombie {
         self.inner.set_aside().await
     }
 }
+
+#[async_trait]
+impl HistoryStore for Zombie {}
 
 #[async_trait]
 impl AccessStore for Zombie {

@@ -249,7 +249,7 @@ fn json_of(flag: &str, text: &str) -> Result<Value, CliError> {
 }
 
 /// Fields that were given one by one as FIELD=VALUE.
-fn assignments(given: &[String], flag: &str) -> Result<Map<String, Value>, CliError> {
+pub(super) fn assignments(given: &[String], flag: &str) -> Result<Map<String, Value>, CliError> {
     given.iter().map(|text| data::assignment(text, flag)).collect()
 }
 

@@ -8,11 +8,13 @@ mod author;
 mod callback;
 mod config;
 mod derive;
+mod feedback;
 mod generate;
 mod monitor;
 mod query;
 mod run;
 mod schedule;
+mod snapshot;
 mod webhook;
 
 use serde_json::Value;
@@ -22,6 +24,7 @@ pub use self::{
     callback::CallbackWish,
     config::ConfigSet,
     derive::CloneTasks,
+    feedback::{EventsPublish, FeedbackList, FeedbackRespond, TasksPause},
     generate::{Generate, LlmKey, LlmKeyWish},
     monitor::RunningList,
     query::{Children, Count, List},
@@ -41,6 +44,7 @@ use self::{
 pub(super) use self::{generate::MAX_REQUIREMENT, query::status_word, run::MAX_REASON};
 use super::{ApiError, params::Params};
 use crate::{code::Code, id::TaskId, webhook::Trigger};
+pub use snapshot::SnapshotCall;
 
 /// One request, ready to be carried out.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,6 +98,25 @@ pub enum Call {
     ExportIcal(ExportIcal),
     /// Make up for slots that never fired.
     ScheduledBackfill(ScheduledBackfill),
+    /// Do something about snapshots or checkpoints.
+    Snapshot(Box<SnapshotCall>),
+    /// Read what tasks wait for.
+    FeedbackList(Box<FeedbackList>),
+    /// Read one question.
+    FeedbackGet(String),
+    /// Answer a question.
+    FeedbackRespond(Box<FeedbackRespond>),
+    /// Withdraw a question.
+    FeedbackCancel {
+        /// The question.
+        id: String,
+        /// Why.
+        reason: String,
+    },
+    /// Wake tasks that wait for an event.
+    EventsPublish(Box<EventsPublish>),
+    /// Hold a task or a tree back, or let it go on.
+    TasksPause(TasksPause),
     /// Ask whether the process is well.
     Health,
     /// List the executors.
@@ -158,6 +181,24 @@ impl Call {
             "tasks.scheduled.complete" => schedule::complete(params),
             "tasks.scheduled.export-ical" => schedule::export_ical(params),
             "tasks.scheduled.backfill" => schedule::backfill(params),
+            "snapshots.create" => snapshot::create(params),
+            "snapshots.list" => snapshot::of_task("snapshots.list", params, SnapshotCall::List),
+            "snapshots.restore" => {
+                snapshot::one("snapshots.restore", params, SnapshotCall::Restore)
+            }
+            "snapshots.delete" => snapshot::one("snapshots.delete", params, SnapshotCall::Delete),
+            "snapshots.export" => snapshot::one("snapshots.export", params, SnapshotCall::Export),
+            "snapshots.import" => snapshot::import(params),
+            "checkpoints.get" => {
+                snapshot::of_task("checkpoints.get", params, SnapshotCall::Checkpoint)
+            }
+            "tasks.pause" => feedback::pause("tasks.pause", params, true),
+            "tasks.resume" => feedback::pause("tasks.resume", params, false),
+            "feedback.list" => feedback::list(params),
+            "feedback.get" => feedback::get(params),
+            "feedback.respond" => feedback::respond(params),
+            "feedback.cancel" => feedback::cancel(params),
+            "events.publish" => feedback::publish(params),
             "system.health" => nothing("system.health", params, Self::Health),
             "system.executors" => nothing("system.executors", params, Self::Executors),
             "config.list" => nothing("config.list", params, Self::ConfigList),

@@ -5,12 +5,14 @@
 mod action;
 mod config;
 mod crud;
+mod feedback;
 mod generate;
 mod monitoring;
 mod query;
 pub mod route;
 mod scheduling;
 mod shapes;
+mod snapshot;
 mod system;
 mod webhook;
 mod words;
@@ -139,9 +141,11 @@ static SHELVES: &[&[Operation]] = &[
     monitoring::OPERATIONS,
     scheduling::OPERATIONS,
     webhook::OPERATIONS,
+    feedback::OPERATIONS,
     system::OPERATIONS,
     generate::KEYS,
     config::OPERATIONS,
+    snapshot::OPERATIONS,
 ];
 
 /// Every operation; those of v1 first and in its order.
@@ -227,6 +231,7 @@ mod tests {
                 let mut params = json!({
                     "task_id": "a", "name": "n", "requirement": "r", "provider": "p",
                     "api_key": "k", "key": "k", "value": 1,
+                    "id": "a", "topic": "t", "answer": true,
                     "from": "2026-11-20T00:00:00Z", "to": "2026-11-21T00:00:00Z",
                 });
                 if ["tasks.create", "tasks.execute"].contains(&operation.id) {
@@ -256,7 +261,7 @@ mod tests {
             document["categories"],
             json!(["agent_action", "crud", "query", "monitoring", "scheduling"])
         );
-        assert_eq!(document["total"], 23);
+        assert_eq!(document["total"], 30);
         let first = &document["methods"]["agent_action"][0];
         assert_eq!(first["method"], "tasks.execute");
         for key in ["name", "description", "category", "tags", "input_schema", "examples"] {

@@ -126,6 +126,13 @@ static CHOSEN: &[Route] = &[
         needs: &["task_ids"],
         ..route(Post, "/v1/cancellations", "tasks.cancel", Plain)
     },
+    route(Post, "/v1/tasks/{task_id}/snapshots", "snapshots.create", Plain),
+    route(Get, "/v1/tasks/{task_id}/snapshots", "snapshots.list", Plain),
+    route(Post, "/v1/tasks/{task_id}/snapshots/{name}/restore", "snapshots.restore", Plain),
+    route(Delete, "/v1/tasks/{task_id}/snapshots/{name}", "snapshots.delete", Plain),
+    route(Get, "/v1/tasks/{task_id}/snapshots/{name}", "snapshots.export", Plain),
+    route(Post, "/v1/snapshots", "snapshots.import", Plain),
+    route(Get, "/v1/tasks/{task_id}/checkpoint", "checkpoints.get", Plain),
     route(Get, "/v1/running", "tasks.running.list", Plain),
     route(Get, "/v1/running/count", "tasks.running.count", Plain),
     // A thousand ids do not fit into an address.
@@ -134,6 +141,13 @@ static CHOSEN: &[Route] = &[
         needs: &["task_ids"],
         ..route(Post, "/v1/running/status", "tasks.running.status", Plain)
     },
+    route(Post, "/v1/tasks/{task_id}/pause", "tasks.pause", Plain),
+    route(Post, "/v1/tasks/{task_id}/resume", "tasks.resume", Plain),
+    route(Get, "/v1/feedback", "feedback.list", Plain),
+    route(Get, "/v1/feedback/{id}", "feedback.get", Plain),
+    route(Post, "/v1/feedback/{id}/respond", "feedback.respond", Plain),
+    route(Delete, "/v1/feedback/{id}", "feedback.cancel", Plain),
+    route(Post, "/v1/events", "events.publish", Plain),
     route(Get, "/v1/system/health", "system.health", Plain),
     route(Get, "/v1/system/executors", "system.executors", Plain),
 ];

@@ -4,11 +4,13 @@ pub(super) mod author;
 pub(super) mod config;
 pub(super) mod derive;
 pub(super) mod events;
+pub(super) mod feedback;
 pub(super) mod generate;
 pub(super) mod monitor;
 pub(super) mod read;
 pub(super) mod run;
 pub(super) mod schedule;
+pub(super) mod snapshot;
 pub(super) mod system;
 pub(super) mod webhook;
 

@@ -4,7 +4,9 @@ use async_trait::async_trait;
 
 use super::MemoryStore;
 use crate::{
-    store::{AccessStore, ApiToken, MAX_SEEN, MAX_TOKENS, Seen, StoreError},
+    store::{
+        AccessStore, ApiToken, HistoryStore, MAX_SEEN, MAX_TOKENS, Seen, StoreError, WaitStore,
+    },
     time::Timestamp,
 };
 
@@ -82,3 +84,9 @@ impl AccessStore for MemoryStore {
         })
     }
 }
+
+/// It parks tasks and keeps no waits.
+impl WaitStore for MemoryStore {}
+/// Attempts and dead letters are not kept in memory.
+#[async_trait]
+impl HistoryStore for MemoryStore {}

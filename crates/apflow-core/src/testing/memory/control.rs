@@ -250,7 +250,7 @@ fn remove(rows: &mut Rows, going: &[usize]) {
     }
 }
 
-/// Removes finished trees of at most `limit` tasks together.
+/// Removes finished trees of about `limit` tasks together, and at least one.
 pub(super) fn prune(rows: &mut Rows, finished_before: Timestamp, limit: u32) -> u64 {
     let mut left = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut gone = 0;
@@ -268,8 +268,11 @@ pub(super) fn prune(rows: &mut Rows, finished_before: Timestamp, limit: u32) -> 
             continue;
         }
         let of_tree = rows.all().filter(|(_, row)| row.tree == tree);
-        let going: Vec<usize> = of_tree.map(|(at, _)| at).take(left).collect();
-        left -= going.len();
+        let going: Vec<usize> = of_tree.map(|(at, _)| at).collect();
+        if left == 0 || (gone > 0 && going.len() > left) {
+            break;
+        }
+        left = left.saturating_sub(going.len());
         remove(rows, &going);
         gone += u64::try_from(going.len()).unwrap_or(u64::MAX);
         if !rows.all().any(|(_, row)| row.tree == tree) {

@@ -2,6 +2,7 @@
 
 mod access;
 mod callbacks;
+mod checkpoint;
 mod control;
 mod derive;
 mod rows;
@@ -347,7 +348,8 @@ fn settle_one(rows: &mut Rows, settlement: Settlement) -> Result<(), Refused> {
             let until = at_most.map(|time| rows.now.after(time));
             (Event::Parked { lease, wait, until }, None, None)
         }
-        Ended::HandedBack => (Event::HandedBack { lease }, None, None),
+        // Nothing is held here.
+        Ended::HandedBack | Ended::Held(_) => (Event::HandedBack { lease }, None, None),
     };
     let handed_back = matches!(event, Event::HandedBack { .. });
     rows.send(at, event)?;

@@ -1,0 +1,8 @@
+-- What lies in some places of one channel, and how it stands; $4 is the moment, if somebody says it.
+SELECT coalesce(h.pass, 0), coalesce(h.at, 0),
+    coalesce($4::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint),
+    c.slot, c.value, c.version, c.expires_at
+FROM af_forests f
+LEFT JOIN af_channels h ON h.forest = f.seq
+LEFT JOIN af_channel c ON c.forest = f.seq AND c.space = $2 AND c.slot = ANY ($3::text[])
+WHERE f.seq = $1

@@ -1,0 +1,2 @@
+-- How many shared limits there are.
+SELECT count(*) FROM af_limits

@@ -1,0 +1,47 @@
+-- What parked tasks wait for, events for those who look back, and trees that are paused or waited for.
+CREATE TABLE af_waits (
+    seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    task BIGINT NOT NULL,
+    tree BIGINT NOT NULL,
+    forest BIGINT NOT NULL,
+    run BIGINT NOT NULL,             -- of the tree
+    key TEXT NOT NULL,                -- which wait of its task in that run
+    kind TEXT NOT NULL,
+    topic TEXT,                       -- of an event, or the tree that is waited for
+    detail TEXT NOT NULL,             -- JSON
+    on_timeout TEXT NOT NULL,         -- JSON
+    escalated_to TEXT,
+    state TEXT NOT NULL CHECK (state IN ('pending', 'answered', 'expired', 'cancelled')),
+    open BOOLEAN NOT NULL,            -- its task is parked for it
+    answer TEXT,                      -- JSON
+    answered_by TEXT,
+    asked_at BIGINT NOT NULL,
+    until BIGINT,
+    answered_at BIGINT,
+    token_hash TEXT,                  -- of a token that may answer without an account
+    UNIQUE (task, run, key)           -- load_answers.sql, delete_waits.sql
+);
+
+-- waits_on_topic.sql, waits_on_trees.sql
+CREATE INDEX af_waits_topic ON af_waits (topic, kind) WHERE open AND topic IS NOT NULL;
+-- list_open_waits.sql
+CREATE INDEX af_waits_open ON af_waits (seq) WHERE open;
+
+CREATE TABLE af_published (
+    seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id TEXT NOT NULL,
+    topic TEXT NOT NULL,
+    key TEXT,                         -- the same key on a topic is the same event
+    payload TEXT NOT NULL,            -- JSON
+    user_id TEXT,                     -- whose tasks it may wake; null is everybody's
+    at BIGINT NOT NULL
+);
+
+-- look_back.sql
+CREATE INDEX af_published_topic ON af_published (topic, seq);
+-- find_published.sql
+CREATE INDEX af_published_key ON af_published (topic, key) WHERE key IS NOT NULL;
+
+ALTER TABLE af_trees ADD COLUMN paused BOOLEAN NOT NULL DEFAULT FALSE;
+ALTER TABLE af_trees ADD COLUMN awaited BOOLEAN NOT NULL DEFAULT FALSE;
