@@ -116,6 +116,12 @@ pub(crate) enum Command {
     Executors(Executors),
     /// Look at what goes on.
     Monitor(Monitor),
+    /// Limit how many tasks of a kind run, or how often they begin, for everybody.
+    Limits(crate::commands::limits::Limits),
+    /// Look at circuit breakers, and close them by hand.
+    Breaker(crate::commands::limits::Breaker),
+    /// Look after tasks that failed for good.
+    Dlq(crate::commands::dlq::Dlq),
     /// Keep `apflow serve` in the background.
     Daemon(Daemon),
     /// Run tasks by the clock.

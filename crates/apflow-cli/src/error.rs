@@ -87,8 +87,15 @@ impl Exit {
             | Code::InvalidExpression
             | Code::UnreadableExport
             | Code::SnapshotTooLarge
-            | Code::NoLlmKey => Self::Usage,
-            Code::NotFound | Code::NoSuchWait | Code::NoSnapshot => Self::NotFound,
+            | Code::InvalidGroup
+            | Code::NoLlmKey
+            | Code::InvalidFlow => Self::Usage,
+            Code::NotFound
+            | Code::NoSuchWait
+            | Code::NoSnapshot
+            | Code::NoLimit
+            | Code::NoBreaker
+            | Code::NoDeadLetter => Self::NotFound,
             Code::IllegalTransition
             | Code::Unfinished
             | Code::Fixed

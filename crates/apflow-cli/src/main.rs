@@ -105,6 +105,18 @@ fn dispatch(args: Args) -> Result<Exit, CliError> {
             let settings = settings(&global, &args.connection)?;
             wait_for(commands::look::monitor(args, &settings))
         }
+        Command::Limits(args) => {
+            let settings = settings(&global, &args.connection)?;
+            wait_for(commands::limits::limits(args, &settings))
+        }
+        Command::Breaker(args) => {
+            let settings = settings(&global, &args.connection)?;
+            wait_for(commands::limits::breaker(args, &settings))
+        }
+        Command::Dlq(args) => {
+            let settings = settings(&global, &args.connection)?;
+            wait_for(commands::dlq::dlq(args, &settings))
+        }
         Command::Scheduler(args) => {
             let settings = settings(&global, &args)?;
             wait_for(commands::scheduler::scheduler(args, &settings))

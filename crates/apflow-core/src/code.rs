@@ -162,6 +162,8 @@ codes! {
     AmbiguousId = "0051", -32602, 400, "the beginning of an id fits several tasks";
     /// What is stored here cannot do that.
     NotOffered = "0052", -32603, 501, "this store does not offer what is asked for";
+    /// The task has no dead letter.
+    NoDeadLetter = "0053", -32001, 404, "the task has no dead letter";
     /// There is no such question or other wait.
     NoSuchWait = "0057", -32001, 404, "there is no such question";
     /// The question is answered, or nobody wants to know any more.
@@ -170,6 +172,8 @@ codes! {
     UnfitAnswer = "0059", -32602, 422, "the answer does not fit the question";
     /// A condition, key or mapping is no expression that is evaluated here.
     InvalidExpression = "0068", -32005, 400, "an expression cannot be used";
+    /// A group or a branch says something it cannot say.
+    InvalidGroup = "0069", -32005, 400, "a group or a branch says something it cannot say";
     /// A limit, a rate or a breaker cannot be followed.
     InvalidFlow = "0072", -32005, 400, "a limit, a rate or a breaker cannot be followed";
     /// There is no such limit.

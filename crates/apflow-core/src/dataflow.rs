@@ -109,6 +109,7 @@ fn by_name(takes: &Value, result: &Map<String, Value>, inputs: &mut Map<String, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task::StateName;
     use serde_json::json;
     use std::sync::Arc;
 
@@ -118,6 +119,7 @@ mod tests {
             executor: Some(executor.to_owned()),
             result: Some(Arc::new(result)),
             completed: true,
+            state: StateName::Completed,
         }
     }
 
@@ -199,7 +201,11 @@ mod tests {
 
     #[test]
     fn an_optional_dependency_that_failed_brings_nothing() {
-        let failed = NeedResult { completed: false, ..need("d", "rich", json!({"error": "x"})) };
+        let failed = NeedResult {
+            completed: false,
+            state: StateName::Failed,
+            ..need("d", "rich", json!({"error": "x"}))
+        };
         assert_eq!(resolved("typed", &json!({"k": 1}), &[failed]), json!({"k": 1}));
     }
 

@@ -177,6 +177,8 @@ pub struct Given {
     pub progress: Option<LastProgress>,
     /// When the task must be done, over all its attempts, if ever.
     pub deadline: Option<Timestamp>,
+    /// The members of a group, if the task is one.
+    pub members: Vec<crate::group::Member>,
     /// How often the task went round its loop before: 0 in the first pass.
     pub cycle: u32,
     /// What the last pass, or whoever jumped here, left for this one.

@@ -12,10 +12,12 @@
 //! * [`api`] is the catalogue of operations and the one gateway every protocol goes through.
 
 pub mod api;
+pub mod branch;
 pub mod breaker;
 pub mod build;
 pub mod channel;
 pub mod code;
+pub mod condition;
 pub mod courier;
 pub mod dataflow;
 pub mod derive;
@@ -27,6 +29,7 @@ pub mod firing;
 pub mod flow;
 pub mod generate;
 pub mod graph;
+pub mod group;
 pub mod hook;
 pub mod id;
 pub mod jump;

@@ -5,7 +5,7 @@
 
 use crate::{
     store::NeedKind,
-    task::{Join, OnFailure, Outcome, StateName},
+    task::{Join, OnFailure, Outcome, SkipCause, State, StateName, Task},
     transition::Event,
 };
 
@@ -24,6 +24,8 @@ pub struct Node {
     pub join: Join,
     /// A link or an archived task: no run takes it along.
     pub fixed: bool,
+    /// A condition passed it over: it ended as it should.
+    pub passed_over: bool,
 }
 
 /// One need: `to` waits for `from`.
@@ -86,7 +88,9 @@ pub fn start(
         wanted[node] && nodes[node].state != StateName::Cancelled && !nodes[node].fixed
     };
     let mut runs: Vec<bool> = (0..nodes.len())
-        .map(|node| may_run(node) && nodes[node].state != StateName::Completed)
+        .map(|node| {
+            may_run(node) && nodes[node].state != StateName::Completed && !nodes[node].passed_over
+        })
         .collect();
     if !runs.contains(&true) {
         if !reexecute {
@@ -95,8 +99,18 @@ pub fn start(
         runs = (0..nodes.len()).map(may_run).collect();
     }
     let dependents = Neighbours::dependents(nodes.len(), edges);
+    let needs = Neighbours::needs(nodes.len(), edges);
     let mut open: Vec<usize> = (0..nodes.len()).filter(|node| runs[*node]).collect();
     while let Some(node) = open.pop() {
+        // What runs again and requires a task that was passed over asks its condition again.
+        for edge in needs.of(node) {
+            let Edge { from, kind, .. } = edges[edge];
+            let asked = kind == NeedKind::Required && nodes[from].passed_over;
+            if asked && may_run(from) && !runs[from] {
+                runs[from] = true;
+                open.push(from);
+            }
+        }
         for edge in dependents.of(node) {
             let to = edges[edge].to;
             if may_run(to) && !runs[to] {
@@ -130,7 +144,8 @@ pub fn afresh(
     if let Some(node) = nodes.iter().position(|node| node.state.is_live()) {
         return Err(StillRunning { node });
     }
-    let unlocked = |node: &Node| Node { state: StateName::Created, failed: 0, ..*node };
+    let unlocked =
+        |node: &Node| Node { state: StateName::Created, failed: 0, passed_over: false, ..*node };
     let fresh: Vec<Node> =
         nodes.iter().map(|node| if node.fixed { *node } else { unlocked(node) }).collect();
     let begins = start(&fresh, edges, target, false)?;
@@ -205,6 +220,28 @@ pub fn need_settled(kind: NeedKind, state: StateName) -> Event {
         completed: state == StateName::Completed && kind != NeedKind::Structure,
         required: kind == NeedKind::Required,
     }
+}
+
+/// What happens to a blocked task that waits for any or all of its needs when one of them has ended.
+///
+/// One that was passed over takes along whatever requires it, and nothing fails. Where any one need is
+/// enough, it is one that did not come about.
+pub fn consequence(kind: NeedKind, ended: &State, join: Join) -> Event {
+    match ended {
+        State::Skipped { why, cause: SkipCause::Condition } if kind == NeedKind::Required => {
+            match join {
+                Join::All => Event::PassedOver { lease: None, why: why_passed_over(why) },
+                Join::Any => Event::NeedSettled { completed: false, required: false },
+            }
+        }
+        _ => need_settled(kind, ended.name()),
+    }
+}
+
+/// What a task says that is passed over because one it requires was, which said `why`.
+fn why_passed_over(why: &str) -> String {
+    const PREFIX: &str = "what it requires was skipped: ";
+    if why.starts_with(PREFIX) { why.to_owned() } else { format!("{PREFIX}{why}") }
 }
 
 /// What takes other tasks along.
@@ -391,6 +428,17 @@ pub fn outcome(states: impl IntoIterator<Item = StateName>, still: bool) -> Opti
     Some(outcome)
 }
 
+/// The state a task is counted as when a run is judged.
+///
+/// What a condition passed over, and what ended inside a group without completing, is no failure of the
+/// run: it counts like what was not asked to run.
+pub fn counted_as(task: &Task) -> StateName {
+    let name = task.state.name();
+    let passed_over = matches!(task.state, State::Skipped { cause: SkipCause::Condition, .. });
+    let excused = name.is_terminal() && name != StateName::Completed && task.is_member();
+    if passed_over || excused { StateName::Created } else { name }
+}
+
 /// The edges of each task, by counting sort: two vectors whatever the size.
 struct Neighbours {
     first: Vec<usize>,
@@ -436,7 +484,15 @@ mod tests {
     use StateName as S;
 
     fn node(state: S) -> Node {
-        Node { state, failed: 0, tree: 0, parent: None, join: Join::All, fixed: false }
+        Node {
+            state,
+            failed: 0,
+            tree: 0,
+            parent: None,
+            join: Join::All,
+            fixed: false,
+            passed_over: false,
+        }
     }
 
     fn nodes<const N: usize>(states: [S; N]) -> Vec<Node> {

@@ -12,7 +12,10 @@ use serde_json::{Map, Value};
 use crate::{
     id::{TaskId, TreeId},
     store::NeedKind,
-    task::{Definition, Facets, Failure, Outcome, State, StateName, Task, TreeOptions, WaitFor},
+    task::{
+        Definition, Facets, Failure, Outcome, SkipCause, State, StateName, Task, TreeOptions,
+        WaitFor,
+    },
     time::Timestamp,
 };
 
@@ -198,6 +201,9 @@ pub enum Stood {
     Skipped {
         /// Why.
         why: String,
+        /// What sort of reason it was.
+        #[serde(default)]
+        cause: SkipCause,
     },
     /// Ended because somebody asked.
     Cancelled {
@@ -220,7 +226,9 @@ impl Stood {
             State::Waiting { .. } => (Self::Ready, begun.saturating_sub(1)),
             State::Completed => (Self::Completed, begun),
             State::Failed { failure } => (Self::Failed { failure: failure.clone() }, begun),
-            State::Skipped { why } => (Self::Skipped { why: why.clone() }, begun),
+            State::Skipped { why, cause } => {
+                (Self::Skipped { why: why.clone(), cause: *cause }, begun)
+            }
             State::Cancelled { reason } => (Self::Cancelled { reason: reason.clone() }, begun),
         }
     }

@@ -7,8 +7,8 @@ use crate::{
     id::{LeaseToken, NodeId, Seq},
     portable::Stood,
     task::{
-        Facets, Failure, FailureKind, Held, HeldBy, Join, OnTimeout, Over, Priority, State,
-        StateName, Status, Task, Wait, WaitFor,
+        Facets, Failure, FailureKind, Held, HeldBy, Join, OnTimeout, Over, Priority, SkipCause,
+        State, StateName, Status, Task, Wait, WaitFor,
     },
     time::Timestamp,
 };
@@ -149,6 +149,13 @@ pub enum Event {
     /// It will not be tried.
     Skipped {
         /// Why.
+        why: String,
+    },
+    /// Its condition does not hold, or that of a task it requires did not.
+    PassedOver {
+        /// The worker's token, if a worker found out.
+        lease: Option<LeaseToken>,
+        /// Which condition.
         why: String,
     },
     /// Somebody set a failed or cancelled task back by hand.
@@ -328,7 +335,7 @@ impl Task {
                     Stood::Ready => State::Ready,
                     Stood::Completed => State::Completed,
                     Stood::Failed { failure } => State::Failed { failure },
-                    Stood::Skipped { why } => State::Skipped { why },
+                    Stood::Skipped { why, cause } => State::Skipped { why, cause },
                     Stood::Cancelled { reason } => State::Cancelled { reason },
                 })
             }
@@ -475,6 +482,13 @@ impl Task {
                 let until = until.into_iter().chain(self.deadline()).min();
                 Ok(State::Waiting { wait, until })
             }
+            (State::Running { lease, .. }, Event::PassedOver { lease: Some(held), why })
+                if *lease == held =>
+            {
+                // Nothing was tried.
+                self.attempts = self.attempts.saturating_sub(1);
+                Ok(State::Skipped { why, cause: SkipCause::Condition })
+            }
             (State::Running { lease, .. }, Event::HandedBack { lease: held }) if *lease == held => {
                 self.token = self.token.next();
                 self.attempts = self.attempts.saturating_sub(1);
@@ -489,6 +503,7 @@ impl Task {
                 | Event::Gathers { lease, .. }
                 | Event::Iterated { lease, .. }
                 | Event::Jumped { lease }
+                | Event::PassedOver { lease: Some(lease), .. }
                 | Event::HandedBack { lease },
             ) => Err(Refused::StaleLease { held: lease, current: self.token }),
 
@@ -524,7 +539,14 @@ impl Task {
             }
             (State::Created | State::Blocked { .. } | State::Ready, Event::Skipped { why }) => {
                 self.token = self.token.next();
-                Ok(State::Skipped { why })
+                Ok(State::Skipped { why, cause: SkipCause::Failure })
+            }
+            (
+                State::Created | State::Blocked { .. } | State::Ready,
+                Event::PassedOver { lease: None, why },
+            ) => {
+                self.token = self.token.next();
+                Ok(State::Skipped { why, cause: SkipCause::Condition })
             }
             (State::Created, Event::TakenOver) => {
                 let wait = Wait::new(WaitFor::Report, serde_json::Value::Null);
@@ -673,6 +695,7 @@ pub const ARROWS: &[Arrow] = {
         arrow(S::Created, "Restored", S::Skipped),
         arrow(S::Created, "Restored", S::Cancelled),
         arrow(S::Created, "Skipped", S::Skipped),
+        arrow(S::Created, "PassedOver", S::Skipped),
         arrow(S::Created, "CancelRequested", S::Cancelled),
         arrow(S::Created, "GoesOn", S::Blocked),
         arrow(S::Created, "GoesOn", S::Ready),
@@ -690,6 +713,7 @@ pub const ARROWS: &[Arrow] = {
         arrow(S::Blocked, "Started", S::Ready),
         arrow(S::Blocked, "Reset", S::Created),
         arrow(S::Blocked, "Skipped", S::Skipped),
+        arrow(S::Blocked, "PassedOver", S::Skipped),
         arrow(S::Blocked, "CancelRequested", S::Cancelled),
         arrow(S::Ready, "Held", S::Ready),
         arrow(S::Ready, "Reached", S::Ready),
@@ -698,6 +722,7 @@ pub const ARROWS: &[Arrow] = {
         arrow(S::Ready, "TimePassed", S::Failed),
         arrow(S::Ready, "Claimed", S::Running),
         arrow(S::Ready, "Skipped", S::Skipped),
+        arrow(S::Ready, "PassedOver", S::Skipped),
         arrow(S::Ready, "CancelRequested", S::Cancelled),
         arrow(S::Running, "Renewed", S::Running),
         arrow(S::Running, "Gathers", S::Blocked),
@@ -708,6 +733,7 @@ pub const ARROWS: &[Arrow] = {
         arrow(S::Running, "Stumbled", S::Retrying),
         arrow(S::Running, "Stumbled", S::Failed),
         arrow(S::Running, "Parked", S::Waiting),
+        arrow(S::Running, "PassedOver", S::Skipped),
         arrow(S::Running, "HandedBack", S::Ready),
         arrow(S::Running, "TimePassed", S::Ready),
         arrow(S::Running, "TimePassed", S::Failed),

@@ -130,7 +130,10 @@ async fn fail_fast_stops_what_runs_and_skip_dependents_skips_what_waits() {
     let run = stage.play(skip.submission()).await;
     assert_eq!(run.outcome, Some(Outcome::Failed));
     let why = "bad failed and the tree is skip_dependents".to_owned();
-    assert_eq!(stage.state("waits").await, State::Skipped { why });
+    assert_eq!(
+        stage.state("waits").await,
+        State::Skipped { why, cause: apflow_core::task::SkipCause::Failure }
+    );
     assert_eq!(stage.state("top").await, State::Completed);
 }
 

@@ -103,13 +103,28 @@ impl Executor for RestExecutor {
         if context.cancelled.is_cancelled() {
             return Err(ExecuteError::Cancelled);
         }
+        let host = context.host_breaker(&host(&request));
+        host.pass().await?;
         let calling = client::call(&self.clients, &self.guard, &self.config, &request);
         tokio::select! {
             () = context.cancelled.cancelled() => Err(ExecuteError::Cancelled),
             called = tokio::time::timeout(request.timeout, calling) => match called {
-                Ok(Ok(answer)) => Ok(result(&request, answer)),
-                Ok(Err(trouble)) => Err(failed(&request, trouble)),
-                Err(_) => Err(late(&request)),
+                Ok(Ok(answer)) => {
+                    // What the host refuses it has understood; what it cannot do now is its trouble.
+                    host.report(!overtaxed(answer.status));
+                    Ok(result(&request, answer))
+                }
+                Ok(Err(trouble)) => {
+                    let error = failed(&request, trouble);
+                    if matches!(error, ExecuteError::Transient { .. }) {
+                        host.failed();
+                    }
+                    Err(error)
+                }
+                Err(_) => {
+                    host.failed();
+                    Err(late(&request))
+                }
             }
         }
     }
@@ -126,6 +141,17 @@ impl Executor for RestExecutor {
             "json": {"message": "Demo execution result"},
         }))
     }
+}
+
+/// The name of the host that is called, with its port if that is not the usual one.
+fn host(request: &Request) -> String {
+    let url = request.sent_url();
+    let name = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"))
+}
+
+fn overtaxed(status: reqwest::StatusCode) -> bool {
+    status.is_server_error() || status == reqwest::StatusCode::TOO_MANY_REQUESTS
 }
 
 /// The result, without anything the request proved itself with.

@@ -99,6 +99,14 @@ fn case(code: Code) -> Case {
         Code::InvalidExpression => {
             Real("tasks.create", r#"{"tasks": [{"name": "a", "when": "1 +"}]}"#)
         }
+        Code::InvalidGroup => Real(
+            "tasks.create",
+            r#"{"tasks": [{"name": "a", "params": {"executor_id": "group"}}]}"#,
+        ),
+        Code::InvalidFlow => Real("limits.set", r#"{"key": "k", "max": 0}"#),
+        Code::NoLimit => Real("limits.delete", r#"{"key": "k"}"#),
+        Code::NoBreaker => Real("breakers.reset", r#"{"key": "k"}"#),
+        Code::NoDeadLetter => Never("the store of these tests keeps no dead letters"),
         Code::NoGenerator => Real("tasks.generate", r#"{"requirement": "r"}"#),
         Code::NoLlmKey => Never("a generator says it, and this server has none"),
         Code::SettingRefused => Real("config.get", r#"{"key": "api.timeout"}"#),

@@ -366,6 +366,9 @@ async fn a6_a_database_that_does_not_answer_opens_nothing() {
 struct Broken;
 
 #[async_trait::async_trait]
+impl apflow_core::store::FlowStore for Broken {}
+
+#[async_trait::async_trait]
 impl apflow_core::store::AccessStore for Broken {
     async fn has_tokens(&self) -> Result<bool, apflow_core::store::StoreError> {
         let what = "connecting to postgres://u:CANARY@db".to_owned();

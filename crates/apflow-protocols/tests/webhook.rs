@@ -469,6 +469,9 @@ async fn l3_neither_a_short_secret_nor_one_that_is_shown() {
 struct Crowded;
 
 #[async_trait::async_trait]
+impl apflow_core::store::FlowStore for Crowded {}
+
+#[async_trait]
 impl AccessStore for Crowded {
     async fn has_tokens(&self) -> Result<bool, apflow_core::store::StoreError> {
         Ok(false)

@@ -4,6 +4,7 @@
 mod conformance;
 mod differential;
 mod disaster;
+mod fairness;
 mod growth;
 mod migrations;
 #[cfg(feature = "postgres")]

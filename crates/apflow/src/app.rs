@@ -61,6 +61,12 @@ impl AppBuilder {
         self
     }
 
+    /// Owners take turns: who has many tasks waits with them for those who have few.
+    pub fn fair(mut self, fair: bool) -> Self {
+        self.options.fair = fair;
+        self
+    }
+
     /// Only read: nothing is migrated, run or changed.
     pub fn read_only(mut self) -> Self {
         self.options.read_only = true;

@@ -44,6 +44,12 @@ pub(crate) enum TasksCommand {
     Clone(CloneArgs),
     /// Show how a tree moves until it has ended; interrupting stops only the showing.
     Watch(Watch),
+    /// Show what became of each attempt of a task.
+    Attempts {
+        /// The task: its id, or a beginning that fits only one.
+        #[arg(value_name = "TASK")]
+        id: String,
+    },
     /// Say how a system outside triggers a task.
     WebhookUrl(WebhookUrl),
     /// Look after the schedules of tasks.

@@ -162,6 +162,7 @@ pub(crate) fn task_json(task: &TaskSpec) -> Value {
     put("priority", json!(task.priority));
     put("dependencies", task.dependencies.iter().map(dependency).collect());
     put("join", json!(task.join));
+    put("when", json!(task.when));
     put("inputs", json!(task.inputs));
     put("params", json!(task.params));
     put("schemas", json!(task.schemas));
@@ -234,6 +235,8 @@ mod tests {
         full.inputs.insert("x".to_owned(), json!({"y": [1, null]}));
         full.schemas.insert("method".to_owned(), json!("report_executor"));
         full.timeout_seconds = Some(1.5);
+        full.when = Some("inputs.x is defined".to_owned());
+        full.dependencies[1].extra.insert("when".to_owned(), json!("result.ok"));
         full.durability.max_attempts = Some(4);
         full.durability.backoff_strategy = Some("fixed".to_owned());
         let others = ["b", "c"].map(|id| TaskSpec { id: Some(id.to_owned()), ..TaskSpec::new(id) });

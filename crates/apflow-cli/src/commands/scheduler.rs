@@ -208,7 +208,7 @@ async fn run(
     database.prepare()?;
     let mut interrupts = Interrupts::listen()?;
     config::warn_of_grants(settings)?;
-    let mut engine = config::engine(settings);
+    let mut engine = config::engine(settings)?;
     if let Some(most) = settings.scheduler.max_concurrent {
         engine.slots = most;
     }

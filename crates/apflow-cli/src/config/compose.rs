@@ -6,7 +6,13 @@ use apflow::{
     App, AppBuilder,
     callbacks::{CallbackConfig, SigningKey},
     core::{
-        api::GatewayConfig, code::Code, engine::EngineConfig, hook::OnError, registry::Registry,
+        api::GatewayConfig,
+        breaker::BreakerPolicy,
+        code::Code,
+        engine::{Breakers, EngineConfig},
+        flow::Span,
+        hook::OnError,
+        registry::Registry,
         submit::Limits,
     },
     executors::{
@@ -32,6 +38,7 @@ pub(crate) fn app(settings: &Settings, database: &Database) -> Result<AppBuilder
     Ok(App::builder()
         .database(&database.address)
         .durability(settings.storage.durability.into())
+        .fair(settings.engine.fairness)
         .callbacks(callbacks(settings)?)
         .executors(executors(settings)?)
         .allow_only(allow.extensions.clone(), allow.extension_ids.clone())
@@ -40,7 +47,7 @@ pub(crate) fn app(settings: &Settings, database: &Database) -> Result<AppBuilder
             execute_wait: settings.server.execute_wait,
             ..GatewayConfig::default()
         })
-        .engine(engine(settings))
+        .engine(engine(settings)?)
         .hooks(hooks(settings)?))
 }
 
@@ -149,9 +156,10 @@ pub(crate) fn warn_of_grants(settings: &Settings) -> Result<(), CliError> {
     Ok(())
 }
 
-pub(crate) fn engine(settings: &Settings) -> EngineConfig {
+pub(crate) fn engine(settings: &Settings) -> Result<EngineConfig, CliError> {
     let engine = &settings.engine;
-    EngineConfig {
+    Ok(EngineConfig {
+        breakers: breakers(settings)?,
         slots: engine.max_parallel,
         lease: engine.lease,
         back_stop: engine.poll_interval,
@@ -162,7 +170,23 @@ pub(crate) fn engine(settings: &Settings) -> EngineConfig {
         sleep_scale: settings.demo.sleep_scale,
         keep: keep(settings),
         ..EngineConfig::default()
+    })
+}
+
+/// What gets a rest when it keeps failing.
+fn breakers(settings: &Settings) -> Result<Breakers, CliError> {
+    let said = &settings.breaker;
+    let policy = BreakerPolicy {
+        threshold: said.threshold,
+        reset: Span(said.reset),
+        half_open_max: said.half_open_max,
+    };
+    if let Some(why) = policy.mistake() {
+        let by = said_by(settings, "breaker.reset");
+        return Err(CliError::new(Code::Config, format!("{by} cannot be used")).because(why));
     }
+    let executors = said.executors.iter().cloned().collect();
+    Ok(Breakers { policy, executors, hosts: said.hosts })
 }
 
 /// How long what has ended stays, if not for ever.

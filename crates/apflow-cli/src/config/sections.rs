@@ -16,6 +16,7 @@ pub(crate) struct Sections {
     pub(crate) storage: Storage,
     pub(crate) server: Server,
     pub(crate) engine: Engine,
+    pub(crate) breaker: Breaker,
     pub(crate) limits: Limits,
     pub(crate) executors: Executors,
     pub(crate) auth: Auth,
@@ -94,6 +95,19 @@ pub(crate) struct Engine {
     #[serde(with = "seconds")]
     pub(crate) max_retry_delay: Duration,
     pub(crate) max_result_bytes: usize,
+    pub(crate) fairness: bool,
+}
+
+/// What gets a rest when it keeps failing.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Breaker {
+    pub(crate) executors: Vec<String>,
+    pub(crate) hosts: bool,
+    pub(crate) threshold: u32,
+    #[serde(with = "seconds")]
+    pub(crate) reset: Duration,
+    pub(crate) half_open_max: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]

@@ -165,6 +165,29 @@ pub(crate) const KEYS: &[Key] = &[
     .default("67108864")
     .variables(&["APFLOW_ENGINE_MAX_RESULT_BYTES"]),
     // --- limits
+    Key::new("engine.fairness", Kind::Flag, "Owners take turns, by `user_id`.")
+        .default("false")
+        .variables(&["APFLOW_ENGINE_FAIRNESS"]),
+    // --- breaker
+    Key::new("breaker.executors", Kind::List, "Executors that get a rest when they keep failing.")
+        .variables(&["APFLOW_BREAKER_EXECUTORS"]),
+    Key::new("breaker.hosts", Kind::Flag, "Whether hosts that keep failing get a rest.")
+        .default("false")
+        .variables(&["APFLOW_BREAKER_HOSTS"]),
+    Key::new("breaker.threshold", Kind::Whole(1, 1000), "Failures in a row that open a breaker.")
+        .default("5")
+        .variables(&["APFLOW_BREAKER_THRESHOLD"]),
+    Key::new(
+        "breaker.reset",
+        Kind::Seconds,
+        "How long a breaker stays open before something is tried, in seconds.",
+    )
+    .default("60")
+    .variables(&["APFLOW_BREAKER_RESET"]),
+    Key::new("breaker.half_open_max", Kind::Whole(1, 10), "Attempts that may try at once then.")
+        .default("1")
+        .variables(&["APFLOW_BREAKER_HALF_OPEN_MAX"]),
+    // --- limits
     Key::new("limits.tasks", Kind::Whole(1, 10_000_000), "Tasks in one submission.")
         .default("100000")
         .variables(&["APFLOW_LIMITS_TASKS"]),

@@ -13,8 +13,9 @@ use crate::{
     id::{TaskId, TreeId},
     registry::Registry,
     store::{
-        Cancel, CancelAnswer, CheckpointStore, Idempotency, Inserted, NewCallback, Patch,
-        ScheduleStore, SnapshotStore, Start, Started, StoreError, TreeStore, WaitStore,
+        Cancel, CancelAnswer, CheckpointStore, FlowStore, HistoryStore, Idempotency, Inserted,
+        NewCallback, Patch, ScheduleStore, SnapshotStore, Start, Started, StoreError, TreeStore,
+        WaitStore,
     },
     submit::{self, Order, Reading, read_tasks},
     task::{RunSummary, TreeOptions},
@@ -28,6 +29,11 @@ pub trait Backend: Send + Sync {
 
     /// Where schedules are read and looked after.
     fn schedules(&self) -> &dyn ScheduleStore;
+
+    /// Where attempts and dead letters are read and looked after.
+    fn history(&self) -> &dyn HistoryStore {
+        &NoHistory
+    }
 
     /// The executors of this process.
     fn registry(&self) -> &Registry;
@@ -92,6 +98,11 @@ pub trait Backend: Send + Sync {
         String::new()
     }
 
+    /// Where shared limits and breakers are looked after, if there are any.
+    fn flow(&self) -> Option<&dyn FlowStore> {
+        None
+    }
+
     /// The journal for those who listen, if there is one.
     fn feed(&self, limits: FeedLimits) -> Option<Feed> {
         let _ = limits;
@@ -106,6 +117,10 @@ impl Backend for Engine {
     }
 
     fn schedules(&self) -> &dyn ScheduleStore {
+        self.store()
+    }
+
+    fn history(&self) -> &dyn HistoryStore {
         self.store()
     }
 
@@ -191,10 +206,19 @@ impl Backend for Engine {
         self.ids().next()
     }
 
+    fn flow(&self) -> Option<&dyn FlowStore> {
+        Some(self.store())
+    }
+
     fn feed(&self, limits: FeedLimits) -> Option<Feed> {
         Some(Feed::new(self.store_handle(), self.config().back_stop, limits))
     }
 }
+
+/// For a backend that keeps no history.
+struct NoHistory;
+
+impl HistoryStore for NoHistory {}
 
 /// Tasks to store, as the client wrote them.
 #[derive(Debug, Clone, PartialEq)]

@@ -165,6 +165,8 @@ impl Gateway {
             Call::Count(count) => ops::read::count(self, caller, count).await,
             Call::Execute(execute) => ops::run::execute(self, caller, execute).await,
             Call::Cancel(cancel) => ops::run::cancel(self, caller, cancel).await,
+            Call::Attempts(task) => ops::letters::attempts(self, caller, task).await,
+            Call::Letters(wish) => ops::letters::letters(self, caller, *wish).await,
             Call::RunningList(list) => ops::monitor::list(self, caller, list).await,
             Call::RunningStatus(tasks) => ops::monitor::status(self, caller, tasks).await,
             Call::RunningCount { user_id } => ops::monitor::count(self, caller, user_id).await,
@@ -190,6 +192,7 @@ impl Gateway {
             Call::ConfigGet(key) => ops::config::get(self, caller, &key),
             Call::ConfigSet(set) => ops::config::set(self, caller, &set),
             Call::ConfigReload => ops::config::reload(self, caller),
+            Call::Flow(call) => ops::flow::flow(self, caller, *call).await,
         }
     }
 

@@ -23,6 +23,7 @@ pub mod operation;
 mod ops;
 mod params;
 mod patch;
+mod patch_retry;
 mod patch_schedule;
 pub mod reply;
 pub mod wire;

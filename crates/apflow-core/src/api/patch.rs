@@ -5,7 +5,9 @@ use serde_json::{Map, Value, json};
 
 use super::{ApiError, call::status_word, params::describe};
 use crate::{
+    breaker::BreakerPolicy,
     code::Code,
+    flow::FlowControl,
     id::check_id,
     problem::{nearest, shortened},
     store::Patch,
@@ -107,7 +109,7 @@ fn meant(name: &str, value: Value) -> Value {
             | "max_attempts"
             | "backoff_base_seconds"
             | "token_budget"
-    );
+    ) || super::patch_retry::never_a_text(name);
     match &value {
         Value::String(text) if never_a_text => serde_json::from_str(text).unwrap_or(value),
         _ => value,
@@ -194,6 +196,15 @@ fn field(patch: &mut Patch, name: &str, value: Value) -> Result<Option<String>, 
             let fits = serde_json::from_value::<Join>(value.clone()).is_ok();
             plain(patch, name, value, fits, "`all` or `any`")?;
         }
+        "when" => {
+            if let Some(text) = value.as_str()
+                && let Err(problem) = crate::expression::Expression::compile(text)
+            {
+                return Err(crate::problem::Problems::one(problem.in_field("when")).into());
+            }
+            let fits = value.is_null() || value.is_string();
+            plain(patch, name, value, fits, "an expression or null")?;
+        }
         "placement_constraints" => {
             let fits = value.is_null() || value.is_object();
             plain(patch, name, value, fits, "an object or null")?;
@@ -226,11 +237,16 @@ fn field(patch: &mut Patch, name: &str, value: Value) -> Result<Option<String>, 
             }
             grouped::<Durability>(patch, "durability", name, value)?;
         }
+        _ if super::patch_retry::FIELDS.contains(&name) => {
+            let (group, value) = super::patch_retry::field(name, value)?;
+            grouped::<serde_json::Map<String, Value>>(patch, group, name, value)?;
+        }
         "token_budget" => {
             let value = within(name, value, 1, i64::MAX)?;
             grouped::<Governance>(patch, "governance", name, value)?;
         }
         "cost_policy" => grouped::<Governance>(patch, "governance", name, value)?,
+        "limits" | "rate" | "breaker" => flow(patch, name, value)?,
         _ if READ_ONLY.contains(&name) => {
             return Ok(Some(format!("`{name}` cannot be set by clients and was ignored")));
         }
@@ -356,6 +372,22 @@ fn grouped<T: DeserializeOwned>(
     Ok(())
 }
 
+/// A field that says how many of its kind may run; `null` says nothing any more.
+fn flow(patch: &mut Patch, name: &str, value: Value) -> Result<(), ApiError> {
+    let value = match (name, value) {
+        ("limits" | "rate", Value::Null) => json!([]),
+        ("breaker", Value::Bool(true)) => json!(BreakerPolicy::default()),
+        ("breaker", Value::Bool(false)) => Value::Null,
+        (_, value) => value,
+    };
+    let control: FlowControl = serde_json::from_value(json!({ name: value }))
+        .map_err(|error| ApiError::invalid(name, "a value of its kind", format!("not: {error}")))?;
+    if let Some((field, why)) = control.mistakes().into_iter().next() {
+        return Err(ApiError::refused(Code::InvalidFlow, &field, why));
+    }
+    grouped::<FlowControl>(patch, "flow", name, value)
+}
+
 pub(super) fn word(name: &str, value: &Value, words: &[&str]) -> Result<(), ApiError> {
     if value.is_null() || value.as_str().is_some_and(|word| words.contains(&word)) {
         return Ok(());
@@ -463,7 +495,7 @@ mod tests {
             "schedule_jitter_seconds": null,
             "max_attempts": null, "backoff_strategy": null, "backoff_base_seconds": null,
             "token_budget": null, "cost_policy": null, "timeout_seconds": null,
-            "placement_constraints": null,
+            "placement_constraints": null, "limits": null, "rate": null, "breaker": null,
         }))
         .expect("all may be cleared");
         let mut stored = Value::Object(patch.definition);

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 mod generated;
 mod kept;
+mod letters;
 mod parked;
 mod triggered;
 
@@ -14,13 +15,14 @@ use super::{
 use crate::{
     executor::Manifest,
     id::{TaskId, TreeId},
-    store::{self, CancelAnswer, Counts, Page},
+    store::{self, AttemptRecord, CancelAnswer, Counts, Page},
     task::{Outcome, Record, RunSummary, Status},
     time::Timestamp,
 };
 
 pub use generated::{Generated, LlmKeyAnswer};
 pub use kept::{Kept, RestoredRun};
+pub use letters::{LettersAnswer, NotRequeued};
 pub use triggered::{Reason, Triggered};
 
 /// The answer to a call.
@@ -68,6 +70,15 @@ pub enum Reply {
         /// How many went in all.
         count: u32,
     },
+    /// What became of the attempts of a task.
+    Attempts {
+        /// The task.
+        task: TaskId,
+        /// Those that are kept, oldest first.
+        attempts: Vec<AttemptRecord>,
+    },
+    /// What came of a wish about dead letters.
+    Letters(Box<LettersAnswer>),
     /// How several tasks stand.
     RunningStatus(Vec<Standing>),
     /// How many tasks are in progress.
@@ -131,6 +142,8 @@ pub enum Reply {
     Settings(Vec<Setting>),
     /// What came of reading the configuration again.
     Reloaded(Reloaded),
+    /// Shared limits and breakers, or what became of one.
+    Flow(Value),
 }
 
 /// The numbers, and the question they answer.
@@ -263,6 +276,8 @@ impl Reply {
                 "success": true, "task_id": task, "deleted_count": count,
                 "children_deleted": count.saturating_sub(1),
             }),
+            Self::Attempts { task, attempts } => letters::attempts_json(task, attempts),
+            Self::Letters(answer) => answer.json(),
             Self::RunningStatus(items) => items.iter().map(standing_json).collect(),
             Self::RunningCount { count, user_id } => {
                 let mut object = json!({ "count": count });
@@ -292,6 +307,7 @@ impl Reply {
             Self::Setting(setting) => setting.json(),
             Self::Settings(settings) => settings.iter().map(Setting::json).collect(),
             Self::Reloaded(reloaded) => reloaded.json(),
+            Self::Flow(answer) => answer.clone(),
         }
     }
 }

@@ -79,15 +79,31 @@ pub fn task(record: &Record) -> Value {
         "schedule_catch_up": schedule.schedule_catch_up,
         "schedule_jitter_seconds": schedule.schedule_jitter_seconds,
         "timeout_seconds": definition.timeout_seconds,
+        "queue_timeout_seconds": definition.timeouts.queue_timeout_seconds,
+        "heartbeat_timeout_seconds": definition.timeouts.heartbeat_timeout_seconds,
+        "deadline_seconds": definition.timeouts.deadline_seconds,
+        "backoff_max_seconds": durability.backoff_max_seconds,
+        "backoff_factor": durability.backoff_factor,
+        "jitter": durability.jitter,
+        "no_retry_on": durability.no_retry_on,
+        "retry_deadline_seconds": durability.retry_deadline_seconds,
         "join": definition.join,
         "state": state(record),
     });
+    let flow = match serde_json::to_value(&definition.flow) {
+        Ok(flow) => flow,
+        // Plain data always has a JSON form.
+        Err(_) => Value::Null,
+    };
     // Custom fields come first, so that none of them can stand in for a field of ours.
     let mut object = definition.extra.clone();
-    for part in [known, later] {
+    for part in [known, later, flow] {
         if let Value::Object(part) = part {
             object.extend(part);
         }
+    }
+    if let Some(when) = &definition.when {
+        object.insert("when".to_owned(), json!(when));
     }
     Value::Object(object)
 }
@@ -96,7 +112,7 @@ pub fn task(record: &Record) -> Value {
 pub fn error(record: &Record) -> Option<&str> {
     record.error.as_deref().or(match &record.task.state {
         State::Failed { failure } => Some(failure.message.as_str()),
-        State::Skipped { why: text } | State::Cancelled { reason: text } => Some(text.as_str()),
+        State::Skipped { why: text, .. } | State::Cancelled { reason: text } => Some(text.as_str()),
         _ => None,
     })
 }
@@ -134,9 +150,13 @@ pub fn state(record: &Record) -> Value {
             object
         }
         State::Failed { failure } => json!({ "kind": failure.kind, "message": failure.message }),
-        State::Skipped { why } => json!({ "why": why }),
+        State::Skipped { why, cause } => json!({ "why": why, "cause": cause }),
         State::Cancelled { reason } => json!({ "reason": reason }),
     };
+    if let Some(held) = &record.task.held {
+        let key = crate::flow::shown(&held.key);
+        object["held"] = json!({ "by": held.by, "key": key, "until": held.until });
+    }
     object["name"] = json!(record.task.state.name());
     if let Some(held) = &record.task.held {
         object["held"] = json!(held);
@@ -325,7 +345,15 @@ pub(super) mod tests {
         assert_eq!(
             ours,
             [
+                "backoff_factor",
+                "backoff_max_seconds",
+                "deadline_seconds",
+                "heartbeat_timeout_seconds",
+                "jitter",
                 "join",
+                "no_retry_on",
+                "queue_timeout_seconds",
+                "retry_deadline_seconds",
                 "schedule_catch_up",
                 "schedule_jitter_seconds",
                 "schedule_misfire",

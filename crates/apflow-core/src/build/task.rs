@@ -5,8 +5,10 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::{
+    breaker::BreakerPolicy,
+    flow::{Limit, Rate, Span},
     submit::{Reference, TaskSpec},
-    task::{Join, Priority},
+    task::{Jitter, Join, Priority},
 };
 
 /// Begins a task of this name.
@@ -82,6 +84,24 @@ impl TaskBuilder {
         self
     }
 
+    /// It runs only if this expression holds; otherwise it is skipped, and what requires it, too.
+    pub fn when(mut self, expression: impl Into<String>) -> Self {
+        self.spec.when = Some(expression.into());
+        self
+    }
+
+    /// This task has to complete first, and the edge is taken only if the expression holds.
+    pub fn depends_on_when(
+        mut self,
+        task: impl Into<String>,
+        expression: impl Into<String>,
+    ) -> Self {
+        let mut reference = Reference::required(task);
+        reference.extra.insert("when".to_owned(), Value::String(expression.into()));
+        self.spec.dependencies.push(reference);
+        self
+    }
+
     /// Hangs it under another task, by id or name.
     pub fn parent(mut self, task: impl Into<String>) -> Self {
         self.spec.parent = Some(task.into());
@@ -134,6 +154,79 @@ impl TaskBuilder {
     pub fn backoff(mut self, strategy: impl Into<String>, base: Duration) -> Self {
         self.spec.durability.backoff_strategy = Some(strategy.into());
         self.spec.durability.backoff_base_seconds = Some(base.as_secs_f64());
+        self
+    }
+
+    /// At most so many of the owner's tasks with this key run at the same time.
+    pub fn limit(mut self, key: impl Into<String>, max: u32) -> Self {
+        self.spec.flow.limits.push(Limit { key: key.into(), max: Some(max) });
+        self
+    }
+
+    /// It obeys whatever limit somebody in charge has set for this key.
+    pub fn shares(mut self, key: impl Into<String>) -> Self {
+        self.spec.flow.limits.push(Limit { key: key.into(), max: None });
+        self
+    }
+
+    /// So many of the owner's tasks with this key begin in each span, spread evenly.
+    pub fn rate(mut self, key: impl Into<String>, limit: u32, per: Duration) -> Self {
+        let (key, per) = (key.into(), Span(per));
+        self.spec.flow.rate.push(Rate { key, limit, per, burst: None, units: None });
+        self
+    }
+
+    /// Its executor is given a rest when it fails again and again.
+    pub fn breaker(mut self, policy: BreakerPolicy) -> Self {
+        self.spec.flow.breaker = Some(policy);
+        self
+    }
+
+    /// The longest delay between attempts.
+    pub fn backoff_max(mut self, most: Duration) -> Self {
+        self.spec.durability.backoff_max_seconds = Some(most.as_secs_f64());
+        self
+    }
+
+    /// By how much an exponential delay grows each time.
+    pub fn backoff_factor(mut self, factor: f64) -> Self {
+        self.spec.durability.backoff_factor = Some(factor);
+        self
+    }
+
+    /// How delays are spread, so that what failed together does not come back together.
+    pub fn backoff_jitter(mut self, jitter: Jitter) -> Self {
+        self.spec.durability.jitter = jitter;
+        self
+    }
+
+    /// Adds a kind of failure, or a word of its message, after which it is not tried again.
+    pub fn no_retry_on(mut self, word: impl Into<String>) -> Self {
+        self.spec.durability.no_retry_on.push(word.into());
+        self
+    }
+
+    /// The longest time from the first attempt to the beginning of the last one.
+    pub fn retry_deadline(mut self, time: Duration) -> Self {
+        self.spec.durability.retry_deadline_seconds = Some(time.as_secs_f64());
+        self
+    }
+
+    /// The longest time from being ready to being taken by a worker.
+    pub fn queue_timeout(mut self, time: Duration) -> Self {
+        self.spec.timeouts.queue_timeout_seconds = Some(time.as_secs_f64());
+        self
+    }
+
+    /// The longest time an attempt may go without reporting progress.
+    pub fn heartbeat_timeout(mut self, time: Duration) -> Self {
+        self.spec.timeouts.heartbeat_timeout_seconds = Some(time.as_secs_f64());
+        self
+    }
+
+    /// The longest time from the first attempt to the end, over all attempts and the time between.
+    pub fn deadline(mut self, time: Duration) -> Self {
+        self.spec.timeouts.deadline_seconds = Some(time.as_secs_f64());
         self
     }
 

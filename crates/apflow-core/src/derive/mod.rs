@@ -390,7 +390,16 @@ fn copy_of(source: &Source, reset: &Patch) -> Result<TaskSpec, Problems> {
     };
     reset.write_into(&mut definition).map_err(unfit)?;
     let Definition {
-        name, priority, join, inputs, params, schemas, timeout_seconds, schedule, ..
+        name,
+        priority,
+        join,
+        when,
+        inputs,
+        params,
+        schemas,
+        timeout_seconds,
+        schedule,
+        ..
     } = definition;
     let mut durability = definition.durability;
     durability.checkpoint_at = None;
@@ -403,6 +412,7 @@ fn copy_of(source: &Source, reset: &Patch) -> Result<TaskSpec, Problems> {
     Ok(TaskSpec {
         priority,
         join,
+        when,
         inputs,
         params,
         schemas,

@@ -25,8 +25,10 @@ use super::{
     keeper, output,
 };
 use crate::{
+    condition::{self, Judged},
     dataflow,
-    executor::{Context, ExecuteError, Executor, Notes, Park, Progress},
+    executor::{Context, ExecuteError, Executor, Given, Notes, Park, Progress},
+    group,
     hook::{Attempted, Hook, Verdict},
     id::TaskId,
     observe::Seen,
@@ -108,9 +110,18 @@ impl Attempt<'_> {
         let registry = &self.engine.registry;
         let definition = &self.claimed.definition;
         let manifests = |id: &str| registry.manifest(id).cloned();
+        let taken = match condition::judge(self.claimed, &manifests) {
+            Ok(Judged::Run(taken)) => taken,
+            Ok(Judged::PassOver(why)) => {
+                return (Ended::Skipped { why: output::storable_sentence(why) }, None);
+            }
+            Err(failure) => {
+                return (self.refused(failure.kind, failure.message, Value::Null), None);
+            }
+        };
         let mut inputs = dataflow::resolve(
             definition,
-            &asked::own_needs(definition, &self.claimed.needs, &manifests),
+            &asked::own_needs(definition, &taken, &manifests),
             &manifests,
         );
         let hooks = self.engine.hooks.now();
@@ -310,7 +321,7 @@ impl Attempt<'_> {
             timeout,
             cancelled: self.stop.clone(),
             progress: Arc::clone(&self.reporter) as Arc<dyn Progress>,
-            given: Arc::new(self.claimed.given.clone()),
+            given: Arc::new(self.given()),
             notes: Arc::clone(&self.notes),
             keeper: keeper::of(self.engine, self.claimed),
             circuits: guard::circuits(self.engine),
@@ -319,6 +330,18 @@ impl Attempt<'_> {
     }
 
     /// The shortest of what the attempt, its task and its tree have left.
+    /// What came with the task, and the members where it is a group.
+    fn given(&self) -> Given {
+        let Claimed { given, definition, needs, .. } = self.claimed;
+        let members = if definition.executor() == Some(group::EXECUTOR) {
+            group::members(definition, needs)
+        } else {
+            Vec::new()
+        };
+        Given { members, ..given.clone() }
+    }
+
+    /// The shorter of what the task and what its tree have left.
     fn limit(&self) -> Option<Limit> {
         let own = self
             .claimed

@@ -37,6 +37,6 @@ pub(super) fn tell(breaker: &Guard<'_>, ended: &Ended) {
             // The executor was not at fault.
             _ => breaker.says_nothing(),
         },
-        Ended::HandedBack | Ended::Held(_) => breaker.says_nothing(),
+        Ended::HandedBack | Ended::Held(_) | Ended::Skipped { .. } => breaker.says_nothing(),
     }
 }

@@ -107,8 +107,10 @@ pub struct EngineBuilder {
 
 impl EngineBuilder {
     /// The executors it has.
+    ///
+    /// [Groups](crate::group) and [branches](crate::branch) are added unless it has its own.
     pub fn registry(mut self, registry: Registry) -> Self {
-        self.inner.registry = registry;
+        self.inner.registry = with_flow(registry);
         self
     }
 
@@ -182,6 +184,17 @@ pub enum SubmitError {
     Store(#[from] StoreError),
 }
 
+/// The executors, with those that only decide.
+fn with_flow(mut registry: Registry) -> Registry {
+    if registry.manifest(crate::group::EXECUTOR).is_none() {
+        registry.register(crate::group::Group::default());
+    }
+    if registry.manifest(crate::branch::EXECUTOR).is_none() {
+        registry.register(crate::branch::Branch::default());
+    }
+    registry
+}
+
 impl Engine {
     /// Begins to put an engine together over a store.
     pub fn builder(store: Arc<dyn Store>, ids: Arc<dyn Ids>) -> EngineBuilder {
@@ -192,7 +205,7 @@ impl Engine {
             store,
             ids,
             node,
-            registry: Registry::new(),
+            registry: with_flow(Registry::new()),
             gates: HashMap::new(),
             config: EngineConfig::default(),
             limits: Limits::default(),

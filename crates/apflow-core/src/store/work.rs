@@ -10,7 +10,7 @@ use super::StoreError;
 use crate::{
     executor::{Given, Notes},
     id::{LeaseToken, NodeId, Seq, TaskId, TreeId},
-    task::{Definition, Failure, Held, Wait},
+    task::{Definition, Failure, Held, StateName, Wait},
     time::Timestamp,
     transition::Refused,
 };
@@ -68,6 +68,8 @@ pub struct NeedResult {
     pub result: Option<Arc<Value>>,
     /// It completed.
     pub completed: bool,
+    /// Where it stands.
+    pub state: StateName,
 }
 
 /// How an attempt ended, reported under its lease.
@@ -115,6 +117,11 @@ pub enum Ended {
         wait: Wait,
         /// How long.
         at_most: Option<Duration>,
+    },
+    /// A condition says that it is not to be tried.
+    Skipped {
+        /// Which one.
+        why: String,
     },
     /// The worker gives it back untried.
     HandedBack,

@@ -11,10 +11,11 @@ use super::{
 };
 use crate::{
     code::Code,
-    firing,
+    condition, firing,
     id::{MAX_ID_CHARS, check_id},
     problem::{Problem, Problems, shortened},
     schedule::Plan,
+    task::Timeouts,
 };
 
 /// The ways the delay between attempts grows.
@@ -177,6 +178,7 @@ impl Checker<'_> {
         if found > limits.dependencies {
             self.problems.push(check_count(found, limits.dependencies).of_task(&self.task));
         }
+        condition::check(spec, &self.task, self.problems);
         if let Some(seconds) = spec.timeout_seconds
             && !(seconds > 0.0 && seconds <= MAX_TIMEOUT_SECONDS)
         {
@@ -191,6 +193,29 @@ impl Checker<'_> {
         // The Python API shows 0 as the default, so it is taken for "not set" here as well.
         let base = durability.backoff_base_seconds.filter(|base| *base != 0.0);
         self.between("backoff_base_seconds", base, &(0.1..=3600.0));
+        self.between("backoff_max_seconds", durability.backoff_max_seconds, &(0.1..=86_400.0));
+        if let (Some(base), Some(most)) = (base, durability.backoff_max_seconds)
+            && most < base
+        {
+            let reason = format!("the longest delay, {most}, is shorter than the first, {base}");
+            let expected = format!("a number from {base}, `backoff_base_seconds`, to 86400");
+            self.refuse("backoff_max_seconds", reason, &expected, &most.to_string());
+        }
+        self.between("backoff_factor", durability.backoff_factor, &(1.0..=100.0));
+        let Timeouts { queue_timeout_seconds, heartbeat_timeout_seconds, deadline_seconds } =
+            spec.timeouts;
+        for (field, value) in [
+            ("retry_deadline_seconds", durability.retry_deadline_seconds),
+            ("queue_timeout_seconds", queue_timeout_seconds),
+            ("heartbeat_timeout_seconds", heartbeat_timeout_seconds),
+            ("deadline_seconds", deadline_seconds),
+        ] {
+            if let Some(seconds) = value.filter(|it| !(*it > 0.0 && *it <= MAX_TIMEOUT_SECONDS)) {
+                let expected = format!("seconds above 0 and at most {MAX_TIMEOUT_SECONDS}");
+                let reason = format!("{seconds} is no time to wait for");
+                self.refuse(field, reason, &expected, &seconds.to_string());
+            }
+        }
         let governance = &spec.governance;
         self.at_least("token_budget", governance.token_budget.map(|budget| budget as f64), 0.0);
         self.at_least("estimated_cost_usd", governance.estimated_cost_usd, 0.0);

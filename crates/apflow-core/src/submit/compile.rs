@@ -5,10 +5,11 @@ use std::collections::{HashMap, HashSet};
 use super::{Limits, MAX_TIMEOUT_SECONDS, Order, TaskSpec, check::check, link::link};
 use crate::{
     code::Code,
+    condition, group,
     id::{Ids, TaskId, TreeId, check_id},
     problem::{Problem, Problems},
     store::{NeedKind, NewNeed, NewTask, NewTree, Submission},
-    task::{Definition, Dependency, Join},
+    task::{Definition, Dependency, Jitter, Join},
 };
 
 /// Attempts of a task that uses the durability fields and does not say how many (ruling 14).
@@ -17,8 +18,9 @@ const DURABLE_ATTEMPTS: u32 = 3;
 /// Makes of an order what a store takes, or says everything that is wrong with it.
 ///
 /// Pure: ids come from `ids`, nothing is looked up anywhere.
-pub fn compile(order: Order, ids: &dyn Ids, limits: &Limits) -> Result<Submission, Problems> {
+pub fn compile(mut order: Order, ids: &dyn Ids, limits: &Limits) -> Result<Submission, Problems> {
     let mut problems = Vec::new();
+    group::gather(&mut order.tasks, &mut problems);
     check_order(&order, &mut problems);
     if order.tasks.len() <= limits.tasks {
         for (index, spec) in order.tasks.iter().enumerate() {
@@ -55,7 +57,9 @@ pub fn compile(order: Order, ids: &dyn Ids, limits: &Limits) -> Result<Submissio
             let mut needs: Vec<NewNeed> = hard
                 .iter()
                 .map(|&(on, place)| {
-                    let optional = spec.dependencies[place].optional;
+                    // With a condition on an edge, "any one" is judged when all have ended.
+                    let judged = spec.join == Join::Any && condition::on_edges(&spec);
+                    let optional = spec.dependencies[place].optional || judged;
                     let kind = if optional { NeedKind::Optional } else { NeedKind::Required };
                     NewNeed { on, kind }
                 })
@@ -124,9 +128,17 @@ fn define(
     ids: &[TaskId],
     owner: Option<String>,
 ) -> Definition {
+    let named = spec.when.is_some() || condition::on_edges(&spec);
     let mut durability = spec.durability;
     durability.backoff_base_seconds = durability.backoff_base_seconds.filter(|base| *base != 0.0);
-    if durability.backoff_strategy.is_some() || durability.backoff_base_seconds.is_some() {
+    let speaks_of_retries = durability.backoff_strategy.is_some()
+        || durability.backoff_base_seconds.is_some()
+        || durability.backoff_max_seconds.is_some()
+        || durability.backoff_factor.is_some()
+        || durability.jitter != Jitter::None
+        || !durability.no_retry_on.is_empty()
+        || durability.retry_deadline_seconds.is_some();
+    if speaks_of_retries {
         durability.max_attempts.get_or_insert(DURABLE_ATTEMPTS);
     }
     let on: HashMap<usize, usize> = hard.iter().map(|&(on, place)| (place, on)).collect();
@@ -137,6 +149,11 @@ fn define(
         .filter_map(|(place, reference)| {
             // A place that was not linked repeats an earlier one.
             let on = on.get(&place)?;
+            let mut reference = reference;
+            if named && reference.to != ids[*on].as_str() {
+                let name = || serde_json::Value::String(reference.to.clone());
+                reference.extra.entry("as").or_insert_with(name);
+            }
             Some(Dependency {
                 id: ids[*on].clone(),
                 required: !reference.optional,
@@ -152,6 +169,7 @@ fn define(
         // Without a dependency there is nothing to choose from.
         join: if dependencies.is_empty() { Join::All } else { spec.join },
         dependencies,
+        when: spec.when,
         inputs: spec.inputs,
         params: spec.params,
         schemas: spec.schemas,

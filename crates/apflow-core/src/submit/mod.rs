@@ -4,6 +4,7 @@
 
 mod check;
 mod compile;
+mod durability;
 pub mod json;
 mod link;
 mod read;
@@ -14,6 +15,8 @@ mod structure;
 mod tests;
 
 pub use compile::compile;
+pub(crate) use durability::{JITTER, NO_RETRY_ON, jitter, no_retry_on};
+pub use durability::{MAX_NO_RETRY, RETRY_POLICY_FIELDS};
 pub use read::{TASK_FIELDS, read_tasks};
 pub(crate) use read::{described, is_known, whole};
 pub use spawn::spawned;
@@ -47,6 +50,8 @@ pub struct TaskSpec {
     pub dependencies: Vec<Reference>,
     /// All of them, or any one.
     pub join: Join,
+    /// The condition under which it runs at all.
+    pub when: Option<String>,
     /// What the executor is given.
     pub inputs: Map<String, Value>,
     /// How the executor is built; `executor_id` names it.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{Limits, Reading, Reference, TaskSpec, check::check, link::link};
 use crate::{
+    breaker::BreakerPolicy,
     code::Code,
     id::TaskId,
     problem::{Problem, Problems, nearest, shortened},
@@ -23,6 +24,7 @@ pub const TASK_FIELDS: &[&str] = &[
     "priority",
     "dependencies",
     "join",
+    "when",
     "inputs",
     "params",
     "schemas",
@@ -48,11 +50,24 @@ pub const TASK_FIELDS: &[&str] = &[
     "max_attempts",
     "backoff_strategy",
     "backoff_base_seconds",
+    "backoff_max_seconds",
+    "backoff_factor",
+    "jitter",
+    "no_retry_on",
+    "retry_deadline_seconds",
+    "max_retries",
+    "retry_policy",
+    "queue_timeout_seconds",
+    "heartbeat_timeout_seconds",
+    "deadline_seconds",
     "token_usage",
     "token_budget",
     "estimated_cost_usd",
     "actual_cost_usd",
     "cost_policy",
+    "limits",
+    "rate",
+    "breaker",
 ];
 
 /// Fields that a stored task has and nobody may dictate; a task that was fetched can be sent again.
@@ -225,7 +240,7 @@ impl<'a> Reader<'a> {
         Self { item, index, called, named: true, problems, warnings }
     }
 
-    fn refuse(&mut self, field: &str, expected: &str, found: &Value) {
+    pub(super) fn refuse(&mut self, field: &str, expected: &str, found: &Value) {
         let reason = format!("{field} is {}", shortened(&described(found)));
         self.problems.push(
             Problem::new(Code::InvalidTask, reason)
@@ -318,6 +333,7 @@ impl<'a> Reader<'a> {
                     _ => None,
                 })
                 .unwrap_or_default(),
+            when: self.text("when"),
             inputs: self.object("inputs"),
             params: self.object("params"),
             schemas: self.object("schemas"),
@@ -335,6 +351,7 @@ impl<'a> Reader<'a> {
         spec.schedule = self.schedule();
         self.durability(&mut spec);
         self.governance(&mut spec);
+        self.flow(&mut spec);
         if let Reading::Custom(custom) = reading {
             spec.extra = fields
                 .iter()
@@ -488,16 +505,28 @@ impl<'a> Reader<'a> {
     }
 
     fn durability(&mut self, spec: &mut TaskSpec) {
+        self.tried_again(spec);
         let durability = &mut spec.durability;
-        durability.max_attempts =
-            self.read("max_attempts", "a whole number from 1 to 100", |value| {
-                u32::try_from(whole(value)?).ok()
-            });
-        durability.backoff_strategy = self.text("backoff_strategy");
-        durability.backoff_base_seconds = self.number("backoff_base_seconds");
         durability.checkpoint_at = self.moment("checkpoint_at");
         durability.resume_from = self.text("resume_from");
         durability.idempotency_key = self.text("idempotency_key");
+    }
+
+    fn flow(&mut self, spec: &mut TaskSpec) {
+        fn read<T: serde::de::DeserializeOwned>(value: &Value) -> Option<T> {
+            serde_json::from_value(value.clone()).ok()
+        }
+        let limits = "a list like [{\"key\": \"api\", \"max\": 4}]";
+        spec.flow.limits = self.read("limits", limits, read).unwrap_or_default();
+        let rates = "a list like [{\"key\": \"api\", \"limit\": 60, \"per\": \"1m\"}]";
+        spec.flow.rate = self.read("rate", rates, read).unwrap_or_default();
+        let breaker = "an object like {\"threshold\": 5, \"reset\": \"60s\"}, or true";
+        spec.flow.breaker = self
+            .read("breaker", breaker, |value| match value {
+                Value::Bool(wanted) => Some(wanted.then(BreakerPolicy::default)),
+                other => read(other).map(Some),
+            })
+            .flatten();
     }
 
     fn governance(&mut self, spec: &mut TaskSpec) {

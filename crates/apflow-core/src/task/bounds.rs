@@ -154,13 +154,15 @@ impl Task {
 }
 
 impl Facets {
-    /// What a new run keeps of them: what the author said, and that somebody paused it.
+    /// What a new run keeps of them: what the author said, its place in a group, and that somebody
+    /// paused it.
     pub(crate) fn of_a_new_run(self) -> Option<Self> {
         let mut this = self;
         let flow = this.flow.take().map(crate::flow::Flow::for_a_new_run);
         // Who it is and what it left behind are not a matter of one run.
-        let Self { bounds, paused, spawned, has_spawned, on_jump, .. } = this;
-        let kept = Self { bounds, flow, paused, spawned, has_spawned, on_jump, ..Self::default() };
+        let Self { bounds, paused, member, spawned, has_spawned, on_jump, .. } = this;
+        let kept =
+            Self { bounds, flow, paused, member, spawned, has_spawned, on_jump, ..Self::default() };
         (!kept.is_empty()).then_some(kept)
     }
 }

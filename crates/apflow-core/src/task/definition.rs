@@ -39,6 +39,9 @@ pub struct Definition {
     /// All dependencies, or any one.
     #[serde(default, skip_serializing_if = "is_default")]
     pub join: Join,
+    /// The condition under which it runs at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
     /// What the executor is given; the caller's own words.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub inputs: Map<String, Value>,
@@ -91,6 +94,14 @@ impl Definition {
             .or_else(|| self.schemas.get("method"))
             .and_then(Value::as_str)
             .filter(|id| !id.is_empty())
+    }
+
+    /// How many of its dependencies it waits for.
+    ///
+    /// With a condition on an edge, "any one" can be judged only when all have ended.
+    pub fn waits_for(&self) -> Join {
+        let judged = self.dependencies.iter().any(|entry| entry.extra.contains_key("when"));
+        if judged { Join::All } else { self.join }
     }
 }
 

@@ -109,6 +109,9 @@ pub struct Facets {
     /// What effects did in this run of the tree; only a root has it.
     #[serde(skip_serializing_if = "is_default")]
     pub run: RunCounts,
+    /// It belongs to a group: the group says what its failure means. A new run does not forget this.
+    #[serde(skip_serializing_if = "is_default")]
+    pub member: bool,
     /// It parked in this run, so there may be answers for it.
     #[serde(skip_serializing_if = "is_default")]
     pub answers: bool,
@@ -165,4 +168,11 @@ pub struct LastProgress {
     /// What it was doing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+}
+
+impl super::Task {
+    /// It belongs to a group, which says what its failure means.
+    pub fn is_member(&self) -> bool {
+        self.facets.as_ref().is_some_and(|facets| facets.member)
+    }
 }

@@ -18,7 +18,7 @@ pub use facets::{Facets, Held, HeldBy, LastProgress, RunCounts, Spawned};
 pub use record::{Outcome, Record, RunSummary, TreeRecord};
 pub use retry::{Backoff, Jitter, RetryPolicy, lot};
 pub use schedule::{Misfire, Overlap, Schedule};
-pub use state::{Failure, FailureKind, State, StateName, Status};
+pub use state::{Failure, FailureKind, SkipCause, State, StateName, Status};
 pub use wait::{OnTimeout, Wait, WaitFor};
 
 use crate::{

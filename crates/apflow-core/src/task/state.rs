@@ -62,12 +62,25 @@ pub enum State {
     Skipped {
         /// Why.
         why: String,
+        /// What sort of reason it is.
+        cause: SkipCause,
     },
     /// Ended because somebody asked.
     Cancelled {
         /// What they said.
         reason: String,
     },
+}
+
+/// What sort of reason kept a task from being tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipCause {
+    /// Something it needs failed; the run has failed, too.
+    #[default]
+    Failure,
+    /// A condition said so; that is no failure.
+    Condition,
 }
 
 /// The word for a state, without its data.

@@ -47,7 +47,7 @@ fn states() -> Vec<State> {
         State::Ready,
         State::Completed,
         State::Failed { failure: failure() },
-        State::Skipped { why: "so".to_owned() },
+        State::Skipped { why: "so".to_owned(), cause: crate::task::SkipCause::Failure },
         State::Cancelled { reason: "so".to_owned() },
         State::Waiting { wait: wait(), until: None },
     ];
@@ -128,6 +128,7 @@ fn events() -> Vec<Event> {
         Event::Abandoned,
         Event::CancelRequested { reason: "enough".to_owned() },
         Event::Skipped { why: "so".to_owned() },
+        Event::PassedOver { lease: None, why: "so".to_owned() },
         Event::Reset,
         Event::TakenOver,
         Event::Reported { failure: None },
@@ -164,6 +165,7 @@ fn events() -> Vec<Event> {
         events.push(Event::Gathers { lease, waiting_for: 2 });
         events.push(Event::Iterated { lease, data: serde_json::Value::Null });
         events.push(Event::Jumped { lease });
+        events.push(Event::PassedOver { lease: Some(lease), why: "so".to_owned() });
         for at in [None, Some(FUTURE)] {
             events.push(Event::Parked { lease, wait: wait(), until: at });
             events.push(Event::Stumbled { lease, failure: failure(), retry_at: at });
@@ -200,6 +202,7 @@ fn word(event: &Event) -> &'static str {
         Event::Abandoned => "Abandoned",
         Event::CancelRequested { .. } => "CancelRequested",
         Event::Skipped { .. } => "Skipped",
+        Event::PassedOver { .. } => "PassedOver",
         Event::Reset => "Reset",
         Event::TakenOver => "TakenOver",
         Event::Withdrawn => "Withdrawn",
@@ -217,6 +220,7 @@ fn held(event: &Event) -> Option<LeaseToken> {
         | Event::Gathers { lease, .. }
         | Event::Iterated { lease, .. }
         | Event::Jumped { lease }
+        | Event::PassedOver { lease: Some(lease), .. }
         | Event::HandedBack { lease } => Some(*lease),
         _ => None,
     }
@@ -253,7 +257,7 @@ fn every_arrow_is_taken_and_nothing_moves_along_any_other() {
         missing.is_empty() && unknown.is_empty(),
         "never taken {missing:?}, not in the table {unknown:?}"
     );
-    assert_eq!(words.len(), 28, "every event was tried");
+    assert_eq!(words.len(), 29, "every event was tried");
 }
 
 #[test]
@@ -353,6 +357,7 @@ proptest! {
                     | Event::HandedBack { .. }
                     | Event::CancelRequested { .. }
                     | Event::Skipped { .. }
+                    | Event::PassedOver { .. }
                     | Event::Reported { .. }
                     | Event::Reset
                     | Event::Started { .. }

@@ -174,7 +174,13 @@ impl Workflow {
             spec.id = Some(in_run(&task.key));
             spec.tree_id = spec.tree_id.take().map(|tree| in_run(&tree));
             spec.parent = spec.parent.take().map(renamed);
+            let named = spec.when.is_some() || crate::condition::on_edges(spec);
             for reference in &mut spec.dependencies {
+                // Expressions go on calling it by its key.
+                if named {
+                    let key = || Value::String(reference.to.clone());
+                    reference.extra.entry("as").or_insert_with(key);
+                }
                 reference.to = renamed(std::mem::take(&mut reference.to));
             }
         }

@@ -10,8 +10,12 @@ use super::{
 };
 use crate::{
     code::Code,
+    flow::FlowControl,
     problem::{Problem, Problems, nearest, shortened},
-    submit::{Reading, Reference, TaskSpec, described, read_tasks},
+    submit::{
+        JITTER, NO_RETRY_ON, Reading, Reference, TaskSpec, described, jitter, no_retry_on,
+        read_tasks,
+    },
     task::{Join, OnFailure, Priority, StructureOrder},
 };
 
@@ -33,23 +37,40 @@ pub(super) const TASK_FIELDS: &[&str] = &[
     "executor",
     "needs",
     "join",
+    "when",
     "inputs",
     "params",
     "schemas",
     "parent",
     "priority",
     "timeout",
+    "queue_timeout",
+    "heartbeat_timeout",
+    "deadline",
     "retry",
     "schedule",
     "user_id",
     "placement",
     "token_budget",
     "cost_policy",
+    "limits",
+    "rate",
+    "breaker",
     "extra",
 ];
 
-const RETRY_FIELDS: &[&str] = &["max_attempts", "backoff", "base"];
-const NEED_FIELDS: &[&str] = &["task", "optional"];
+const NEED_FIELDS: &[&str] = &["task", "optional", "when", "as"];
+const RETRY_FIELDS: &[&str] = &[
+    "max_attempts",
+    "max_retries",
+    "backoff",
+    "base",
+    "max",
+    "factor",
+    "jitter",
+    "not_on",
+    "deadline",
+];
 
 /// Reads the whole file.
 pub(super) fn workflow(file: &Node) -> Result<Workflow, Problems> {
@@ -342,6 +363,7 @@ impl Reader {
                     let words = [("all", Join::All), ("any", Join::Any)];
                     spec.join = self.word(node, field, &words).unwrap_or_default();
                 }
+                "when" => spec.when = self.text(node, field),
                 "inputs" => spec.inputs = self.map(node, field),
                 "params" => spec.params = self.map(node, field),
                 "schemas" => spec.schemas = self.map(node, field),
@@ -355,12 +377,20 @@ impl Reader {
                 }
                 "priority" => spec.priority = self.priority(node),
                 "timeout" => spec.timeout_seconds = self.seconds(node, field),
+                "queue_timeout" => {
+                    spec.timeouts.queue_timeout_seconds = self.seconds(node, field);
+                }
+                "heartbeat_timeout" => {
+                    spec.timeouts.heartbeat_timeout_seconds = self.seconds(node, field);
+                }
+                "deadline" => spec.timeouts.deadline_seconds = self.seconds(node, field),
                 "retry" => self.retry(node, &mut spec),
                 "schedule" => spec.schedule = self.schedule(node),
                 "user_id" => spec.user_id = self.text(node, field),
                 "placement" => spec.placement_constraints = Some(node.to_value()),
                 "token_budget" => spec.governance.token_budget = self.whole(node, field),
                 "cost_policy" => spec.governance.cost_policy = self.text(node, field),
+                "limits" | "rate" | "breaker" => self.flow(node, field, &mut spec),
                 "extra" => spec.extra = self.map(node, field),
                 _ => self.unknown(entry, "a task", TASK_FIELDS),
             }
@@ -374,6 +404,32 @@ impl Reader {
             }
         }
         spec
+    }
+
+    /// Who shares slots and a pace with it, and when its executor is given a rest.
+    fn flow(&mut self, node: &Node, field: &str, spec: &mut TaskSpec) {
+        let value = match node.to_value() {
+            Value::Bool(true) if field == "breaker" => serde_json::json!({}),
+            Value::Bool(false) if field == "breaker" => Value::Null,
+            value => value,
+        };
+        let read: Result<FlowControl, _> =
+            serde_json::from_value(serde_json::json!({ field: value }));
+        match (read, field) {
+            (Ok(control), "limits") => spec.flow.limits = control.limits,
+            (Ok(control), "rate") => spec.flow.rate = control.rate,
+            (Ok(control), _) => spec.flow.breaker = control.breaker,
+            (Err(error), _) => {
+                let problem = Problem::new(Code::InvalidFlow, format!("{field}: {error}"))
+                    .expecting(match field {
+                        "limits" => "a list like [{key: api, max: 4}]",
+                        "rate" => "a list like [{key: api, limit: 60, per: 1m}]",
+                        _ => "a map like {threshold: 5, reset: 60s}, or true",
+                    })
+                    .found(described(&node.to_value()));
+                self.add(node.at, field, problem);
+            }
+        }
     }
 
     fn priority(&mut self, node: &Node) -> Priority {
@@ -436,6 +492,11 @@ impl Reader {
                                     });
                                 reference.optional = flag.unwrap_or_default();
                             }
+                            word @ ("when" | "as") => {
+                                let text = self.text(&entry.node, &field);
+                                let text = text.map(|text| (word.to_owned(), Value::String(text)));
+                                reference.extra.extend(text);
+                            }
                             _ => self.unknown(entry, "a need", NEED_FIELDS),
                         }
                     }
@@ -455,7 +516,7 @@ impl Reader {
 
     fn retry(&mut self, node: &Node, spec: &mut TaskSpec) {
         let Tree::Map(entries) = &node.tree else {
-            self.refuse(node, "retry", "a map with max_attempts, backoff and base");
+            self.refuse(node, "retry", "a map with max_attempts, backoff, base and so on");
             return;
         };
         for entry in entries {
@@ -472,8 +533,43 @@ impl Reader {
                     spec.durability.backoff_strategy =
                         self.word(node, "retry.backoff", &words).map(str::to_owned);
                 }
+                "max_retries" => {
+                    if entries.iter().any(|other| other.key == "max_attempts") {
+                        self.refuse(node, "retry.max_retries", "either it or max_attempts");
+                        continue;
+                    }
+                    let retries = self.whole(node, "retry.max_retries");
+                    // What is out of range is refused with the rest of the task.
+                    let attempts =
+                        |retries: i64| u32::try_from(retries.saturating_add(1)).unwrap_or(0);
+                    spec.durability.max_attempts = retries.map(attempts);
+                }
                 "base" => {
                     spec.durability.backoff_base_seconds = self.seconds(node, "retry.base");
+                }
+                "max" => spec.durability.backoff_max_seconds = self.seconds(node, "retry.max"),
+                "factor" => {
+                    spec.durability.backoff_factor =
+                        self.read(node, "retry.factor", "a number from 1 to 100", |tree| {
+                            if let Tree::Number(number) = tree { number.as_f64() } else { None }
+                        });
+                }
+                "jitter" => {
+                    let read = jitter(&node.to_value());
+                    if read.is_none() {
+                        self.refuse(node, "retry.jitter", JITTER);
+                    }
+                    spec.durability.jitter = read.unwrap_or_default();
+                }
+                "not_on" => {
+                    let read = no_retry_on(&node.to_value());
+                    if read.is_none() {
+                        self.refuse(node, "retry.not_on", NO_RETRY_ON);
+                    }
+                    spec.durability.no_retry_on = read.unwrap_or_default();
+                }
+                "deadline" => {
+                    spec.durability.retry_deadline_seconds = self.seconds(node, "retry.deadline");
                 }
                 _ => self.unknown(entry, "retry", RETRY_FIELDS),
             }

@@ -17,6 +17,14 @@ pub fn json_schema() -> Value {
                         "type": "boolean",
                         "description": "It only has to end, however it ends.",
                     },
+                    "when": {
+                        "type": "string", "minLength": 1, "maxLength": 4096,
+                        "description": "The edge is taken only if this expression holds.",
+                    },
+                    "as": {
+                        "type": "string", "minLength": 1, "maxLength": 255,
+                        "description": "How expressions call it; its key if nothing is said.",
+                    },
                 },
             },
         ],
@@ -45,6 +53,10 @@ pub fn json_schema() -> Value {
             "enum": ["all", "any"],
             "description": "Whether it waits for all needs or for the first that completes.",
         },
+        "when": {
+            "type": "string", "minLength": 1, "maxLength": 4096,
+            "description": "It runs only if this expression holds.",
+        },
         "inputs": {"type": "object", "description": "What the executor is given."},
         "params": {"type": "object", "description": "How the executor is built."},
         "schemas": {
@@ -63,6 +75,18 @@ pub fn json_schema() -> Value {
             "$ref": "#/$defs/time",
             "description": "The longest time one attempt may take.",
         },
+        "queue_timeout": {
+            "$ref": "#/$defs/time",
+            "description": "The longest time from being ready to being taken by a worker.",
+        },
+        "heartbeat_timeout": {
+            "$ref": "#/$defs/time",
+            "description": "The longest time an attempt may go without reporting progress.",
+        },
+        "deadline": {
+            "$ref": "#/$defs/time",
+            "description": "The longest time from the first attempt to the end, over all attempts.",
+        },
         "retry": {
             "type": "object",
             "additionalProperties": false,
@@ -76,7 +100,29 @@ pub fn json_schema() -> Value {
                     "enum": ["fixed", "linear", "exponential"],
                     "description": "How the delay between attempts grows.",
                 },
+                "max_retries": {
+                    "type": "integer", "minimum": 0, "maximum": 99,
+                    "description": "Attempts after the first one, instead of `max_attempts`.",
+                },
                 "base": {"$ref": "#/$defs/time", "description": "The delay it grows from."},
+                "max": {"$ref": "#/$defs/time", "description": "The longest delay."},
+                "factor": {
+                    "type": "number", "minimum": 1, "maximum": 100,
+                    "description": "By how much an exponential delay grows.",
+                },
+                "jitter": {
+                    "enum": ["none", "full", "bounded", true, false],
+                    "description": "How delays are spread; true means bounded.",
+                },
+                "not_on": {
+                    "type": "array", "maxItems": 50,
+                    "items": {"type": "string", "minLength": 1, "maxLength": 100},
+                    "description": "Kinds of failure and words of messages that end it.",
+                },
+                "deadline": {
+                    "$ref": "#/$defs/time",
+                    "description": "The longest time from the first attempt to the last one's beginning.",
+                },
             },
         },
         "schedule": {
@@ -130,6 +176,41 @@ pub fn json_schema() -> Value {
             "type": "integer", "minimum": 0, "description": "The most tokens it may use.",
         },
         "cost_policy": {"type": "string", "description": "The policy that watches its cost."},
+        "limits": {
+            "type": "array", "maxItems": crate::flow::MAX_KEYS,
+            "description": "With whom it shares slots: at most `max` tasks with a key run at once.",
+            "items": {
+                "type": "object", "required": ["key"], "additionalProperties": false,
+                "properties": {
+                    "key": {"type": "string", "minLength": 1, "maxLength": 255},
+                    "max": {"type": "integer", "minimum": 1},
+                },
+            },
+        },
+        "rate": {
+            "type": "array", "maxItems": crate::flow::MAX_KEYS,
+            "description": "With whom it shares a pace: `limit` units with a key begin per span.",
+            "items": {
+                "type": "object", "required": ["key", "limit", "per"],
+                "additionalProperties": false,
+                "properties": {
+                    "key": {"type": "string", "minLength": 1, "maxLength": 255},
+                    "limit": {"type": "integer", "minimum": 1},
+                    "per": {"type": ["string", "integer"]},
+                    "burst": {"type": "integer", "minimum": 1},
+                    "units": {"type": "integer", "minimum": 1},
+                },
+            },
+        },
+        "breaker": {
+            "type": ["object", "boolean"], "additionalProperties": false,
+            "description": "Its executor is given a rest when it fails again and again.",
+            "properties": {
+                "threshold": {"type": "integer", "minimum": 1, "maximum": 1000},
+                "reset": {"type": ["string", "integer"]},
+                "half_open_max": {"type": "integer", "minimum": 1, "maximum": 10},
+            },
+        },
         "extra": {"type": "object", "description": "Custom fields, kept as they are."},
     });
     let task = json!({

@@ -28,10 +28,13 @@ pub mod callbacks;
 pub mod cancel;
 pub mod checkpoint;
 pub mod claim;
+pub mod conditions;
 pub mod demo;
 pub mod derive;
 pub mod effects;
 pub mod failure;
+pub mod flow;
+pub mod history;
 pub mod joins;
 pub mod journal;
 pub mod jumps;
@@ -101,6 +104,12 @@ macro_rules! store_conformance {
                 snapshot::a_snapshot_fits_what_is_there_or_is_refused,
                 snapshot::what_is_exported_and_adopted_is_the_same,
                 snapshot::a_database_says_how_large_it_is,
+                conditions::what_a_condition_passes_over_fails_nothing,
+                conditions::a_join_any_without_any_is_asked_itself,
+                conditions::a_second_run_asks_a_condition_again_only_where_it_matters,
+                conditions::a_member_that_fails_is_the_groups_business,
+                conditions::a_group_that_fails_fails_the_run,
+                conditions::a_group_that_cannot_succeed_stops_its_members,
 
                 results::results_are_handed_over_in_the_authors_order,
                 results::results_settled_in_the_same_transaction_are_handed_over,
@@ -246,6 +255,20 @@ macro_rules! store_conformance {
                 prune::what_runs_or_never_ran_stays,
                 prune::a_submission_goes_only_as_a_whole,
 
+                history::every_attempt_that_ended_without_a_result_is_remembered,
+                history::one_attempt_that_completed_is_shown_without_a_row,
+                history::of_many_attempts_the_first_and_the_newest_stay,
+                history::a_task_that_failed_for_good_leaves_a_letter,
+                history::a_lost_task_leaves_a_letter_and_a_reported_one_does_not,
+                history::a_letter_goes_when_its_task_begins_anew_or_is_set_back,
+                history::letters_are_found_by_owner_executor_kind_and_time,
+                history::beyond_their_bound_the_oldest_letters_of_an_owner_go,
+                history::attempts_and_letters_go_with_their_task,
+                history::a_task_that_waits_too_long_for_a_worker_fails,
+                history::a_task_that_takes_too_long_over_all_its_attempts_fails,
+                history::a_changed_bound_counts_at_once_and_stays,
+                history::the_next_attempt_is_told_how_far_the_last_one_was,
+
                 journal::events_of_a_tree_come_in_order,
                 journal::every_task_ends_once_and_every_run_ends_once,
                 journal::a_reader_resumes_where_it_stopped,
@@ -257,6 +280,21 @@ macro_rules! store_conformance {
                 demo::a_demonstration_stays_one_after_a_crash,
                 demo::the_run_after_a_demonstration_is_real,
                 demo::what_is_only_stored_is_no_demonstration,
+                flow::a_slot_comes_free_however_its_holder_leaves,
+                flow::whoever_leaves_before_it_begins_is_followed,
+                flow::a_line_moves_by_urgency,
+                flow::those_who_are_held_stand_in_nobodys_way,
+                flow::a_task_with_two_keys_takes_both_slots_or_none,
+                flow::a_shared_limit_is_set_raised_and_taken_away,
+                flow::a_pace_is_kept,
+                flow::a_shared_pace_is_kept,
+                flow::an_open_breaker_holds_and_burns_no_attempt,
+                flow::a_probe_that_fails_or_vanishes_is_followed,
+                flow::a_breaker_is_reset_by_hand,
+                flow::claims_at_once_keep_the_limit,
+                flow::an_update_takes_a_task_out_of_its_line,
+                flow::a_new_run_keeps_its_limits,
+                flow::no_history_leaks_a_slot,
                 callbacks::a_callback_begins_with_its_run,
                 callbacks::a_callback_of_a_second_run_tells_nothing_of_the_first,
                 callbacks::a_callback_is_held_by_one,
@@ -393,9 +431,12 @@ pub fn rules_that_are_missing(listed: &[&str]) -> Vec<&'static str> {
         include_str!("callbacks.rs"),
         include_str!("cancel.rs"),
         include_str!("claim.rs"),
+        include_str!("conditions.rs"),
         include_str!("demo.rs"),
+        include_str!("flow.rs"),
         include_str!("derive.rs"),
         include_str!("failure.rs"),
+        include_str!("history.rs"),
         include_str!("journal.rs"),
         include_str!("keys.rs"),
         include_str!("joins.rs"),

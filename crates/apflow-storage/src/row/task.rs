@@ -6,7 +6,8 @@ use apflow_core::{
     id::{LeaseToken, NodeId, Seq, TaskId, TreeId},
     store::StoreError,
     task::{
-        Definition, Failure, FailureKind, Join, Priority, Record, State, StateName, Task, Wait,
+        Definition, Failure, FailureKind, Join, Priority, Record, SkipCause, State, StateName,
+        Task, Wait,
     },
     time::Timestamp,
 };
@@ -61,6 +62,7 @@ pub(crate) struct StateColumns {
 enum Detail {
     Wait(Wait),
     Failure(FailureKind),
+    Skip(SkipCause),
 }
 
 impl Detail {
@@ -95,7 +97,13 @@ impl StateColumns {
                 columns.error = Some(failure.message.clone());
                 columns.detail = Detail::Failure(failure.kind).to_text();
             }
-            State::Skipped { why } => columns.error = Some(why.clone()),
+            State::Skipped { why, cause } => {
+                columns.error = Some(why.clone());
+                columns.detail = match cause {
+                    SkipCause::Failure => None,
+                    SkipCause::Condition => Detail::Skip(*cause).to_text(),
+                };
+            }
             State::Cancelled { reason } => columns.error = Some(reason.clone()),
         }
         columns
@@ -157,16 +165,23 @@ impl HotRow {
             },
             StateName::Waiting => match self.detail()? {
                 Detail::Wait(wait) => State::Waiting { wait, until: self.wake_at.map(Timestamp) },
-                Detail::Failure(_) => return Err(self.corrupt("detail is no wait")),
+                _ => return Err(self.corrupt("detail is no wait")),
             },
             StateName::Completed => State::Completed,
             StateName::Failed => match self.detail()? {
                 Detail::Failure(kind) => {
                     State::Failed { failure: Failure { kind, message: self.error()? } }
                 }
-                Detail::Wait(_) => return Err(self.corrupt("detail is no failure")),
+                _ => return Err(self.corrupt("detail is no failure")),
             },
-            StateName::Skipped => State::Skipped { why: self.error()? },
+            StateName::Skipped => {
+                let cause = match self.json("detail", self.detail.as_deref())? {
+                    None => SkipCause::Failure,
+                    Some(Detail::Skip(cause)) => cause,
+                    Some(_) => return Err(self.corrupt("detail is no skip")),
+                };
+                State::Skipped { why: self.error()?, cause }
+            }
             StateName::Cancelled => State::Cancelled { reason: self.error()? },
         })
     }

@@ -151,10 +151,11 @@ fn needs_by_task(
     let mut results: HashMap<i64, Option<Arc<Value>>> = HashMap::new();
     let mut needs: HashMap<i64, Vec<NeedResult>> = HashMap::new();
     for row in rows {
-        let completed = match work.task(row.need) {
-            Some(task) => task.state.name() == StateName::Completed,
-            None => row.state == StateName::Completed.as_str(),
+        let state = match work.task(row.need) {
+            Some(task) => task.state.name(),
+            None => StateName::parse(&row.state).unwrap_or(StateName::Created),
         };
+        let completed = state == StateName::Completed;
         let result = results
             .entry(row.need)
             .or_insert_with(|| match fresh.get(&row.need) {
@@ -168,6 +169,7 @@ fn needs_by_task(
             id: TaskId::new(row.id),
             executor: row.executor,
             completed,
+            state,
             result,
         });
     }

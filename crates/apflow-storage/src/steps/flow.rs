@@ -140,6 +140,11 @@ pub(super) fn may_begin(work: &mut Working, seq: i64) -> bool {
             true
         }
         Verdict::Held(held) => {
+            // It goes to the end of its line; only the first ones there are given a moment, so that
+            // not all of them wake for the one that may begin.
+            let line = Line::of(held.by, &held.key);
+            work.look_at(line);
+            let held = Held { until: None, ..held };
             // Whatever can be claimed can be held.
             let _ = work.apply(seq, Event::Held { held });
             false
@@ -200,6 +205,7 @@ pub(super) fn send_back(
 ) -> Result<(), apflow_core::transition::Refused> {
     let mut held = held.clone();
     if held.by == HeldBy::Breaker {
+        held.until = None;
         work.set_flow(seq, |flow| flow.learn(&held.key));
         work.look_at(Line::of(held.by, &held.key));
     } else {

@@ -7,6 +7,7 @@ use std::{
 
 use apflow_core::{
     flow::Flow,
+    group,
     id::{LeaseToken, Seq, TaskId, TreeId},
     plan::{self, Begin, Edge, Node},
     store::{Inserted, NewTask, NewTree, StoreError, Submission},
@@ -246,7 +247,7 @@ pub(super) fn new_row(
         definition: serde_json::to_string(&task.definition).unwrap_or_default(),
         state: stands.state.name().as_str(),
         priority: i64::from(task.definition.priority.get()),
-        join_any: task.definition.join == Join::Any,
+        join_any: task.definition.waits_for() == Join::Any,
         token: stands.token.0,
         max_attempts: stands.max_attempts.map(i64::from),
         waiting_for: columns.waiting_for,
@@ -269,8 +270,9 @@ pub(super) fn begins(submission: &Submission) -> Option<Vec<Begin>> {
             failed: 0,
             tree: task.tree,
             parent: task.parent,
-            join: task.definition.join,
+            join: task.definition.waits_for(),
             fixed: false,
+            passed_over: false,
         })
         .collect();
     let edges: Vec<Edge> = submission
@@ -299,10 +301,14 @@ pub(super) fn first_state(
     task.token = LeaseToken(0);
     task.max_attempts = definition.durability.max_attempts;
     task.priority = definition.priority;
-    task.join = definition.join;
+    task.join = definition.waits_for();
     task.bind(definition);
     if let Some(flow) = Flow::of(&definition.flow, definition.user_id.as_deref()) {
         task.set_flow(|of_task| *of_task = flow);
+    }
+    let parent = submission.tasks[index].parent.map(|parent| &submission.tasks[parent].definition);
+    if parent.is_some_and(|parent| parent.executor() == Some(group::EXECUTOR)) {
+        task.set_facets(|facets| facets.member = true);
     }
     // A task that begins on a jump waits for it.
     let on_jump = super::jump::begins_on_jump(definition);

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use apflow_core::{
     id::{Seq, TaskId, TreeId},
+    plan,
     portable::{Portable, PortableCheckpoint, PortableNeed, PortableTask, PortableTree, Stood},
     store::{NeedKind, StoreError},
     task::{OriginType, Outcome, StateName, Task},
@@ -276,7 +277,7 @@ impl Adoption {
         for ((task, seq), counts) in portable.tasks.iter().zip(places).zip(portable.counts()) {
             let tree = roots.get(&task.tree).copied().unwrap_or_default();
             let known = known(task, (*seq, tree, forest), counts, now);
-            stand.entry(tree).or_default().push(known.state.name());
+            stand.entry(tree).or_default().push(plan::counted_as(&known));
             self.work.note_ready(&known);
             self.insert.schedules.extend(super::schedule::of_new_task(
                 (*seq, tree, forest),

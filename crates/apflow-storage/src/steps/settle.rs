@@ -115,6 +115,7 @@ pub(crate) async fn settle<R: Rows + ?Sized>(
     }
     // A task whose row could not be read has failed meanwhile.
     work.carry_through(rows).await?;
+    flow::look(rows, &mut work, false).await?;
     let next_wake = next_wake.into_iter().chain(work.next_wake()).min();
     for answer in &mut answers {
         answer.more = !candidates.is_empty() || behind;
@@ -147,6 +148,9 @@ pub(super) fn settle_one(
             (Event::Parked { lease, wait: wait.clone(), until }, None)
         }
         Ended::HandedBack | Ended::Held(_) => (Event::HandedBack { lease }, None),
+        Ended::Skipped { why } => {
+            (Event::PassedOver { lease: Some(lease), why: why.clone() }, None)
+        }
     };
     work.apply(item.seq.0, instead.unwrap_or(event))?;
     if let Some(progress) = &item.notes.progress {

@@ -86,7 +86,7 @@ pub(crate) async fn update<R: Rows + ?Sized>(
         error,
         progress: patch.progress,
         priority: i64::from(definition.priority.get()),
-        join_any: definition.join == Join::Any,
+        join_any: definition.waits_for() == Join::Any,
         max_attempts: definition.durability.max_attempts.map(i64::from),
     };
     let now = work.now;

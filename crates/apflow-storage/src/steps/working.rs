@@ -6,13 +6,15 @@ mod parked;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use apflow_core::{
+    condition,
     flow::{Flow, Line},
-    id::Seq,
+    group::{self, Member},
+    id::{Seq, TaskId},
     plan::{self, Cause, Edge, Node},
     store::{EventKind, NeedKind, StoreError},
     task::{
-        Definition, Facets, Held, LastProgress, OnFailure, Outcome, State, StateName, Task,
-        TreeOptions,
+        Definition, Facets, Held, LastProgress, OnFailure, Outcome, SkipCause, State, StateName,
+        Task, TreeOptions,
     },
     time::Timestamp,
     transition::{Event, Refused},
@@ -364,6 +366,7 @@ impl Working {
         let stood = lines(&entry.task);
         let waited = parked::kept(&entry.task.state).cloned();
         let cause = parked::Cause::of(&event);
+        let counted_before = plan::counted_as(&entry.task);
         let ended_at = entry.task.completed_at;
         let went_on = has_checkpoint(&entry.task);
         let remembered = History::look(&entry.task, &event, now);
@@ -388,6 +391,7 @@ impl Working {
             self.past.push(seq);
         }
         let after = entry.task.state.name();
+        let counted_after = plan::counted_as(&entry.task);
         let attempt = entry.task.attempts;
         let (tree, forest) = (entry.task.tree, entry.task.forest);
         let run = self.trees.get(&tree.0).map_or(0, |(row, _)| row.run);
@@ -402,10 +406,10 @@ impl Working {
             self.effects.changed.push(tree);
         }
         if before != after {
-            self.count(tree, forest, before, after);
+            self.count(tree, forest, counted_before, counted_after);
         }
         if before.is_terminal() && after == StateName::Created {
-            self.uncount(tree, before, ended_at);
+            self.uncount(tree, counted_before, ended_at);
         }
         if is_free && !was_free {
             self.readied.push(seq);
@@ -551,7 +555,7 @@ impl Working {
 
     pub(super) fn settle_dependents(&mut self) {
         while let Some(seq) = self.settled.pop() {
-            let Some((state, tree)) = self.task(seq).map(|task| (task.state.name(), task.tree.0))
+            let Some((state, tree)) = self.task(seq).map(|task| (task.state.clone(), task.tree.0))
             else {
                 continue;
             };
@@ -569,16 +573,15 @@ impl Working {
             }
             for (dependent, kind) in self.edges.get(&seq).cloned().unwrap_or_default() {
                 let Some(kind) = NeedKind::from_code(kind) else { continue };
-                if away && state == StateName::Completed && kind != NeedKind::Structure {
+                if away && state.name() == StateName::Completed && kind != NeedKind::Structure {
                     // It went on elsewhere; who needs it does not.
                     continue;
                 }
-                let is_blocked = self
-                    .task(dependent)
-                    .is_some_and(|task| task.state.name() == StateName::Blocked);
-                if is_blocked {
+                let blocked =
+                    self.task(dependent).filter(|task| task.state.name() == StateName::Blocked);
+                if let Some(join) = blocked.map(|task| task.join) {
                     // A blocked task takes this event whatever its counts are.
-                    let _ = self.apply(dependent, plan::need_settled(kind, state));
+                    let _ = self.apply(dependent, plan::consequence(kind, &state, join));
                 }
             }
         }
@@ -601,7 +604,9 @@ impl Working {
                 self.set_aside(error);
                 TreeOptions::default()
             });
-            let on_failure = options.on_failure;
+            let member = self.task(seq).is_some_and(Task::is_member);
+            // What a failure inside a group means, the group says.
+            let on_failure = if member { OnFailure::SkipDependents } else { options.on_failure };
             if on_failure == OnFailure::Continue {
                 continue;
             }
@@ -614,9 +619,66 @@ impl Working {
                     OnFailure::FailFast => {
                         Event::CancelRequested { reason: plan::why_stopped(&name) }
                     }
+                    _ if member => Event::Skipped { why: group::why_skipped(&name) },
                     _ => Event::Skipped { why: plan::why_skipped(&name) },
                 };
                 // The plan names only tasks that can take the event.
+                moved |= self.apply(graph.seq(node), event).is_ok();
+            }
+            if member {
+                moved |= self.fail_group_fast(rows, forest, origin).await?;
+            }
+        }
+        Ok(moved)
+    }
+
+    /// Stops the other members if the group of a failed one cannot succeed any more and asked for it.
+    /// True if anything moved.
+    async fn fail_group_fast<R: Rows + ?Sized>(
+        &mut self,
+        rows: &mut R,
+        forest: i64,
+        origin: usize,
+    ) -> Result<bool, StoreError> {
+        let graph = self.whole(rows, &[forest]).await?;
+        let Some(parent) = graph.nodes[origin].parent else { return Ok(false) };
+        let authored = rows.authored(graph.seq(parent)).await?;
+        // A group that cannot be read fails when it is claimed.
+        let Ok(definition) = serde_json::from_str::<Definition>(&authored.definition) else {
+            return Ok(false);
+        };
+        let Ok(policy) = group::Policy::read(&definition.params) else { return Ok(false) };
+        if !group::is_fail_fast(&definition) {
+            return Ok(false);
+        }
+        let ids: Vec<&str> =
+            definition.dependencies.iter().map(|entry| entry.id.as_str()).collect();
+        let found = rows.find(&ids).await?;
+        let mut members = Vec::with_capacity(found.len());
+        let mut open = Vec::new();
+        for row in found {
+            let Some(node) = graph.index(row.seq) else { continue };
+            let Node { state, parent: under, .. } = graph.nodes[node];
+            if under != Some(parent) {
+                continue;
+            }
+            let entry = definition.dependencies.iter().find(|entry| entry.id.as_str() == row.id);
+            let name = entry.map_or(row.id.as_str(), condition::name_of).to_owned();
+            members.push(Member { name, id: TaskId::new(row.id), state, result: None });
+            if !state.is_terminal() {
+                open.push(node);
+            }
+        }
+        if policy.can_be_met(&members) {
+            return Ok(false);
+        }
+        let reason = group::why_stopped(&definition.name);
+        let mut moved = false;
+        for node in open {
+            let along = plan::cascade(&graph.nodes, &graph.edges, node, Cause::Cancelled);
+            for node in std::iter::once(node).chain(along) {
+                let event = Event::CancelRequested { reason: reason.clone() };
+                // What was taken along by another member has ended already.
                 moved |= self.apply(graph.seq(node), event).is_ok();
             }
         }
@@ -755,6 +817,7 @@ impl Working {
                 parent: None,
                 join: entry.task.join,
                 fixed: task.fixed,
+                passed_over: is_passed_over(&entry.task.state),
             });
         }
         for task in tasks {
@@ -775,6 +838,7 @@ impl Working {
             if let Some(entry) = self.tasks.get(seq) {
                 node.state = entry.task.state.name();
                 node.failed = failed_needs(&entry.task.state);
+                node.passed_over = is_passed_over(&entry.task.state);
             }
         }
     }
@@ -958,6 +1022,10 @@ const fn failed_needs(state: &State) -> u32 {
     }
 }
 
+const fn is_passed_over(state: &State) -> bool {
+    matches!(state, State::Skipped { cause: SkipCause::Condition, .. })
+}
+
 const fn is_open(name: StateName) -> bool {
     !name.is_terminal() && !matches!(name, StateName::Created)
 }
@@ -1018,7 +1086,7 @@ pub(super) fn error_of(state: &State) -> Option<String> {
     match state {
         State::Failed { failure } => Some(failure.message.clone()),
         State::Cancelled { reason } => Some(reason.clone()),
-        State::Skipped { why } => Some(why.clone()),
+        State::Skipped { why, .. } => Some(why.clone()),
         _ => None,
     }
 }
@@ -1028,7 +1096,8 @@ fn detail_of(state: &State) -> Option<String> {
         State::Running { worker, .. } => json!({ "worker": worker.as_str() }),
         State::Failed { failure } => json!({ "kind": failure.kind, "error": failure.message }),
         State::Cancelled { reason } => json!({ "error": reason }),
-        State::Skipped { why } => json!({ "error": why }),
+        State::Skipped { why, cause: SkipCause::Failure } => json!({ "error": why }),
+        State::Skipped { why, cause } => json!({ "error": why, "cause": cause }),
         State::Retrying { at, .. } => json!({ "at": at }),
         State::Waiting { wait, .. } => serde_json::to_value(wait).unwrap_or(Value::Null),
         _ => return None,

@@ -15,7 +15,7 @@ use apflow::system::SystemIds;
 use serde_json::{Map, Value, json};
 
 pub(crate) use self::execute::{Begun, afar, warn_of_grants};
-use super::{file, scheduled, webhook_url};
+use super::{dlq, file, scheduled, webhook_url};
 use crate::{
     args::{Children, Count, Create, Format, List, OldFormat, Output, Tasks, TasksCommand},
     config::Settings,
@@ -58,6 +58,7 @@ pub(crate) async fn tasks(args: Tasks, settings: &Arc<Settings>) -> Result<Exit,
         TasksCommand::Delete(args) => change::delete(&door, &args, &format).await,
         TasksCommand::Clone(args) => clone::clone(&door, &args, &format).await,
         TasksCommand::Watch(args) => watch::watch(&door, &args).await,
+        TasksCommand::Attempts { id } => dlq::attempts(&door, &id, &format).await,
         TasksCommand::Scheduled { command } => scheduled::scheduled(&door, command, &format).await,
         // They are done above, without a door.
         TasksCommand::Execute(_) | TasksCommand::WebhookUrl(_) => Ok(Exit::Ok),

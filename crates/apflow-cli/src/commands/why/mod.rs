@@ -45,6 +45,9 @@ pub(crate) async fn why(args: Why, settings: &Arc<Settings>) -> Result<Exit, Cli
             "task_id": id, "status": facts.task["status"], "state": facts.task["state"],
             "why": sentence, "commands": commands,
         }));
+        if let Some(answer) = answers.last_mut() {
+            answer["attempts"] = facts.attempts.iter().cloned().collect();
+        }
     }
     door.close().await;
     let formed = args.format.output != Output::Table || !args.format.fields.is_empty();
@@ -64,6 +67,9 @@ pub(crate) async fn why(args: Why, settings: &Arc<Settings>) -> Result<Exit, Cli
 
 fn told(answer: &Value) -> String {
     let mut text = show::plain(&data::brief(&answer["why"])) + "\n";
+    for attempt in answer["attempts"].as_array().into_iter().flatten() {
+        let _ = writeln!(text, "  - {}", show::plain(&reason::attempt(attempt)));
+    }
     for command in answer["commands"].as_array().into_iter().flatten() {
         let _ = writeln!(text, "  {}", show::plain(&data::brief(command)));
     }
@@ -92,6 +98,7 @@ async fn facts(door: &Door, registry: &Registry, task: Value) -> Result<Facts, C
         Some(id) => here(registry, id),
     };
     Ok(Facts {
+        attempts: attempts(door, &task).await,
         task,
         waiting,
         failed,
@@ -100,6 +107,23 @@ async fn facts(door: &Door, registry: &Registry, task: Value) -> Result<Facts, C
         now: SystemClock.now(),
         flag: door.flag().await,
     })
+}
+
+/// The newest attempts that ended without a result, where the sentence alone does not tell of all.
+async fn attempts(door: &Door, task: &Value) -> Vec<Value> {
+    if task["attempt_count"].as_u64().unwrap_or(0) < 2 {
+        return Vec::new();
+    }
+    let params = json!({ "task_id": task["id"] });
+    // The sentence holds without them, so a server that keeps none is no reason to say nothing.
+    let Ok(mut answer) = door.call("tasks.attempts", params).await else { return Vec::new() };
+    let mut all = match answer["attempts"].take() {
+        Value::Array(all) => all,
+        _ => Vec::new(),
+    };
+    let last = all.last().map(|it| it["run"].clone()).unwrap_or_default();
+    all.retain(|it| it["run"] == last && it["kind"].is_string());
+    all.split_off(all.len().saturating_sub(READ))
 }
 
 fn here(registry: &Registry, id: String) -> Executor {

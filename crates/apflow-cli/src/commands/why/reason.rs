@@ -12,6 +12,8 @@ use crate::{
 pub(super) struct Facts {
     /// The task in the shape of the API.
     pub(super) task: Value,
+    /// Its newest attempts that ended without a result, oldest first.
+    pub(super) attempts: Vec<Value>,
     /// Some of the tasks it still waits for.
     pub(super) waiting: Vec<Value>,
     /// Some of the required tasks that ended without completing.
@@ -191,6 +193,20 @@ fn blocked(facts: &Facts) -> Reason {
     says(format!("{named} waits for {any}{}", listed(&parts)), commands.into_iter().collect())
 }
 
+/// One attempt in a line.
+pub(super) fn attempt(attempt: &Value) -> String {
+    let text = |field: &str| attempt[field].as_str().unwrap_or("?");
+    let ended = text("ended_at");
+    let short = ended.get(..19).unwrap_or(ended);
+    format!(
+        "attempt {} {} at {short}Z on {}: {}",
+        brief(&attempt["attempt"]),
+        text("outcome"),
+        show::short(text("worker"), 80),
+        show::short(text("cause"), LONG),
+    )
+}
+
 fn listed(parts: &[String]) -> String {
     match parts {
         [] => "other tasks".to_owned(),
@@ -249,7 +265,35 @@ fn way_back(facts: &Facts, task: &Value) -> Vec<String> {
     }
 }
 
+/// Why a task that is ready is not taken all the same, if something holds it.
+fn held(facts: &Facts) -> Option<Reason> {
+    let held = facts.task["state"]["held"].as_object()?;
+    let named = facts.named();
+    let key = brief(&held["key"]);
+    let at = facts.moment(&held["until"]).map(|at| format!(", until {at}")).unwrap_or_default();
+    let flag = &facts.flag;
+    let (sentence, command) = match held["by"].as_str()? {
+        "concurrency" => (
+            format!("{named} waits for a slot of `{key}`: as many tasks with that key run as may"),
+            format!("apflow limits ls{flag}"),
+        ),
+        "rate" => (
+            format!("{named} waits for its turn in the pace of `{key}`{at}"),
+            format!("apflow limits ls{flag}"),
+        ),
+        "breaker" => (
+            format!("{named} waits because the breaker `{key}` is open{at}"),
+            format!("apflow breaker reset {key}{flag}"),
+        ),
+        _ => return None,
+    };
+    Some(says(sentence, vec![command]))
+}
+
 fn ready(facts: &Facts) -> Reason {
+    if let Some(held) = held(facts) {
+        return held;
+    }
     let named = facts.named();
     if let Some(reason) = hindered(facts) {
         return reason;
@@ -410,7 +454,12 @@ fn failed(facts: &Facts) -> Reason {
         Some("invalid_input") => vec![facts.command("tasks update", " --inputs JSON"), execute],
         Some("unknown_executor") => vec![format!("apflow executors list{}", facts.flag), execute],
         Some("timeout") => {
-            vec![facts.command("tasks update", " --set timeout_seconds=SECONDS"), execute]
+            // The message names the field whose time was over; the time of one attempt needs no name.
+            let fields = ["queue_timeout_seconds", "heartbeat_timeout_seconds", "deadline_seconds"];
+            let says = facts.task["error"].as_str().unwrap_or_default();
+            let field = fields.into_iter().find(|it| says.contains(it));
+            let set = format!(" --set {}=SECONDS", field.unwrap_or("timeout_seconds"));
+            vec![facts.command("tasks update", &set), execute]
         }
         _ => vec![execute],
     };
@@ -419,6 +468,10 @@ fn failed(facts: &Facts) -> Reason {
 
 fn skipped(facts: &Facts) -> Reason {
     let why = show::short(facts.state("why").as_str().unwrap_or("nobody said why"), LONG);
+    if facts.state("cause") == "condition" {
+        let sentence = format!("{} was skipped, and nothing failed: {why}", facts.named());
+        return says(sentence, vec![facts.command("tasks update", " --set when=EXPRESSION")]);
+    }
     says(
         format!("{} was skipped: {why}", facts.named()),
         vec![
@@ -452,6 +505,7 @@ mod tests {
     #[expect(clippy::needless_pass_by_value, reason = "a table of literals reads better")]
     fn facts(state: Value) -> Facts {
         Facts {
+            attempts: Vec::new(),
             task: json!({"id": "a", "name": "a", "state": state, "started_at": PAST,
                 "completed_at": PAST, "max_attempts": 3, "progress": 0.0, "error": null}),
             waiting: Vec::new(),
@@ -729,6 +783,14 @@ mod tests {
                 &["apflow tasks update a --status pending", "apflow tasks execute a"],
             ),
             (
+                facts(json!({
+                    "name": "skipped", "cause": "condition",
+                    "why": "its condition `false` does not hold",
+                })),
+                "`a` was skipped, and nothing failed: its condition `false` does not hold",
+                &["apflow tasks update a --set when=EXPRESSION"],
+            ),
+            (
                 facts(json!({"name": "cancelled", "reason": "interrupted"})),
                 "`a` was cancelled at 2026-11-20T12:00:00Z (1 min ago): interrupted",
                 &["apflow tasks update a --status pending", "apflow tasks execute a"],
@@ -748,6 +810,28 @@ mod tests {
         for state in StateName::ALL {
             assert!(seen.contains(&state), "no case for {state}");
         }
+    }
+
+    #[test]
+    fn a_time_that_is_over_names_the_field_that_bounds_it() {
+        let failed = |error: &str| {
+            reason(&with(json!({"name": "failed", "kind": "timeout"}), |it| {
+                it.task["error"] = json!(error);
+            }))
+        };
+        for field in ["queue_timeout_seconds", "heartbeat_timeout_seconds", "deadline_seconds"] {
+            let told = failed(&format!("it took too long ({field})"));
+            assert_eq!(told.commands[0], format!("apflow tasks update a --set {field}=SECONDS"));
+        }
+    }
+
+    #[test]
+    fn an_attempt_is_told_in_one_line() {
+        let one = json!({
+            "attempt": 2, "outcome": "failed", "ended_at": "2026-11-20T12:00:00.5+00:00",
+            "worker": "n1", "cause": "no disk",
+        });
+        assert_eq!(attempt(&one), "attempt 2 failed at 2026-11-20T12:00:00Z on n1: no disk");
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Which operation a call is, and so what sort of thing it does.
 
-use super::{Call, LlmKeyWish};
+use super::{Call, Letters, LlmKeyWish};
 use crate::api::{Action, Operation};
 
 impl Call {
     /// The id of its operation in the catalogue; of the first one, where several mean the same.
-    pub const fn operation(&self) -> &'static str {
+    pub fn operation(&self) -> &'static str {
         match self {
             Self::Create(_) => "tasks.create",
             Self::Derive(_) => "tasks.clone",
@@ -24,6 +24,13 @@ impl Call {
             },
             Self::Update(_) => "tasks.update",
             Self::Delete(_) => "tasks.delete",
+            Self::Attempts(_) => "tasks.attempts",
+            Self::Letters(letters) => match letters.as_ref() {
+                Letters::List { .. } => "dlq.list",
+                Letters::Get(_) => "dlq.get",
+                Letters::Requeue { .. } => "dlq.requeue",
+                Letters::Drop { .. } => "dlq.drop",
+            },
             Self::RunningList(_) => "tasks.running.list",
             Self::RunningStatus(_) => "tasks.running.status",
             Self::RunningCount { .. } => "tasks.running.count",
@@ -48,6 +55,7 @@ impl Call {
             Self::ConfigGet(_) => "config.get",
             Self::ConfigSet(_) => "config.set",
             Self::ConfigReload => "config.reload",
+            Self::Flow(call) => call.operation(),
         }
     }
 

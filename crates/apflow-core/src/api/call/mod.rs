@@ -9,7 +9,9 @@ mod callback;
 mod config;
 mod derive;
 mod feedback;
+mod flow;
 mod generate;
+mod letters;
 mod monitor;
 mod query;
 mod run;
@@ -25,7 +27,9 @@ pub use self::{
     config::ConfigSet,
     derive::CloneTasks,
     feedback::{EventsPublish, FeedbackList, FeedbackRespond, TasksPause},
+    flow::FlowCall,
     generate::{Generate, LlmKey, LlmKeyWish},
+    letters::Letters,
     monitor::RunningList,
     query::{Children, Count, List},
     run::{Cancel, Execute, ExecuteWhat},
@@ -75,6 +79,10 @@ pub enum Call {
     Update(Update),
     /// Delete a task and everything below it.
     Delete(TaskId),
+    /// Read what became of the attempts of a task.
+    Attempts(TaskId),
+    /// Look after tasks that failed for good.
+    Letters(Box<Letters>),
     /// Read the tasks in progress.
     RunningList(RunningList),
     /// Ask how several tasks stand.
@@ -129,6 +137,8 @@ pub enum Call {
     ConfigSet(ConfigSet),
     /// Read the configuration again.
     ConfigReload,
+    /// Look after shared limits and breakers.
+    Flow(Box<FlowCall>),
 }
 
 /// A call, and what had to be ignored to understand it.
@@ -167,6 +177,14 @@ impl Call {
             "tasks.delete" => {
                 one_task("tasks.delete", params, (ID, "Task ID is required"), Self::Delete)
             }
+            "tasks.attempts" => {
+                let needs = (ID, "Task ID is required");
+                one_task("tasks.attempts", params, needs, Self::Attempts)
+            }
+            "dlq.list" => letters::letters("dlq.list", params),
+            "dlq.get" => letters::letters("dlq.get", params),
+            "dlq.requeue" => letters::letters("dlq.requeue", params),
+            "dlq.drop" => letters::letters("dlq.drop", params),
             "tasks.running.list" => running_list(params),
             "tasks.running.status" => running_status(params),
             "tasks.running.count" => {
@@ -205,6 +223,11 @@ impl Call {
             "config.get" => config_get(params),
             "config.set" => config_set(params),
             "config.reload" => nothing("config.reload", params, Self::ConfigReload),
+            "limits.list" => flow::bare("limits.list", params, FlowCall::Limits),
+            "limits.set" => flow::set_limit(params),
+            "limits.delete" => flow::of_key("limits.delete", params, FlowCall::DeleteLimit),
+            "breakers.list" => flow::bare("breakers.list", params, FlowCall::Breakers),
+            "breakers.reset" => flow::of_key("breakers.reset", params, FlowCall::ResetBreaker),
             _ => Err(ApiError::new(Code::UnknownMethod, format!("Unknown method: {method}"))),
         }
     }

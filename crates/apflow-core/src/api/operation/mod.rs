@@ -6,7 +6,9 @@ mod action;
 mod config;
 mod crud;
 mod feedback;
+mod flow;
 mod generate;
+mod letters;
 mod monitoring;
 mod query;
 pub mod route;
@@ -146,6 +148,8 @@ static SHELVES: &[&[Operation]] = &[
     generate::KEYS,
     config::OPERATIONS,
     snapshot::OPERATIONS,
+    flow::OPERATIONS,
+    letters::OPERATIONS,
 ];
 
 /// Every operation; those of v1 first and in its order.

@@ -133,6 +133,11 @@ static CHOSEN: &[Route] = &[
     route(Get, "/v1/tasks/{task_id}/snapshots/{name}", "snapshots.export", Plain),
     route(Post, "/v1/snapshots", "snapshots.import", Plain),
     route(Get, "/v1/tasks/{task_id}/checkpoint", "checkpoints.get", Plain),
+    route(Get, "/v1/tasks/{task_id}/attempts", "tasks.attempts", Plain),
+    route(Get, "/v1/dead-letters", "dlq.list", Plain),
+    route(Get, "/v1/dead-letters/{task_id}", "dlq.get", Plain),
+    Route { without: &["id"], ..route(Post, "/v1/dead-letters/requeue", "dlq.requeue", Plain) },
+    Route { without: &["id"], ..route(Post, "/v1/dead-letters/drop", "dlq.drop", Plain) },
     route(Get, "/v1/running", "tasks.running.list", Plain),
     route(Get, "/v1/running/count", "tasks.running.count", Plain),
     // A thousand ids do not fit into an address.

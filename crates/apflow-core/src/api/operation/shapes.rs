@@ -8,7 +8,7 @@ use crate::{
     schedule::{
         Kind, MAX_CATCH_UP, MAX_EXPRESSION_BYTES, MAX_JITTER_SECONDS, MAX_MISFIRE_WINDOW_SECONDS,
     },
-    submit::{Limits, MAX_TIMEOUT_SECONDS},
+    submit::{Limits, MAX_NO_RETRY, MAX_TIMEOUT_SECONDS},
     task::{Misfire, Overlap},
 };
 
@@ -135,6 +135,7 @@ pub(in crate::api) fn task_in() -> Value {
         ("priority", or_null(priority())),
         ("dependencies", or_null(dependencies())),
         ("join", or_null(word(&["all", "any"], "Wait for all dependencies, or for any one."))),
+        ("when", or_null(brief("The condition under which it runs at all.", 4096))),
         ("inputs", or_null(map("What the executor is given."))),
         ("params", or_null(map("How the executor is built; `executor_id` names it."))),
         ("schemas", or_null(map("`method` names the executor if `params` does not."))),
@@ -148,13 +149,17 @@ pub(in crate::api) fn task_in() -> Value {
         ("max_attempts", or_null(attempts())),
         ("backoff_strategy", or_null(backoff())),
         ("backoff_base_seconds", or_null(base)),
+        ("max_retries", or_null(retries())),
+        ("retry_policy", or_null(retry_policy())),
         ("token_usage", or_null(token_usage)),
         ("token_budget", or_null(whole("Most tokens it may use.", 0))),
         ("estimated_cost_usd", or_null(amount("What it is thought to cost."))),
         ("actual_cost_usd", or_null(amount("What it cost."))),
         ("cost_policy", or_null(brief("Name of a policy.", 100))),
     ];
+    fields.extend(retries_and_times());
     fields.extend(schedule());
+    fields.extend(super::flow::fields());
     let mut all = vec![("name", true, id("Display name."))];
     all.extend(fields.into_iter().map(|(name, schema)| (name, false, schema)));
     let mut task = object(&all);
@@ -194,6 +199,7 @@ pub(in crate::api) fn changes() -> Vec<(&'static str, Value)> {
         ),
         ("timeout_seconds", or_null(timeout("Longest time one attempt may take."))),
         ("join", word(&["all", "any"], "Wait for all dependencies, or for any one.")),
+        ("when", or_null(brief("The condition under which it runs at all.", 4096))),
         ("placement_constraints", or_null(constraints)),
         ("max_attempts", or_null(attempts())),
         ("backoff_strategy", or_null(backoff())),
@@ -201,8 +207,70 @@ pub(in crate::api) fn changes() -> Vec<(&'static str, Value)> {
         ("token_budget", or_null(whole("Most tokens it may use.", 1))),
         ("cost_policy", or_null(brief("Name of a policy.", 100))),
     ];
+    fields.extend(retries_and_times());
     fields.extend(schedule());
+    fields.extend(super::flow::fields());
     fields
+}
+
+/// The fields of retries and times that a new task and a stored one share.
+fn retries_and_times() -> Vec<(&'static str, Value)> {
+    let within = |least: f64, most: f64, says: &str| {
+        or_null(json!({ "type": "number", "minimum": least, "maximum": most, "description": says }))
+    };
+    let jitter = json!({ "enum": ["none", "full", "bounded", true, false],
+        "description": "How delays are spread; true means bounded." });
+    let (most, length) = MAX_NO_RETRY;
+    let no_retry_on = json!({ "type": "array", "maxItems": most,
+        "items": { "type": "string", "minLength": 1, "maxLength": length },
+        "description": "Kinds of failure and words of messages after which it is not tried again." });
+    vec![
+        ("backoff_max_seconds", within(0.1, 86_400.0, "The longest delay between attempts.")),
+        ("backoff_factor", within(1.0, 100.0, "By how much an exponential delay grows.")),
+        ("jitter", or_null(jitter)),
+        ("no_retry_on", or_null(no_retry_on)),
+        (
+            "retry_deadline_seconds",
+            or_null(timeout("Longest time from the first attempt to the beginning of the last.")),
+        ),
+        (
+            "queue_timeout_seconds",
+            or_null(timeout("Longest time from being ready to being taken by a worker.")),
+        ),
+        (
+            "heartbeat_timeout_seconds",
+            or_null(timeout("Longest time an attempt may go without reporting progress.")),
+        ),
+        (
+            "deadline_seconds",
+            or_null(timeout("Longest time from the first attempt to the end, over all attempts.")),
+        ),
+    ]
+}
+
+/// Attempts as Graflow counts them.
+fn retries() -> Value {
+    json!({ "type": "integer", "minimum": 0, "maximum": 99,
+        "description": "Attempts after the first one; `max_attempts` counts that one too." })
+}
+
+/// A retry policy as Graflow has it.
+fn retry_policy() -> Value {
+    let above = |says: &str| json!({ "type": ["number", "null"], "description": says });
+    let mut policy = object(&[
+        ("max_retries", false, or_null(retries())),
+        ("initial_interval", false, above("The first delay, in seconds.")),
+        ("backoff_factor", false, above("By how much the delay grows.")),
+        ("max_interval", false, above("The longest delay, in seconds.")),
+        (
+            "jitter",
+            false,
+            or_null(json!({ "enum": ["none", "full", "bounded", true, false],
+                "description": "Whether delays are spread." })),
+        ),
+    ]);
+    policy["description"] = json!("How it is tried again, in the words of Graflow.");
+    policy
 }
 
 /// Dependencies of a stored task: by id, since names belong to the submission they came with.
@@ -312,6 +380,18 @@ pub(in crate::api) fn task() -> Value {
         ("schedule_catch_up", or_null(number("Missed slots that are made up for, at most."))),
         ("schedule_jitter_seconds", or_null(amount("At most so long after its slot it begins."))),
         ("timeout_seconds", or_null(amount("Longest time one attempt may take."))),
+        ("backoff_max_seconds", or_null(amount("The longest delay between attempts."))),
+        ("backoff_factor", or_null(amount("By how much an exponential delay grows."))),
+        ("jitter", word(&["none", "full", "bounded"], "How delays are spread.")),
+        (
+            "no_retry_on",
+            json!({ "type": "array", "items": { "type": "string" },
+                "description": "After what it is not tried again." }),
+        ),
+        ("retry_deadline_seconds", or_null(amount("Until when an attempt may begin."))),
+        ("queue_timeout_seconds", or_null(amount("Longest time without a worker."))),
+        ("heartbeat_timeout_seconds", or_null(amount("Longest time without progress."))),
+        ("deadline_seconds", or_null(amount("Longest time over all attempts."))),
         ("join", word(&["all", "any"], "Waits for all dependencies, or for any one.")),
         ("state", state),
     ];
@@ -423,6 +503,11 @@ mod tests {
             ("token_budget", json!(0), json!(-1)),
             ("estimated_cost_usd", json!(0.5), json!(-0.5)),
             ("cost_policy", json!("p"), json!("")),
+            ("limits", json!([{"key": "k", "max": 1}, {"key": "l"}]), json!([{"max": 1}])),
+            ("limits", json!(null), json!([{"key": "k", "max": 0}])),
+            ("rate", json!([{"key": "k", "limit": 1, "per": "1m"}]), json!([{"key": "k"}])),
+            ("breaker", json!(true), json!({"threshold": 0})),
+            ("breaker", json!({"reset": "30s"}), json!({"colour": 1})),
         ] {
             let mut task = json!({ "name": "n" });
             task[field] = good;
@@ -472,6 +557,9 @@ mod tests {
             ("schedule_type", json!("daily"), json!("hourly")),
             ("schedule_enabled", json!(null), json!("yes")),
             ("max_runs", json!(1), json!(0)),
+            ("limits", json!(null), json!([{"key": ""}])),
+            ("rate", json!([{"key": "k", "limit": 1, "per": 60}]), json!("1/s")),
+            ("breaker", json!(false), json!({"half_open_max": 11})),
         ] {
             let (good, bad) = (change(field, good), change(field, bad));
             assert!(fits(&good) && reads(&good), "{good}");

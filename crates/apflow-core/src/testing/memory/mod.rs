@@ -5,6 +5,7 @@ mod callbacks;
 mod checkpoint;
 mod control;
 mod derive;
+mod flow;
 mod rows;
 mod schedule;
 
@@ -350,6 +351,7 @@ fn settle_one(rows: &mut Rows, settlement: Settlement) -> Result<(), Refused> {
         }
         // Nothing is held here.
         Ended::HandedBack | Ended::Held(_) => (Event::HandedBack { lease }, None, None),
+        Ended::Skipped { why } => (Event::PassedOver { lease: Some(lease), why }, None, None),
     };
     let handed_back = matches!(event, Event::HandedBack { .. });
     rows.send(at, event)?;
@@ -394,6 +396,7 @@ fn claimed_row(rows: &Rows, at: usize) -> Option<Claimed> {
             executor: need.definition.executor().map(str::to_owned),
             result: need.result.clone().filter(|_| completed),
             completed,
+            state: need.task.state.name(),
         })
     };
     Some(Claimed {

@@ -181,6 +181,7 @@ impl Rows {
                 parent: row.parent.and_then(|parent| local.get(&parent).copied()),
                 join: row.task.join,
                 fixed: row.is_fixed(),
+                passed_over: false,
             })
             .collect();
         let edge = |need: &Need| {
@@ -259,7 +260,7 @@ impl Rows {
                 row.error = Some(failure.message.clone());
                 (Some(EventKind::Failed), json!({ "kind": failure.kind, "error": failure.message }))
             }
-            State::Skipped { why } => {
+            State::Skipped { why, .. } => {
                 row.error = Some(why.clone());
                 (Some(EventKind::Skipped), json!({ "error": why }))
             }
