@@ -31,7 +31,7 @@ pub enum Event {
     },
     /// The run goes on with the task after a failure: as `Started`, but passes and gatherings that
     /// are done stay done.
-    TakenUp {
+    GoesOn {
         /// Needs not settled yet.
         waiting_for: u32,
         /// Required needs that ended without completing.
@@ -326,7 +326,7 @@ impl Task {
                 | State::Failed { .. }
                 | State::Skipped { .. }
                 | State::Blocked { .. },
-                Event::TakenUp { waiting_for, failed },
+                Event::GoesOn { waiting_for, failed },
             ) => {
                 let done = self.facets();
                 self.forget_the_last_run();
@@ -697,11 +697,11 @@ pub const ARROWS: &[Arrow] = {
         arrow(S::Created, "Skipped", S::Skipped),
         arrow(S::Created, "PassedOver", S::Skipped),
         arrow(S::Created, "CancelRequested", S::Cancelled),
-        arrow(S::Created, "TakenUp", S::Blocked),
-        arrow(S::Created, "TakenUp", S::Ready),
+        arrow(S::Created, "GoesOn", S::Blocked),
+        arrow(S::Created, "GoesOn", S::Ready),
         arrow(S::Created, "Reached", S::Ready),
-        arrow(S::Blocked, "TakenUp", S::Blocked),
-        arrow(S::Blocked, "TakenUp", S::Ready),
+        arrow(S::Blocked, "GoesOn", S::Blocked),
+        arrow(S::Blocked, "GoesOn", S::Ready),
         arrow(S::Blocked, "Reached", S::Ready),
         arrow(S::Blocked, "SetBack", S::Blocked),
         arrow(S::Blocked, "SetBack", S::Ready),
@@ -754,7 +754,7 @@ pub const ARROWS: &[Arrow] = {
         arrow(S::Created, "Paused", S::Created),
         arrow(S::Created, "Resumed", S::Created),
         arrow(S::Blocked, "Paused", S::Blocked),
-        arrow(S::Blocked, "TakenUp", S::Blocked),
+        arrow(S::Blocked, "GoesOn", S::Blocked),
         arrow(S::Ready, "Paused", S::Ready),
         arrow(S::Ready, "Resumed", S::Ready),
         arrow(S::Retrying, "Paused", S::Retrying),
@@ -771,18 +771,18 @@ pub const ARROWS: &[Arrow] = {
         arrow(S::Skipped, "Started", S::Blocked),
         arrow(S::Skipped, "Started", S::Ready),
         arrow(S::Skipped, "Reset", S::Created),
-        arrow(S::Completed, "TakenUp", S::Blocked),
-        arrow(S::Completed, "TakenUp", S::Ready),
+        arrow(S::Completed, "GoesOn", S::Blocked),
+        arrow(S::Completed, "GoesOn", S::Ready),
         arrow(S::Completed, "Reached", S::Ready),
         arrow(S::Completed, "SetBack", S::Blocked),
         arrow(S::Completed, "SetBack", S::Ready),
-        arrow(S::Failed, "TakenUp", S::Blocked),
-        arrow(S::Failed, "TakenUp", S::Ready),
+        arrow(S::Failed, "GoesOn", S::Blocked),
+        arrow(S::Failed, "GoesOn", S::Ready),
         arrow(S::Failed, "Reached", S::Ready),
         arrow(S::Failed, "SetBack", S::Blocked),
         arrow(S::Failed, "SetBack", S::Ready),
-        arrow(S::Skipped, "TakenUp", S::Blocked),
-        arrow(S::Skipped, "TakenUp", S::Ready),
+        arrow(S::Skipped, "GoesOn", S::Blocked),
+        arrow(S::Skipped, "GoesOn", S::Ready),
         arrow(S::Skipped, "Reached", S::Ready),
         arrow(S::Skipped, "SetBack", S::Blocked),
         arrow(S::Skipped, "SetBack", S::Ready),

@@ -128,7 +128,7 @@ pub async fn whoever_waits_for_a_spawner_waits_for_what_it_spawned(bed: &Bed) {
     assert_eq!(bed.record("b").await.waiting_for, ["x".into(), "y".into()]);
     let (c, x) = (&next.claimed[0], &next.claimed[1]);
     bed.settle(vec![done(c, json!(1)), asking(x, vec![spawn("z", false)])]).await;
-    assert_eq!(bed.run_all(&[]).await, [vec!["y", "z"], vec!["b"], vec!["root"]]);
+    assert_eq!(bed.run_all(&[]).await, [["z"], ["y"], ["b"], ["root"]], "y waits for x");
     let run = bed.run("root").await;
     assert_eq!((run.total, run.completed, run.outcome), (7, 7, Some(Outcome::Completed)));
 }

@@ -24,7 +24,7 @@ impl Again {
     pub(super) fn event(&self, seq: i64, begin: &Begin) -> Event {
         let Begin { waiting_for, failed, .. } = *begin;
         if self.resumed.contains(&seq) {
-            Event::TakenUp { waiting_for, failed }
+            Event::GoesOn { waiting_for, failed }
         } else {
             begin.event()
         }

@@ -11,8 +11,9 @@ use apflow_core::{
 };
 use serde_json::Value;
 
-use super::{Working, working::Graph};
+use super::{Working, control::seconds, working::Graph};
 use crate::{
+    row::TreeRow,
     rows::Rows,
     rows_effects::{Meant, NamedRow},
 };
@@ -67,9 +68,7 @@ pub(super) async fn find<R: Rows + ?Sized>(
     let is_fixed = graph.index(row.seq).is_some_and(|node| graph.nodes[node].fixed);
     let why = match state {
         _ if is_fixed => "it is a link or was archived",
-        _ if !work.tree(tree).is_some_and(crate::row::TreeRow::is_running) => {
-            "the run of its tree is over"
-        }
+        _ if !work.tree(tree).is_some_and(|row| row.run > 0) => "its tree was never asked to run",
         StateName::Cancelled => "it was cancelled",
         StateName::Running | StateName::Retrying | StateName::Waiting if row.seq != item.seq.0 => {
             "it is at work now"
@@ -104,6 +103,19 @@ pub(super) async fn reach<R: Rows + ?Sized>(
         let (waiting_for, failed) = (begin.waiting_for, begin.failed);
         // The plan names only tasks that can take the event.
         let _ = work.apply(graph.seq(begin.node), Event::SetBack { waiting_for, failed });
+    }
+    // A tree whose run had ended runs once more.
+    let mut trees: Vec<i64> = std::iter::once(&target.seq)
+        .chain(&counted)
+        .filter_map(|seq| work.task(*seq).map(|task| task.tree.0))
+        .filter(|tree| work.tree(*tree).is_some_and(|row| !row.is_running()))
+        .collect();
+    trees.sort_unstable();
+    trees.dedup();
+    for tree in trees {
+        let options = work.tree(tree).map(TreeRow::options).transpose()?.unwrap_or_default();
+        let timeout = options.timeout_seconds.and_then(seconds);
+        work.begin_run(tree, timeout.map(|time| work.now.after(time)));
     }
     // Who waits again has been counted anew; the others by structure hear of the jumper's end.
     work.tells_nobody(jumper);
@@ -187,25 +199,16 @@ pub(super) async fn cancel<R: Rows + ?Sized>(
         return Ok(());
     };
     let mut graph = work.whole(rows, &[forest]).await?;
-    for seq in of_the_run(work, &graph, tree) {
-        // Whatever has not ended can be cancelled.
-        let _ = work.apply(seq, Event::CancelRequested { reason: reason.to_owned() });
+    if let Some(node) = graph.index(item.seq.0) {
+        // What requires it goes too, as with any cancellation.
+        graph.nodes[node].state = StateName::Running;
     }
-    // What requires one of these in another tree goes too, as with any cancellation.
-    let gone: Vec<usize> = (0..graph.nodes.len())
-        .filter(|node| {
-            work.task(graph.seq(*node)).is_some_and(|task| {
-                task.tree.0 == tree && task.state.name() == StateName::Cancelled
-            })
-        })
-        .collect();
-    work.look_again(&mut graph);
-    for origin in gone {
-        for node in plan::cascade(&graph.nodes, &graph.edges, origin, Cause::Cancelled) {
-            // One that another origin took along has ended already.
-            let _ =
-                work.apply(graph.seq(node), Event::CancelRequested { reason: reason.to_owned() });
-        }
+    let Some(root) = graph.index(tree) else { return Ok(()) };
+    let event = || Event::CancelRequested { reason: reason.to_owned() };
+    // The root may have ended already, and so has the task that asks.
+    let _ = work.apply(tree, event());
+    for node in plan::cascade(&graph.nodes, &graph.edges, root, Cause::Cancelled) {
+        let _ = work.apply(graph.seq(node), event());
     }
     Ok(())
 }
