@@ -137,7 +137,15 @@ mod tests {
     use super::*;
 
     fn node(state: StateName) -> Node {
-        Node { state, failed: 0, tree: 0, parent: None, join: Join::All, fixed: false }
+        Node {
+            state,
+            failed: 0,
+            tree: 0,
+            parent: None,
+            join: Join::All,
+            fixed: false,
+            passed_over: false,
+        }
     }
 
     fn need(from: usize, to: usize) -> Edge {

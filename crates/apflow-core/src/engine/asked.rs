@@ -71,7 +71,7 @@ mod tests {
     use super::*;
     use crate::{
         store::NeedResult,
-        task::{Dependency, Failure, FailureKind},
+        task::{Dependency, Failure, FailureKind, StateName},
         testing::SeededIds,
     };
     use serde_json::Value;
@@ -119,6 +119,7 @@ mod tests {
             executor: None,
             result: None,
             completed: true,
+            state: StateName::Completed,
         };
         let mut definition = Definition::default();
         definition.dependencies.push(Dependency {

@@ -141,7 +141,7 @@ fn events() -> Vec<Event> {
         Stood::Ready,
         Stood::Completed,
         Stood::Failed { failure: failure() },
-        Stood::Skipped { why: "so".to_owned() },
+        Stood::Skipped { why: "so".to_owned(), cause: SkipCause::Condition },
         Stood::Cancelled { reason: "enough".to_owned() },
     ] {
         events.push(Event::Restored {

@@ -779,7 +779,7 @@ impl Working {
         self.note_run_finished(tree, outcome);
         self.effects.finished.push(Seq(tree));
         self.effects.changed.push(Seq(tree));
-        self.note_end(tree);
+        self.note_end_of_run(tree);
     }
 
     /// Begins a run of a tree whose tasks have been started: what failed before counts no more.

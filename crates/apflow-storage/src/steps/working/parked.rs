@@ -195,7 +195,7 @@ impl Working {
     }
 
     /// The run of a tree has ended.
-    pub(super) fn note_end(&mut self, tree: i64) {
+    pub(super) fn note_end_of_run(&mut self, tree: i64) {
         if self.tree(tree).is_some_and(|row| row.awaited) {
             if let Some(row) = self.tree_mut(tree) {
                 row.awaited = false;
