@@ -274,6 +274,8 @@ mod tests {
             json!(["agent_action", "crud", "query", "monitoring", "scheduling"])
         );
         assert_eq!(document["total"], 35);
+        let shown = operations().filter(|it| it.category != Category::System).count();
+        assert_eq!(document["total"], shown);
         let first = &document["methods"]["agent_action"][0];
         assert_eq!(first["method"], "tasks.execute");
         for key in ["name", "description", "category", "tags", "input_schema", "examples"] {
