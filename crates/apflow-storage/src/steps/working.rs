@@ -1,7 +1,7 @@
 //! The working set of one transaction: rows that were read, the changes that the core decided, and the
 //! counters that follow from them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use apflow_core::{
     condition,
@@ -91,6 +91,8 @@ pub(crate) struct Working {
     /// Who waits for a task: `(task, kind)`.
     edges: HashMap<i64, Vec<(i64, i64)>>,
     settled: Vec<i64>,
+    /// Submissions that are here with all their edges.
+    loaded: BTreeSet<i64>,
     failures: Vec<i64>,
     events: Vec<NewEvent>,
     parts: Vec<(i64, i64, String)>,
@@ -110,6 +112,7 @@ impl Working {
             forests: BTreeMap::new(),
             edges: HashMap::new(),
             settled: Vec::new(),
+            loaded: BTreeSet::new(),
             failures: Vec::new(),
             events: Vec::new(),
             parts: Vec::new(),
@@ -363,7 +366,14 @@ impl Working {
         rows: &mut R,
     ) -> Result<(), StoreError> {
         loop {
-            self.settle_dependents();
+            // One that was passed over takes others along, whose dependents nobody asked for.
+            let unknown = self.settle_dependents();
+            if !unknown.is_empty() {
+                let forests: BTreeSet<i64> = unknown.iter().map(|(_, forest)| *forest).collect();
+                self.whole(rows, &forests.into_iter().collect::<Vec<_>>()).await?;
+                self.settled.extend(unknown.into_iter().map(|(seq, _)| seq));
+                continue;
+            }
             if self.take_failures_along(rows).await? {
                 continue;
             }
@@ -373,7 +383,9 @@ impl Working {
         }
     }
 
-    fn settle_dependents(&mut self) {
+    /// Tells dependents; returns the tasks, with their submissions, whose dependents are not known here.
+    fn settle_dependents(&mut self) -> Vec<(i64, i64)> {
+        let mut unknown = Vec::new();
         while let Some(seq) = self.settled.pop() {
             let Some((state, tree)) = self.task(seq).map(|task| (task.state.clone(), task.tree.0))
             else {
@@ -381,6 +393,14 @@ impl Working {
             };
             // What an earlier run left blocked waits for nobody: a new run begins it afresh.
             if !self.tree(tree).is_some_and(TreeRow::is_running) {
+                continue;
+            }
+            let forest = self.task(seq).map_or(0, |task| task.forest.0);
+            if is_passed_over(&state)
+                && !self.edges.contains_key(&seq)
+                && !self.loaded.contains(&forest)
+            {
+                unknown.push((seq, forest));
                 continue;
             }
             for (dependent, kind) in self.edges.get(&seq).cloned().unwrap_or_default() {
@@ -393,6 +413,7 @@ impl Working {
                 }
             }
         }
+        unknown
     }
 
     /// Does what the trees of failed tasks say should happen then. True if anything moved.
@@ -596,6 +617,7 @@ impl Working {
     ) -> Result<Graph, StoreError> {
         let (forest_rows, trees, tasks) = rows.forests(forests).await?;
         self.take_in_forests(forest_rows, trees, &tasks);
+        self.loaded.extend(forests);
         Ok(self.graph(&tasks))
     }
 
