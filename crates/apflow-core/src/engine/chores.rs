@@ -41,9 +41,8 @@ const LETTERS_AT_ONCE: u32 = 1_000;
 /// How often it is looked for keys that are old enough.
 const LOOK_FOR_KEYS: Duration = Duration::from_hours(1);
 
-/// Forgets idempotency keys, and reports of spending, whose time is over, until told to stop.
-/// Forgets idempotency keys whose time is over, and the oldest dead letters of owners who have too
-/// many, until told to stop.
+/// Forgets idempotency keys and reports of spending whose time is over, and the oldest dead letters of
+/// owners who have too many, until told to stop.
 pub(super) async fn forget_keys(engine: Arc<Inner>, stop: CancellationToken) {
     loop {
         match engine.store.forget_keys(engine.config.key_retention, KEYS_AT_ONCE).await {

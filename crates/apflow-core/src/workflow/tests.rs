@@ -325,8 +325,7 @@ fn the_examples_of_the_reference_page_run_and_every_field_is_explained() {
     }
     assert!(examples >= 2, "{examples} examples");
     // The block `schedule` is explained in the guide that it needs.
-    let pages = [PAGE, GUIDE, CONDITIONS, FLOW].concat();
-    let pages = [PAGE, GUIDE, RETRIES].concat();
+    let pages = [PAGE, GUIDE, CONDITIONS, FLOW, RETRIES].concat();
     let schedule = super::schedule::FIELDS.iter().map(|(field, _)| field);
     for field in read::FILE_FIELDS.iter().chain(read::TASK_FIELDS).chain(schedule) {
         assert!(pages.contains(&format!("| `{field}` |")), "`{field}` is not explained");

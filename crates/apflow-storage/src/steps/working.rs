@@ -590,7 +590,11 @@ impl Working {
         self.settled.retain(|settled| *settled != seq);
     }
 
-    pub(super) fn settle_dependents(&mut self) {}
+    /// Tells dependents as far as they are known; the rest is told when everything is carried through.
+    pub(super) fn tell_dependents(&mut self) {
+        let unknown = self.settle_dependents();
+        self.settled.extend(unknown.into_iter().map(|(seq, _)| seq));
+    }
 
     /// Tells dependents; returns the tasks, with their submissions, whose dependents are not known here.
     fn settle_dependents(&mut self) -> Vec<(i64, i64)> {
