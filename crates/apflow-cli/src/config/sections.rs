@@ -21,6 +21,7 @@ pub(crate) struct Sections {
     pub(crate) executors: Executors,
     pub(crate) auth: Auth,
     pub(crate) webhook: Webhook,
+    pub(crate) feedback: Feedback,
     pub(crate) scheduler: Scheduler,
     pub(crate) api: Api,
     pub(crate) log: Log,
@@ -162,6 +163,13 @@ pub(crate) struct Webhook {
     pub(crate) rate_limit: u32,
     pub(crate) trusted_proxies: Vec<String>,
     pub(crate) legacy_signature: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Feedback {
+    pub(crate) secret: Option<Secret>,
+    pub(crate) old_secrets: Vec<Secret>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]

@@ -290,6 +290,21 @@ pub(crate) const KEYS: &[Key] = &[
     )
     .default("false")
     .variables(&["APFLOW_WEBHOOK_LEGACY_SIGNATURE"]),
+    // --- feedback
+    Key::new(
+        "feedback.secret",
+        Kind::Text,
+        "Links to questions are made with this, at least 16 bytes; without it there is no page for them.",
+    )
+    .variables(&["APFLOW_FEEDBACK_SECRET"])
+    .secret(),
+    Key::new(
+        "feedback.old_secrets",
+        Kind::List,
+        "Secrets whose links still count while one is replaced.",
+    )
+    .variables(&["APFLOW_FEEDBACK_OLD_SECRETS"])
+    .secret(),
     // --- scheduler
     Key::new("scheduler.enabled", Kind::Flag, "Whether `apflow serve` also starts what is due.")
         .default("true")
@@ -443,6 +458,7 @@ pub(crate) const SECTIONS: &[(&str, &str)] = &[
     ("executors", "What tasks may do; a workflow cannot grant itself anything."),
     ("auth", "Who may call the server."),
     ("webhook", "Who may trigger tasks from outside."),
+    ("feedback", "The page on which people answer questions of tasks."),
     ("scheduler", "What starts by itself."),
     ("api", "Commands that ask a server in place of the database."),
     ("log", "What is logged."),
