@@ -86,6 +86,29 @@ pub(crate) fn check(specs: &[TaskSpec], problems: &mut Vec<Problem>) {
     }
 }
 
+/// Writes what a workflow file says under `workflow`, `map` or `saga` as parameters; answers the
+/// executor.
+pub(crate) fn write(field: &str, value: Value, params: &mut Map<String, Value>) -> &'static str {
+    let executor = match field {
+        "map" => map::EXECUTOR,
+        "saga" => saga::EXECUTOR,
+        _ => workflow::EXECUTOR,
+    };
+    match (executor, value) {
+        (workflow::EXECUTOR, value) => {
+            params.insert("workflow".to_owned(), value);
+        }
+        (_, Value::Object(fields)) => params.extend(fields),
+        (saga::EXECUTOR, steps) => {
+            params.insert("steps".to_owned(), steps);
+        }
+        (_, other) => {
+            params.insert("each".to_owned(), other);
+        }
+    }
+    executor
+}
+
 fn refused(field: &str, why: impl Into<String>, expected: &str) -> Problems {
     let problem = Problem::new(Code::InvalidPattern, why).in_field(format!("params.{field}"));
     Problems::one(problem.expecting(expected))

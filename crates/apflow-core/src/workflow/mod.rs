@@ -146,9 +146,11 @@ impl Workflow {
                     used: &mut used,
                     room: &mut room,
                     task: &task.key,
+                    pattern: false,
                     problems: &mut problems,
                 };
                 fill.map("inputs", &mut spec.inputs);
+                fill.pattern = crate::pattern::is_in(&spec);
                 fill.map("params", &mut spec.params);
             }
             tasks.push(spec);
