@@ -221,7 +221,7 @@ tasks:
     map:
       over: "{{ results.numbers.list }}"
       max_parallel: 2
-      each: {name: one, executor: echo, inputs: {n: "{{ item * 10 }}", at: "{{ index }}"}}
+      each: {name: one, executor: echo, inputs: {n: "{{ times(item, 10) }}", at: "{{ index }}"}}
       reduce: {executor: sum}
   listed:
     needs: [numbers]
