@@ -88,6 +88,7 @@ impl Exit {
             | Code::UnreadableExport
             | Code::SnapshotTooLarge
             | Code::InvalidGroup
+            | Code::InvalidPattern
             | Code::NoLlmKey
             | Code::InvalidFlow => Self::Usage,
             Code::NotFound

@@ -158,7 +158,7 @@ pub fn name_of(entry: &Dependency) -> &str {
 }
 
 /// What the names in an expression mean.
-fn context(claimed: &Claimed) -> Value {
+pub(crate) fn context(claimed: &Claimed) -> Value {
     let definition = &claimed.definition;
     let (mut results, mut states) = (Map::new(), Map::new());
     for need in &claimed.needs {

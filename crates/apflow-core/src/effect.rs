@@ -59,6 +59,10 @@ pub struct Spawn {
     pub keys: Vec<String>,
     /// The spawner goes on when all of them have ended.
     pub gather: bool,
+    /// The spawner says what it means if one of them fails; by itself that is no failure of the run.
+    pub members: bool,
+    /// They and what they spawn have a part of the channel of their own, under this name.
+    pub space: Option<String>,
 }
 
 impl Spawn {

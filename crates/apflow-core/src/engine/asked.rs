@@ -81,7 +81,13 @@ mod tests {
     }
 
     fn gather() -> Effect {
-        Effect::Spawn(Spawn { tasks: Vec::new(), keys: Vec::new(), gather: true })
+        Effect::Spawn(Spawn {
+            tasks: Vec::new(),
+            keys: Vec::new(),
+            gather: true,
+            members: false,
+            space: None,
+        })
     }
 
     fn left(effects: Vec<Effect>, outcome: &Ended) -> Vec<Effect> {

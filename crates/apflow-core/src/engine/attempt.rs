@@ -32,6 +32,7 @@ use crate::{
     hook::{Attempted, Hook, Verdict},
     id::TaskId,
     observe::Seen,
+    pattern,
     registry::NoExecutor,
     store::{Claimed, Ended, Settlement},
     task::{self, Failure, FailureKind, LastProgress, Over, RetryPolicy},
@@ -335,7 +336,6 @@ impl Attempt<'_> {
         }
     }
 
-    /// The shortest of what the attempt, its task and its tree have left.
     /// What came with the task, and the members where it is a group.
     fn given(&self) -> Given {
         let Claimed { given, definition, needs, .. } = self.claimed;
@@ -344,10 +344,15 @@ impl Attempt<'_> {
         } else {
             Vec::new()
         };
-        Given { members, ..given.clone() }
+        let names = if pattern::is_one(definition.executor()) {
+            condition::context(self.claimed)
+        } else {
+            Value::Null
+        };
+        Given { members, names, ..given.clone() }
     }
 
-    /// The shorter of what the task and what its tree have left.
+    /// The shortest of what the attempt, its task and its tree have left.
     fn limit(&self) -> Option<Limit> {
         let own = self
             .claimed

@@ -194,6 +194,7 @@ fn with_flow(mut registry: Registry) -> Registry {
     if registry.manifest(crate::group::EXECUTOR).is_none() {
         registry.register(crate::group::Group::default());
     }
+    crate::pattern::register(&mut registry);
     if registry.manifest(crate::branch::EXECUTOR).is_none() {
         registry.register(crate::branch::Branch::default());
     }

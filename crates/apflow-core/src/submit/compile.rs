@@ -7,6 +7,7 @@ use crate::{
     code::Code,
     condition, group,
     id::{Ids, TaskId, TreeId, check_id},
+    pattern,
     problem::{Problem, Problems},
     store::{NeedKind, NewNeed, NewTask, NewTree, Submission},
     task::{Definition, Dependency, Jitter, Join},
@@ -21,6 +22,7 @@ const DURABLE_ATTEMPTS: u32 = 3;
 pub fn compile(mut order: Order, ids: &dyn Ids, limits: &Limits) -> Result<Submission, Problems> {
     let mut problems = Vec::new();
     group::gather(&mut order.tasks, &mut problems);
+    pattern::check(&order.tasks, &mut problems);
     check_order(&order, &mut problems);
     if order.tasks.len() <= limits.tasks {
         for (index, spec) in order.tasks.iter().enumerate() {
@@ -128,7 +130,7 @@ fn define(
     ids: &[TaskId],
     owner: Option<String>,
 ) -> Definition {
-    let named = spec.when.is_some() || condition::on_edges(&spec);
+    let named = spec.when.is_some() || condition::on_edges(&spec) || pattern::is_in(&spec);
     let mut durability = spec.durability;
     durability.backoff_base_seconds = durability.backoff_base_seconds.filter(|base| *base != 0.0);
     let speaks_of_retries = durability.backoff_strategy.is_some()

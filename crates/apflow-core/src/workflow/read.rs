@@ -35,6 +35,11 @@ pub(super) const FILE_FIELDS: &[&str] = &[
 pub(super) const TASK_FIELDS: &[&str] = &[
     "name",
     "executor",
+    "workflow",
+    "with",
+    "outputs",
+    "map",
+    "saga",
     "needs",
     "join",
     "when",
@@ -351,6 +356,8 @@ impl Reader {
             return spec;
         };
         let mut executor = None;
+        // What the short forms of patterns mean; `params` may come before or after them.
+        let mut patterned = Map::new();
         for entry in entries {
             let (field, node) = (entry.key.as_str(), &entry.node);
             match field {
@@ -358,6 +365,13 @@ impl Reader {
                 _ if node.is_null() && TASK_FIELDS.contains(&field) => {}
                 "name" => spec.name = self.text(node, field).unwrap_or_else(|| key.to_owned()),
                 "executor" => executor = self.text(node, field).map(|id| (id, node.at)),
+                "workflow" | "map" | "saga" => {
+                    let id = crate::pattern::write(field, node.to_value(), &mut patterned);
+                    executor = executor.or(Some((id.to_owned(), node.at)));
+                }
+                "with" | "outputs" => {
+                    patterned.insert(field.to_owned(), Value::Object(self.map(node, field)));
+                }
                 "needs" => spec.dependencies = self.needs(node, mentioned),
                 "join" => {
                     let words = [("all", Join::All), ("any", Join::Any)];
@@ -395,6 +409,7 @@ impl Reader {
                 _ => self.unknown(entry, "a task", TASK_FIELDS),
             }
         }
+        spec.params.extend(patterned);
         if let Some((id, at)) = executor {
             let said = spec.params.insert("executor_id".to_owned(), Value::String(id.clone()));
             if said.is_some_and(|said| said != id.as_str()) {

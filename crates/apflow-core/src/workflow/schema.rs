@@ -39,7 +39,7 @@ pub fn json_schema() -> Value {
             },
         ],
     });
-    let fields = json!({
+    let mut fields = json!({
         "name": {
             "type": "string", "minLength": 1, "maxLength": 255,
             "description": "What it is called; its key if nothing is said.",
@@ -213,6 +213,9 @@ pub fn json_schema() -> Value {
         },
         "extra": {"type": "object", "description": "Custom fields, kept as they are."},
     });
+    if let (Some(fields), Value::Object(patterns)) = (fields.as_object_mut(), patterns()) {
+        fields.extend(patterns);
+    }
     let task = json!({
         "type": "object",
         "additionalProperties": false,
@@ -263,5 +266,43 @@ pub fn json_schema() -> Value {
             },
         },
         "$defs": {"task": task, "listed_task": listed, "need": need, "time": time},
+    })
+}
+
+/// The fields of tasks that run other tasks.
+fn patterns() -> Value {
+    json!({
+        "workflow": {
+            "description": "A whole workflow that runs as this task, or the path of its file.",
+            "oneOf": [{"type": "string", "minLength": 1}, {"$ref": "#"}],
+        },
+        "with": {
+            "type": "object",
+            "description": "The inputs of the workflow inside, with expressions like {{ results.a }}.",
+        },
+        "outputs": {
+            "type": "object",
+            "description": "The result, with expressions over the results of the workflow inside.",
+        },
+        "map": {
+            "type": "object",
+            "required": ["each"],
+            "description": "A task for each element of a list.",
+            "additionalProperties": false,
+            "properties": {
+                "over": {"description": "The list, or an expression; `inputs.items` by default."},
+                "each": {"type": "object", "description": "The task, with `item` and `index`."},
+                "max_parallel": {"type": "integer", "minimum": 1, "maximum": 1_000_000},
+                "policy": {"description": "How many have to complete; all by default."},
+                "reduce": {
+                    "description": "An expression over `items`, or a task that is given them.",
+                    "type": ["string", "object"],
+                },
+            },
+        },
+        "saga": {
+            "description": "Steps in turn, each undone if a later one fails.",
+            "type": ["array", "object"],
+        },
     })
 }
