@@ -5,3 +5,4 @@
 mod callbacks;
 mod readme;
 mod repeats;
+mod scenarios;
