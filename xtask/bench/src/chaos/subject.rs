@@ -377,6 +377,6 @@ fn undo_what_was_done(context: &Context) -> Answered {
     let undone = context.gather(done.into_iter().map(|name| child(name, ECHO)).collect())?;
     let mut results: Vec<&Value> =
         undone.iter().filter_map(|step| step.result.as_deref()).collect();
-    results.sort_by_key(|result| result.to_string());
+    results.sort_by_key(ToString::to_string);
     Ok(json!({ "undone": results }))
 }
