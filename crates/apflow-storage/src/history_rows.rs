@@ -229,11 +229,13 @@ fn lying(row: LetterRow) -> Result<DeadLetter, StoreError> {
 /// The present or last attempt, which has no row of its own unless it ended without a result.
 fn present(record: &Record, run: u32, kept: &[AttemptRecord]) -> Option<AttemptRecord> {
     let task = &record.task;
-    let of_this_run = |it: &&AttemptRecord| it.run == run && it.attempt == task.attempts;
+    // Each pass counts its attempts anew.
+    let present = (run, task.facets().cycle, task.attempts);
+    let is_present = |it: &&AttemptRecord| (it.run, it.cycle, it.attempt) == present;
     let is_kept = kept
         .iter()
         .rev()
-        .find(of_this_run)
+        .find(is_present)
         .is_some_and(|it| it.outcome != AttemptOutcome::HandedBack);
     if task.attempts == 0 || is_kept {
         return None;

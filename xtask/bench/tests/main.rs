@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "what a run came to is worth reading")]
 
 mod control;
+mod durable;
 mod full_disk;
 mod kills;
 #[cfg(feature = "postgres")]

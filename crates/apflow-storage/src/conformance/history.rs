@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use apflow_core::{
+    effect::Effect,
     id::TaskId,
     store::{
         AttemptOutcome, AttemptRecord, DeadLetter, DeadReason, FIRST_ATTEMPTS, LetterFilter,
@@ -49,6 +50,22 @@ async fn submit_within(bed: &Bed, text: &str, timeouts: Timeouts) {
         task.definition.timeouts = timeouts;
     }
     bed.insert(submission).await;
+}
+
+/// An attempt that an earlier pass lost does not stand for the one of the same number that completed.
+pub async fn a_lost_attempt_of_an_earlier_pass_hides_no_later_one(bed: &Bed) {
+    bed.submit("a x9").await;
+    bed.claim_one().await;
+    bed.pass(LEASE).await;
+    let held = bed.claim_one().await;
+    let mut again = done(&held, json!(1));
+    again.notes.wishes.effects = vec![Effect::Iterate { data: json!(1) }];
+    bed.settle(vec![again]).await;
+    let held = bed.claim_one().await;
+    bed.settle(vec![done(&held, json!(2))]).await;
+    let kept = attempts(bed, "a").await;
+    assert_eq!(outcomes(&kept), [(1, "lost"), (1, "completed")]);
+    assert_eq!(kept.iter().map(|it| it.cycle).collect::<Vec<_>>(), [0, 1]);
 }
 
 /// Whatever ended an attempt, the next reader finds who had it, when, and what happened.

@@ -258,6 +258,7 @@ macro_rules! store_conformance {
                 prune::a_submission_goes_only_as_a_whole,
 
                 history::every_attempt_that_ended_without_a_result_is_remembered,
+                history::a_lost_attempt_of_an_earlier_pass_hides_no_later_one,
                 history::one_attempt_that_completed_is_shown_without_a_row,
                 history::of_many_attempts_the_first_and_the_newest_stay,
                 history::a_task_that_failed_for_good_leaves_a_letter,

@@ -1,6 +1,6 @@
 //! Prints how fast apflow is beside the physical floor, measured in the same run.
 //!
-//! `bench [http] [--quick] [--json]`; `http` measures a serving process under load and nothing else; the floor is one committed one-row update on the same file or server.
+//! `bench [http|durable] [--quick] [--json]`; `http` measures a serving process under load and nothing else, `durable` retries, parked and spawned tasks and channels; the floor is one committed one-row update on the same file or server.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,7 +15,7 @@ use apflow::{
 };
 use apflow_bench::{
     chaos::postgres::Server,
-    floor, http, load,
+    durable, floor, http, load,
     report::{Report, Target, median},
     shape,
 };
@@ -411,9 +411,11 @@ async fn main() -> Result<()> {
         say(&format!("echo listens on http://{}/", listener.local_addr()?));
         return Ok(load::echo(listener).await?);
     }
-    let known = ["http", "--quick", "--json"];
+    let known = ["http", "durable", "--quick", "--json"];
     if let Some(odd) = words.iter().find(|word| !known.contains(&word.as_str())) {
-        return Err(format!("`{odd}` is not known; there are http, --quick and --json").into());
+        return Err(
+            format!("`{odd}` is not known; there are http, durable, --quick and --json").into()
+        );
     }
     let size = if has("--quick") { QUICK } else { WHOLE };
     let mut report = Report::new(has("--json"));
@@ -428,7 +430,13 @@ async fn main() -> Result<()> {
         report.end();
         return Ok(());
     }
+    if has("durable") {
+        durable::measure(&mut report, dir.path(), has("--quick")).await?;
+        report.end();
+        return Ok(());
+    }
     sqlite(&mut report, dir.path(), size).await?;
+    durable::measure(&mut report, dir.path(), has("--quick")).await?;
     postgres(&mut report, size).await?;
     processes(&mut report, dir.path(), size).await?;
     report.end();

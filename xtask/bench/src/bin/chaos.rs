@@ -14,11 +14,13 @@ use apflow::{
 use apflow_bench::chaos::{
     Result,
     check::Findings,
+    durable::Durable,
     log::RunDir,
     postgres::Server,
     schedules::{self, Trial},
     siege::Siege,
     steps::Steps,
+    subject::{self, Subject, SubjectOptions},
     words::Words,
     worker::{self, WorkerOptions},
 };
@@ -35,15 +37,20 @@ async fn main() -> ExitCode {
             Ok(options) => return worker::work(options).await,
             Err(error) => Err(error),
         },
+        "subject" => match SubjectOptions::read(rest) {
+            Ok(options) => return subject::work(&options).await,
+            Err(error) => Err(error),
+        },
         "run" => run(Words::new(rest)).await,
         "steps" => steps(Words::new(rest)).await,
+        "durable" => durable(Words::new(rest)).await,
         "calendar" => calendar(Words::new(rest)),
         "schedules" => schedules(Words::new(rest)).await,
         "scheduler" => return schedules::be_a_scheduler(rest).await,
         "" => both(Words::new(rest)).await,
         other => Err(format!(
-            "`{other}` is none of `run`, `steps`, `calendar`, `schedules` and `worker`; see \
-             docs/guides/chaos.md"
+            "`{other}` is none of `run`, `steps`, `durable`, `calendar`, `schedules` and `worker`; \
+             see docs/guides/chaos.md"
         )),
     };
     match outcome {
@@ -276,4 +283,47 @@ async fn steps(mut words: Words) -> Result<bool> {
         points.len()
     );
     Ok(broken == 0)
+}
+
+/// Kills every durable step, or one, at every write there is.
+async fn durable(mut words: Words) -> Result<bool> {
+    let durability = words.durability();
+    let every: usize = words.value("every")?.unwrap_or(1);
+    let only: Option<String> = words.value("subject")?;
+    words.nothing_is_left()?;
+    let subjects = match &only {
+        None => Subject::ALL.to_vec(),
+        Some(name) => vec![
+            Subject::parse(name)
+                .ok_or_else(|| format!("`{name}` is no subject; see docs/guides/chaos.md"))?,
+        ],
+    };
+    let place = tempfile::tempdir().map_err(|error| format!("a directory: {error}"))?;
+    let program: PathBuf =
+        std::env::current_exe().map_err(|error| format!("this program: {error}"))?;
+    let mut sound = true;
+    for subject in subjects {
+        let (program, place) = (program.clone(), place.path().to_owned());
+        let durable = Durable { subject, program, place, durability };
+        let undisturbed = durable.undisturbed().await?;
+        let (mut killed, mut lost, mut broken) = (0, 0, 0);
+        for point in undisturbed.points.iter().step_by(every.max(1)) {
+            let came = durable.kill_at(point, &undisturbed).await?;
+            killed += u64::from(came.killed);
+            lost += came.lost;
+            broken += came.violations.len();
+            for violation in &came.violations {
+                println!("{}, killed at {point}: {violation}", subject.as_str());
+            }
+        }
+        println!(
+            "{}: {} tasks, {} writes; killed at {killed} of them, {lost} attempts lost, {broken} \
+             violations",
+            subject.as_str(),
+            undisturbed.outcome.tasks(),
+            undisturbed.points.len(),
+        );
+        sound &= broken == 0 && killed > 0;
+    }
+    Ok(sound)
 }

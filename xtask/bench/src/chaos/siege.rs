@@ -262,7 +262,7 @@ fn wake(places: &mut [Place]) {
 }
 
 /// What SQLite itself finds wrong with a file.
-async fn unsound(path: &str) -> Result<Vec<super::check::Violation>> {
+pub(super) async fn unsound(path: &str) -> Result<Vec<super::check::Violation>> {
     use sqlx::Connection as _;
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
     let mut connection = sqlx::SqliteConnection::connect_with(&options)
