@@ -76,6 +76,11 @@ impl Spawn {
                     dependency.id = id.clone();
                 }
             }
+            if let Some(to) = task.definition.loop_edge.as_mut().and_then(|edge| edge.to.as_mut())
+                && let Some(id) = names.get(&TaskId::new(to.as_str()))
+            {
+                id.as_str().clone_into(to);
+            }
         }
     }
 }

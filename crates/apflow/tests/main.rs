@@ -3,5 +3,6 @@
 
 #[cfg(feature = "rest")]
 mod callbacks;
+mod loops;
 mod readme;
 mod repeats;

@@ -188,6 +188,8 @@ pub struct Source {
     pub definition: Definition,
     /// It completed, as readers see it.
     pub completed: bool,
+    /// How many spawners there are above it: 0 if its author wrote it.
+    pub spawned: u32,
 }
 
 impl Source {
@@ -348,6 +350,14 @@ fn build(
                 })
                 .collect();
         }
+        if let Some(edge) = &mut spec.loop_edge {
+            let to = edge.to.take();
+            // Where the task it leads to is not taken along, there is nothing to go back to.
+            edge.to = to.as_deref().and_then(|to| new_id(&TaskId::new(to)));
+            if to.is_some() && edge.to.is_none() {
+                spec.loop_edge = None;
+            }
+        }
         specs.push(spec);
     }
     let order = Order {
@@ -398,6 +408,11 @@ fn copy_of(source: &Source, reset: &Patch) -> Result<TaskSpec, Problems> {
         params,
         schemas,
         timeout_seconds,
+        timeouts,
+        max_cycles,
+        loop_edge,
+        start,
+        flow,
         schedule,
         ..
     } = definition;
@@ -417,6 +432,11 @@ fn copy_of(source: &Source, reset: &Patch) -> Result<TaskSpec, Problems> {
         params,
         schemas,
         timeout_seconds,
+        timeouts,
+        max_cycles,
+        loop_edge,
+        start,
+        flow,
         origin: Origin {
             kind: OriginType::Copy,
             original_task_id: Some(source.original().clone()),

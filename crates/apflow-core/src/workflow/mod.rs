@@ -174,6 +174,9 @@ impl Workflow {
             spec.id = Some(in_run(&task.key));
             spec.tree_id = spec.tree_id.take().map(|tree| in_run(&tree));
             spec.parent = spec.parent.take().map(renamed);
+            if let Some(edge) = &mut spec.loop_edge {
+                edge.to = edge.to.take().map(renamed);
+            }
             let named = spec.when.is_some() || crate::condition::on_edges(spec);
             for reference in &mut spec.dependencies {
                 // Expressions go on calling it by its key.

@@ -401,6 +401,29 @@ fn held(text: &str, format: Format) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+#[test]
+fn a_file_says_how_its_tasks_go_round() {
+    let text = "max_steps: 50\nmax_spawned: 0\nmax_depth: 2\ntasks:\n  draft: {executor: x, max_cycles: 4}\n  \
+                check:\n    executor: x\n    needs: draft\n    loop: {to: draft, while: not result.good, max: 4}\n  \
+                aside: {executor: x, start: on_jump}\n";
+    let workflow = Workflow::parse(text, Format::Yaml).expect("a good file");
+    let order = workflow.order(Map::new(), "r").expect("an order");
+    let options = order.options;
+    assert_eq!(
+        (options.max_steps, options.max_spawned, options.max_depth),
+        (Some(50), Some(0), Some(2))
+    );
+    let edge = order.tasks[1].loop_edge.as_ref().expect("it has a loop");
+    assert_eq!((edge.to.as_deref(), edge.max), (Some("r/draft"), Some(4)));
+    assert_eq!(order.tasks[2].start, crate::task::Begins::OnJump);
+
+    let wrong = "tasks:\n  a: {executor: x, loop: {to: b, while: a, most: 3}}\n  b: {executor: x, loop: {max: 2}}\n  \
+                 c: {executor: x, loop: {to: d, while: a}}\n";
+    let told = Workflow::parse(wrong, Format::Yaml).expect_err("three things are wrong");
+    let fields: Vec<_> = told.0.iter().filter_map(|problem| problem.field.as_deref()).collect();
+    assert_eq!(fields, ["most", "loop", "loop.to"]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
