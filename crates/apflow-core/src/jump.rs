@@ -183,7 +183,7 @@ mod tests {
         let optional = Edge { from: 1, to: 4, kind: NeedKind::Optional };
         let edges = [need(0, 1), need(1, 2), optional];
         assert_eq!(unreached(&nodes, &edges, &[AWAY, HERE, HERE, LANDING, HERE]), [1, 2, 3]);
-        assert_eq!(unreached(&nodes, &edges, &[HERE; 5]), []);
+        assert_eq!(unreached(&nodes, &edges, &[HERE; 5]), Vec::<usize>::new());
     }
 
     #[test]
@@ -192,7 +192,7 @@ mod tests {
         let any = Node { join: Join::Any, ..node(Blocked) };
         let edges = [need(0, 2), need(1, 2)];
         let nodes = [node(Completed), node(Blocked), any];
-        assert_eq!(unreached(&nodes, &edges, &[AWAY, HERE, HERE]), []);
+        assert_eq!(unreached(&nodes, &edges, &[AWAY, HERE, HERE]), Vec::<usize>::new());
         let nodes = [node(Completed), node(Completed), any];
         assert_eq!(unreached(&nodes, &edges, &[AWAY, AWAY, HERE]), [2]);
     }

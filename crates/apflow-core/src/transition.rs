@@ -755,7 +755,6 @@ pub const ARROWS: &[Arrow] = {
         arrow(S::Created, "Paused", S::Created),
         arrow(S::Created, "Resumed", S::Created),
         arrow(S::Blocked, "Paused", S::Blocked),
-        arrow(S::Blocked, "GoesOn", S::Blocked),
         arrow(S::Ready, "Paused", S::Ready),
         arrow(S::Ready, "Resumed", S::Ready),
         arrow(S::Retrying, "Paused", S::Retrying),

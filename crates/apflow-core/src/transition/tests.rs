@@ -361,6 +361,7 @@ proptest! {
                     | Event::Reported { .. }
                     | Event::Reset
                     | Event::Started { .. }
+                    | Event::GoesOn { .. }
             ) || (from == StateName::Running && event == Event::TimePassed);
             prop_assert_eq!(task.token > before.token, fences, "{:?} from {}", event, from);
             if held(&event).is_some() {

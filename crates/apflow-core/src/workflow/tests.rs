@@ -21,6 +21,8 @@ const GUIDE: &str = include_str!("../../../../docs/guides/scheduling.md");
 const CONDITIONS: &str = include_str!("../../../../docs/guides/conditions.md");
 /// Where limits, rates and breakers are explained.
 const FLOW: &str = include_str!("../../../../docs/guides/flow-control.md");
+/// Where the fields of retries and times are explained.
+const RETRIES: &str = include_str!("../../../../docs/guides/retries.md");
 
 const EXAMPLE: &str = r#"
 name: report
@@ -323,7 +325,7 @@ fn the_examples_of_the_reference_page_run_and_every_field_is_explained() {
     }
     assert!(examples >= 2, "{examples} examples");
     // The block `schedule` is explained in the guide that it needs.
-    let pages = [PAGE, GUIDE, CONDITIONS, FLOW].concat();
+    let pages = [PAGE, GUIDE, CONDITIONS, FLOW, RETRIES].concat();
     let schedule = super::schedule::FIELDS.iter().map(|(field, _)| field);
     for field in read::FILE_FIELDS.iter().chain(read::TASK_FIELDS).chain(schedule) {
         assert!(pages.contains(&format!("| `{field}` |")), "`{field}` is not explained");

@@ -206,7 +206,7 @@ async fn go<R: Rows + ?Sized>(
     }
     if let Some(target) = &target {
         // Whatever ended before counts as ended before.
-        work.settle_dependents();
+        work.tell_dependents();
         work.note(tree, item.seq.0, EventKind::Jumped, &json!({ "to": target.id }));
     }
     let lease = item.lease;

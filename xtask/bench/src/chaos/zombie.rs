@@ -185,7 +185,13 @@ impl JournalStore for Zombie {
 }
 
 /// It has none.
+impl apflow::core::store::BudgetStore for Zombie {}
+
 impl apflow::core::store::ChannelStore for Zombie {}
+
+impl apflow::core::store::FlowStore for Zombie {}
+
+impl apflow::core::store::WaitStore for Zombie {}
 
 #[async_trait]
 impl HistoryStore for Zombie {}
