@@ -186,9 +186,6 @@ pub fn state(record: &Record) -> Value {
         object["held"] = json!({ "by": held.by, "key": key, "until": held.until });
     }
     object["name"] = json!(record.task.state.name());
-    if let Some(held) = &record.task.held {
-        object["held"] = json!(held);
-    }
     if record.task.is_paused() {
         object["paused"] = json!(true);
     }

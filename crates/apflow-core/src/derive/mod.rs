@@ -12,6 +12,7 @@ mod select;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    group,
     id::{Ids, Seq, TaskId, TreeId},
     problem::Problems,
     store::{Idempotency, Inserted, Patch, Submission},
@@ -332,6 +333,11 @@ fn build(
             copy_of(source, &wish.reset)?
         };
         spec.id.clone_from(&new_ids[at]);
+        if let Some(parent) = source.parent {
+            // Its own group, if it has one, has a limit of its own.
+            let key = group::key_of(tasks[parent].id.as_str());
+            spec.flow.limits.retain(|limit| limit.key != key);
+        }
         spec.user_id.clone_from(&owner);
         if wish.recursive {
             spec.parent = source.parent.and_then(|parent| new_ids[parent].clone());

@@ -37,6 +37,7 @@ pub fn compile(mut order: Order, ids: &dyn Ids, limits: &Limits) -> Result<Submi
     };
     let task_ids = name_all(&order.tasks, ids);
     lead_back(&mut order.tasks, &linked.back, &task_ids);
+    group::bound(&mut order.tasks, &linked.parents, &task_ids);
     let trees = linked
         .roots
         .iter()

@@ -19,6 +19,8 @@ const PAGE: &str = include_str!("../../../../docs/reference/workflow.md");
 /// The guide to schedules, which explains their block.
 const GUIDE: &str = include_str!("../../../../docs/guides/scheduling.md");
 const CONDITIONS: &str = include_str!("../../../../docs/guides/conditions.md");
+/// Where loops, jumps and their bounds are explained.
+const DYNAMIC: &str = include_str!("../../../../docs/guides/dynamic-tasks.md");
 /// Where limits, rates and breakers are explained.
 const FLOW: &str = include_str!("../../../../docs/guides/flow-control.md");
 /// Where the fields of retries and times are explained.
@@ -315,6 +317,7 @@ fn the_schema_takes_what_the_reader_takes() {
 fn the_examples_of_the_reference_page_run_and_every_field_is_explained() {
     let mut examples = 0;
     let blocks = PAGE.split("```yaml\n").skip(1).chain(FLOW.split("```yaml\n").skip(1));
+    let blocks = blocks.chain(DYNAMIC.split("```yaml\n").skip(1));
     for block in blocks {
         let text = block.split("```").next().unwrap_or_default();
         let stored = ordered(&yaml(text));
@@ -325,7 +328,7 @@ fn the_examples_of_the_reference_page_run_and_every_field_is_explained() {
     }
     assert!(examples >= 2, "{examples} examples");
     // The block `schedule` is explained in the guide that it needs.
-    let pages = [PAGE, GUIDE, CONDITIONS, FLOW, RETRIES].concat();
+    let pages = [PAGE, GUIDE, CONDITIONS, FLOW, RETRIES, DYNAMIC].concat();
     let schedule = super::schedule::FIELDS.iter().map(|(field, _)| field);
     for field in read::FILE_FIELDS.iter().chain(read::TASK_FIELDS).chain(schedule) {
         assert!(pages.contains(&format!("| `{field}` |")), "`{field}` is not explained");
