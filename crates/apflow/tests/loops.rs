@@ -1,6 +1,9 @@
 //! Edges that lead back: a task that repeats itself, two that go round, and where that ends.
 
-use apflow::{core::task::FailureKind, prelude::*};
+use apflow::{
+    core::task::{FailureKind, State},
+    prelude::*,
+};
 use serde_json::{Value, json};
 
 async fn app() -> App {
