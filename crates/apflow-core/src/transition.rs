@@ -631,6 +631,7 @@ impl Task {
             facets.cycle_data = Some(data).filter(|it| !it.is_null());
             facets.rounds = 0;
             facets.gathering = false;
+            facets.checkpoint = false;
             facets.jumped = false;
             facets.passed_by = false;
         });

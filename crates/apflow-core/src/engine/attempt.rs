@@ -74,11 +74,17 @@ pub(super) async fn run(
         notes: Arc::clone(&notes),
     };
     let work = AssertUnwindSafe(attempt.perform()).catch_unwind();
-    let (outcome, inputs) = tokio::select! {
+    let (mut outcome, inputs) = tokio::select! {
         biased;
         done = work => done.unwrap_or_else(|panic| (attempt.panicked(panic.as_ref()), None)),
         () = stopped(&stop, engine.config.grace) => (Ended::HandedBack, None),
     };
+    // Whoever panicked while he held it has written whole notes or none.
+    let mut notes = std::mem::take(&mut *notes.lock().unwrap_or_else(PoisonError::into_inner));
+    if let Err(failure) = asked::go_round(&mut notes.wishes, &outcome, &claimed, inputs.as_ref()) {
+        let failure = Failure::new(failure.kind, output::storable_sentence(failure.message));
+        outcome = Ended::Failed { failure, retry_after: None, result: Value::Null };
+    }
     engine.see(&Seen::Ended {
         task: &claimed.id,
         tree: &claimed.tree_id,
@@ -86,8 +92,6 @@ pub(super) async fn run(
         outcome: &outcome,
         took: begun.elapsed(),
     });
-    // Whoever panicked while he held it has written whole notes or none.
-    let mut notes = std::mem::take(&mut *notes.lock().unwrap_or_else(PoisonError::into_inner));
     if matches!(outcome, Ended::Failed { retry_after: Some(_), .. }) {
         notes.progress = reporter.last();
     }

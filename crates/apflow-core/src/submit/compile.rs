@@ -38,6 +38,8 @@ pub fn compile(mut order: Order, ids: &dyn Ids, limits: &Limits) -> Result<Submi
         }
     };
     let task_ids = name_all(&order.tasks, ids);
+    lead_back(&mut order.tasks, &linked.back, &task_ids);
+    group::bound(&mut order.tasks, &linked.parents, &task_ids);
     let trees = linked
         .roots
         .iter()
@@ -124,6 +126,21 @@ fn name_all(specs: &[TaskSpec], ids: &dyn Ids) -> Vec<TaskId> {
         .collect()
 }
 
+/// Makes every loop lead to an id, and lets the task it leads to go round as often as the loop does.
+fn lead_back(specs: &mut [TaskSpec], back: &[Option<usize>], ids: &[TaskId]) {
+    for (index, target) in back.iter().enumerate() {
+        let Some(target) = *target else { continue };
+        let most = specs[index].max_cycles;
+        let Some(edge) = &mut specs[index].loop_edge else { continue };
+        // Who leads to itself goes round by itself.
+        edge.to = (target != index).then(|| ids[target].as_str().to_owned());
+        let passes = edge.max.or(most);
+        if target != index && specs[target].max_cycles.is_none() {
+            specs[target].max_cycles = passes;
+        }
+    }
+}
+
 fn define(
     spec: TaskSpec,
     hard: &[(usize, usize)],
@@ -178,6 +195,7 @@ fn define(
         timeout_seconds: spec.timeout_seconds,
         timeouts: spec.timeouts,
         max_cycles: spec.max_cycles,
+        loop_edge: spec.loop_edge,
         start: spec.start,
         origin: spec.origin,
         schedule: spec.schedule,

@@ -16,7 +16,7 @@ use crate::{
         JITTER, NO_RETRY_ON, Reading, Reference, TaskSpec, described, jitter, no_retry_on,
         read_tasks,
     },
-    task::{Join, OnFailure, Priority, StructureOrder},
+    task::{Begins, Join, LoopEdge, OnFailure, Priority, StructureOrder},
 };
 
 /// The fields of a file.
@@ -27,6 +27,9 @@ pub(super) const FILE_FIELDS: &[&str] = &[
     "on_failure",
     "structure_order",
     "timeout",
+    "max_steps",
+    "max_spawned",
+    "max_depth",
     "user_id",
     "tasks",
 ];
@@ -43,6 +46,9 @@ pub(super) const TASK_FIELDS: &[&str] = &[
     "needs",
     "join",
     "when",
+    "loop",
+    "max_cycles",
+    "start",
     "inputs",
     "params",
     "schemas",
@@ -65,6 +71,7 @@ pub(super) const TASK_FIELDS: &[&str] = &[
 ];
 
 const NEED_FIELDS: &[&str] = &["task", "optional", "when", "as"];
+const LOOP_FIELDS: &[&str] = &["to", "while", "max"];
 const RETRY_FIELDS: &[&str] = &[
     "max_attempts",
     "max_retries",
@@ -245,6 +252,9 @@ impl Reader {
                 "inputs" => workflow.inputs = self.map(node, field),
                 "user_id" => owner = self.text(node, field),
                 "timeout" => workflow.options.timeout_seconds = self.seconds(node, field),
+                "max_steps" => workflow.options.max_steps = self.count(node, field),
+                "max_spawned" => workflow.options.max_spawned = self.count(node, field),
+                "max_depth" => workflow.options.max_depth = self.count(node, field),
                 "on_failure" => {
                     let all = [OnFailure::Continue, OnFailure::FailFast, OnFailure::SkipDependents];
                     let words = all.map(|each| (each.as_str(), each));
@@ -378,6 +388,13 @@ impl Reader {
                     spec.join = self.word(node, field, &words).unwrap_or_default();
                 }
                 "when" => spec.when = self.text(node, field),
+                "loop" => spec.loop_edge = self.loop_edge(node, mentioned),
+                "max_cycles" => spec.max_cycles = self.count(node, field),
+                "start" => {
+                    let words =
+                        [Begins::WhenReady, Begins::OnJump].map(|each| (each.as_str(), each));
+                    spec.start = self.word(node, field, &words).unwrap_or_default();
+                }
                 "inputs" => spec.inputs = self.map(node, field),
                 "params" => spec.params = self.map(node, field),
                 "schemas" => spec.schemas = self.map(node, field),
@@ -419,6 +436,41 @@ impl Reader {
             }
         }
         spec
+    }
+
+    /// The edge a task goes back by.
+    fn loop_edge(&mut self, node: &Node, mentioned: &mut Vec<Mention>) -> Option<LoopEdge> {
+        const EXPECTED: &str = "a map like {to: draft, while: not result.good, max: 5}";
+        let Tree::Map(entries) = &node.tree else {
+            self.refuse(node, "loop", EXPECTED);
+            return None;
+        };
+        let mut edge = LoopEdge { to: None, condition: String::new(), max: None };
+        for entry in entries {
+            let node = &entry.node;
+            match entry.key.as_str() {
+                _ if node.is_null() && LOOP_FIELDS.contains(&entry.key.as_str()) => {}
+                "to" => {
+                    edge.to = self.text(node, "loop.to");
+                    let field = "loop.to".to_owned();
+                    mentioned.extend(edge.to.clone().map(|to| Mention { to, field, at: node.at }));
+                }
+                "while" => edge.condition = self.text(node, "loop.while").unwrap_or_default(),
+                "max" => edge.max = self.count(node, "loop.max"),
+                _ => self.unknown(entry, "a loop", LOOP_FIELDS),
+            }
+        }
+        if !entries.iter().any(|entry| entry.key == "while") {
+            self.refuse(node, "loop", EXPECTED);
+        }
+        Some(edge)
+    }
+
+    fn count(&mut self, node: &Node, field: &str) -> Option<u32> {
+        self.read(node, field, "a whole number from 0 on", |tree| match tree {
+            Tree::Number(number) => number.as_u64()?.try_into().ok(),
+            _ => None,
+        })
     }
 
     /// Who shares slots and a pace with it, and when its executor is given a rest.

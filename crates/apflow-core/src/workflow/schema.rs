@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::task::MOST_CYCLES;
+
 /// The schema; strict, so that an editor marks a field that is not there.
 pub fn json_schema() -> Value {
     let need = json!({
@@ -56,6 +58,32 @@ pub fn json_schema() -> Value {
         "when": {
             "type": "string", "minLength": 1, "maxLength": 4096,
             "description": "It runs only if this expression holds.",
+        },
+        "loop": {
+            "type": "object", "required": ["while"], "additionalProperties": false,
+            "description": "Goes round once more after a success, as long as an expression holds.",
+            "properties": {
+                "to": {
+                    "type": "string",
+                    "description": "The key of the task it goes back to; itself if nothing is said.",
+                },
+                "while": {
+                    "type": "string", "minLength": 1, "maxLength": 4096,
+                    "description": "Asked after each pass, with its `result`.",
+                },
+                "max": {
+                    "type": "integer", "minimum": 1, "maximum": MOST_CYCLES,
+                    "description": "Passes in one run, the first one included.",
+                },
+            },
+        },
+        "max_cycles": {
+            "type": "integer", "minimum": 1, "maximum": MOST_CYCLES,
+            "description": "How often it may run in one run, by going round or by jumps; 10 if nothing is said.",
+        },
+        "start": {
+            "enum": ["when_ready", "on_jump"],
+            "description": "Whether it begins when its needs are met, or only when another task jumps to it.",
         },
         "inputs": {"type": "object", "description": "What the executor is given."},
         "params": {"type": "object", "description": "How the executor is built."},
@@ -251,6 +279,18 @@ pub fn json_schema() -> Value {
             "timeout": {
                 "$ref": "#/$defs/time",
                 "description": "The longest time one run may take.",
+            },
+            "max_steps": {
+                "type": "integer", "minimum": 0, "maximum": u32::MAX,
+                "description": "Most iterations and jumps in one run.",
+            },
+            "max_spawned": {
+                "type": "integer", "minimum": 0, "maximum": u32::MAX,
+                "description": "Most tasks that one run may spawn.",
+            },
+            "max_depth": {
+                "type": "integer", "minimum": 0, "maximum": u32::MAX,
+                "description": "Most spawners above a spawned task.",
             },
             "user_id": {"type": "string", "description": "The owner of all tasks."},
             "tasks": {

@@ -364,7 +364,10 @@ impl Working {
         let now = self.now;
         let entry = self.tasks.get_mut(&seq).ok_or(Refused::NoSuchTask)?;
         let kind = event_kind(&event);
-        let wipe = matches!(event, Event::Started { .. } | Event::Reset | Event::Withdrawn);
+        let wipe = matches!(
+            event,
+            Event::Started { .. } | Event::GoesOn { .. } | Event::Reset | Event::Withdrawn
+        );
         let held = matches!(entry.task.state, State::Running { .. });
         let reported = matches!(
             event,
