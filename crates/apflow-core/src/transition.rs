@@ -308,7 +308,10 @@ impl Task {
             }
             (State::Created, Event::Restored { stood, waiting_for, failed, attempts, facets }) => {
                 self.token = self.token.next();
-                self.attempts = attempts;
+                // Whatever a document says, an attempt is left to a task that goes on.
+                let left = u32::from(!matches!(stood, Stood::Completed | Stood::Failed { .. }));
+                let most = self.max_attempts.unwrap_or(MAX_LOST_LEASES);
+                self.attempts = attempts.min(most.saturating_sub(left));
                 self.facets = facets;
                 Ok(match stood {
                     Stood::Created => State::Created,

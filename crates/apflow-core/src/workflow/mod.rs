@@ -189,7 +189,6 @@ impl Workflow {
             if let Some(edge) = &mut spec.loop_edge {
                 edge.to = edge.to.take().map(renamed);
             }
-            let named = spec.when.is_some() || crate::condition::on_edges(spec);
             for reference in &mut spec.dependencies {
                 // Expressions go on calling it by its key.
                 if named {
