@@ -203,7 +203,8 @@ tasks:
     for store in stores().await {
         let ran = run_on(store, file, |_| {}).await;
         assert_eq!(ran.outcome, Some(Outcome::Completed));
-        let found = |name: &str| (ran.result(name)["here"].clone(), ran.result(name)["part"].clone());
+        let found =
+            |name: &str| (ran.result(name)["here"].clone(), ran.result(name)["part"].clone());
         assert_eq!(found("b"), (json!(2), json!(20)));
         assert_eq!(found("c"), (json!(1), json!(10)));
         assert_eq!(found("d"), (json!(1), json!(10)));
