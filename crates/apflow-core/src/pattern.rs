@@ -9,6 +9,7 @@
 //! the pattern says.
 
 pub mod map;
+pub mod resolve;
 pub mod saga;
 pub mod workflow;
 

@@ -7,6 +7,8 @@
 //! Only this crate is covered by semver; the crates behind it may change with every release.
 
 pub use apflow_core as core;
+/// Tasks that run other tasks: maps, sagas, workflows inside others, and smaller habits.
+pub use apflow_core::build::patterns;
 #[cfg(feature = "redis")]
 pub use apflow_distributed as distributed;
 pub use apflow_executors as executors;

@@ -60,7 +60,11 @@ impl Source {
         let looks_like_json = file == "-" && text.trim_start().starts_with(['{', '[']);
         let format = if looks_like_json { Format::Json } else { Format::of_name(file) };
         let name = named(file);
-        match Workflow::parse(&text, format) {
+        let read = Workflow::parse(&text, format).and_then(|mut workflow| {
+            workflow.resolve(file, &beside)?;
+            Ok(workflow)
+        });
+        match read {
             Ok(workflow) => Ok(Self { name, workflow }),
             Err(problems) => Err(CliError::problems(name, problems)),
         }
@@ -104,6 +108,17 @@ impl Source {
         let dashed = dashed.trim_matches('-');
         if dashed.is_empty() { "run".to_owned() } else { dashed.to_owned() }
     }
+}
+
+/// The workflow in a file that another file names; its path begins where the other file lies.
+fn beside(base: &str, name: &str) -> Result<(String, Value), Problems> {
+    let path = Path::new(base).parent().unwrap_or(Path::new("")).join(name);
+    let path = path.to_string_lossy().into_owned();
+    let text = text(&path).map_err(|error| {
+        let problem = Problem::new(Code::WorkflowFile, error.to_string());
+        Problems::one(problem.in_field("workflow").found(name))
+    })?;
+    Ok((path.clone(), Workflow::data(&text, Format::of_name(&path))?))
 }
 
 /// Inputs from a file, and those of the command line over them.

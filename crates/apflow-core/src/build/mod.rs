@@ -3,6 +3,7 @@
 //! Both end in the same [`TaskSpec`](crate::submit::TaskSpec) as a workflow file.
 
 mod flow;
+pub mod patterns;
 mod schedule;
 mod task;
 

@@ -107,6 +107,35 @@ impl Workflow {
         read::workflow(&file)
     }
 
+    /// Puts workflows in the place of their names, in tasks that run a workflow inside this one.
+    ///
+    /// `base` is what this file is called; nothing is read here, `find` does that.
+    pub fn resolve(
+        &mut self,
+        base: &str,
+        find: &crate::pattern::resolve::Find<'_>,
+    ) -> Result<(), Problems> {
+        let patterns = self.tasks.iter_mut().filter(|task| crate::pattern::is_in(&task.spec));
+        for task in patterns {
+            crate::pattern::resolve::resolve(&mut task.spec.params, base, find)?;
+        }
+        Ok(())
+    }
+
+    /// What a file says, as plain data: a workflow to put into another one.
+    pub fn data(text: &str, format: Format) -> Result<Value, Problems> {
+        // Read as a workflow first, so that what is wrong is told with its line.
+        Self::parse(text, format)?;
+        let file = match format {
+            Format::Yaml => node::from_yaml(text),
+            Format::Json => node::from_json(text),
+        };
+        let file = file.map_err(|(what, _)| {
+            Problems::one(Problem::new(Code::WorkflowFile, crate::problem::shortened(&what)))
+        })?;
+        Ok(file.to_value())
+    }
+
     /// The keys of its tasks, in the order of the file.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.tasks.iter().map(|task| task.key.as_str())
