@@ -2,6 +2,7 @@
 //! with two, and has to come out as its `expect` says.
 
 mod bed;
+mod month;
 
 mod rules;
 

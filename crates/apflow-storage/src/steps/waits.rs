@@ -6,8 +6,10 @@ use std::{
 };
 
 use apflow_core::{
+    channel::{ChannelId, Expect, Op},
     executor::matches_filter,
-    id::{TaskId, TreeId},
+    id::{Seq, TaskId, TreeId},
+    question::Question,
     store::{
         Answered, Answering, Ended, EventKind, LOOK_BACK, MAX_PUBLISHED, Pause, PauseAnswer,
         Publish, Published, StoreError, WaitState,
@@ -20,6 +22,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Effects, Working, control::find, settle::Part, working::Closing};
 use crate::{
+    channel::ChannelJob,
     rows::Rows,
     rows_waits::{AnswerRow, FoundWait, LookBack},
 };
@@ -191,7 +194,46 @@ pub(crate) async fn answer<R: Rows + ?Sized>(
     work.answer_wait(found.task, closing)
         .map_err(|refused| StoreError::Refused { id: TaskId::new(id.clone()), refused })?;
     work.carry_through(rows).await?;
+    if !*withdraw {
+        put_aside(rows, &found, value).await?;
+    }
     Ok((Ok(()), work.finish_with(rows).await?))
+}
+
+/// Puts an answer into the channel of the run besides, if the question named a place there.
+async fn put_aside<R: Rows + ?Sized>(
+    rows: &mut R,
+    found: &FoundWait,
+    value: &Value,
+) -> Result<(), StoreError> {
+    let Ok(detail) = serde_json::from_str::<Value>(&found.detail) else { return Ok(()) };
+    let Ok(question) = Question::of(&detail) else { return Ok(()) };
+    let (Some(key), Ok(reply)) = (question.channel_key.clone(), question.read(value)) else {
+        return Ok(());
+    };
+    let op = Op::Set { key, value: reply.bare(), ttl: None, expect: Expect::Any };
+    let (channels, _) = rows.hold_channels(&[found.forest]).await?;
+    for channel in channels {
+        let id = ChannelId {
+            forest: Seq(found.forest),
+            // Rows are known by number.
+            tree: TreeId::new(""),
+            pass: u64::try_from(channel.pass).unwrap_or(0),
+            space: String::new(),
+        };
+        let put = match op.check() {
+            Ok(()) => {
+                let job = ChannelJob { id, op: op.clone(), guard: None };
+                super::channels(rows, &[&job]).await?.pop()
+            }
+            Err(refused) => Some(Err(refused)),
+        };
+        if let Some(Err(why)) = put {
+            // The answer counts all the same: its task has it.
+            tracing::warn!(wait = found.id, %why, "an answer has no room in the channel");
+        }
+    }
+    Ok(())
 }
 
 /// How a wait stands that takes no answer, read under the lock.
