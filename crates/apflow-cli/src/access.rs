@@ -6,6 +6,7 @@ use apflow::{
     App,
     core::{
         code::Code,
+        question::Passes,
         secret::Secret,
         time::Timestamp,
         webhook::{Network, WebhookConfig},
@@ -145,6 +146,27 @@ pub(crate) fn webhooks(settings: &Settings) -> Result<WebhookConfig, CliError> {
             .help(format!("make one with `openssl rand -hex 32` and put it in {WEBHOOK_SECRET}"))
     })?;
     Ok(config)
+}
+
+/// Links to questions, if there is a secret to make them with.
+pub(crate) fn passes(settings: &Settings) -> Result<Option<Passes>, CliError> {
+    let feedback = &settings.feedback;
+    let Some(key) = secret("feedback.secret", feedback.secret.as_ref())? else { return Ok(None) };
+    let unfit = |key: &str, why: String| {
+        wrong(format!("{} cannot be used", said_by(settings, key))).because(why)
+    };
+    let mut passes = Passes::new(&key).map_err(|why| {
+        unfit("feedback.secret", why).help("make one with `openssl rand -hex 32`")
+    })?;
+    for old in &feedback.old_secrets {
+        passes = passes
+            .or_old(&Secret::new(old.reveal()?))
+            .map_err(|why| unfit("feedback.old_secrets", why))?;
+    }
+    if let Some(url) = &settings.server.base_url {
+        passes = passes.reached_at(url.whole()).map_err(|why| unfit("server.base_url", why))?;
+    }
+    Ok(Some(passes))
 }
 
 /// The addresses and networks of a key.

@@ -43,7 +43,7 @@ Exit codes. They do not change between releases.
     5  what is stored stands in the way: it runs already, its name is taken, it cannot be deleted
     6  the time to wait is over; the run can go on with `apflow resume`
     7  the database or the server cannot be reached or used
-    8  reserved: a budget is used up
+    8  a run failed, and only because a budget is used up
     9  a run was cancelled
    10  reserved: a run waits for a person
   130  interrupted

@@ -32,6 +32,8 @@ pub(crate) enum Exit {
     Timeout,
     /// No database or server.
     Unreachable,
+    /// A run failed because a budget is used up.
+    Budget,
     /// A run was cancelled.
     Cancelled,
     /// Stopped by a signal.
@@ -50,6 +52,7 @@ impl Exit {
             Self::Conflict => 5,
             Self::Timeout => 6,
             Self::Unreachable => 7,
+            Self::Budget => 8,
             Self::Cancelled => 9,
             Self::Interrupted => 130,
         }
@@ -88,6 +91,7 @@ impl Exit {
             | Code::UnreadableExport
             | Code::SnapshotTooLarge
             | Code::InvalidGroup
+            | Code::InvalidPattern
             | Code::NoLlmKey
             | Code::InvalidFlow => Self::Usage,
             Code::NotFound
@@ -367,6 +371,7 @@ mod tests {
             (Exit::Conflict, 5),
             (Exit::Timeout, 6),
             (Exit::Unreachable, 7),
+            (Exit::Budget, 8),
             (Exit::Cancelled, 9),
             (Exit::Interrupted, 130),
         ];

@@ -202,6 +202,8 @@ codes! {
     NoBudget = "0085", -32602, 404, "there is no such budget";
     /// The task does not wait for a decision about its budget.
     NotAsking = "0086", -32006, 409, "the task does not wait for a decision about its budget";
+    /// A workflow inside another, a map or a saga says something it cannot say.
+    InvalidPattern = "0093", -32005, 400, "a workflow, map or saga task cannot be carried out";
 }
 
 #[cfg(test)]

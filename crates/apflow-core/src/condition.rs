@@ -47,6 +47,9 @@ pub(crate) fn check(spec: &TaskSpec, task: &str, problems: &mut Vec<Problem>) {
     if let Some(when) = &spec.when {
         read(WHEN.to_owned(), when);
     }
+    if let Some(edge) = &spec.loop_edge {
+        read("loop.while".to_owned(), &edge.condition);
+    }
     let mut wrong = Vec::new();
     for (place, reference) in spec.dependencies.iter().enumerate() {
         for key in [WHEN, AS] {
@@ -101,6 +104,19 @@ pub fn judge<'a>(
         }
     }
     Ok(Judged::Run(taken))
+}
+
+/// Whether the loop of a task goes round once more after a pass with this result.
+pub fn goes_round(
+    claimed: &Claimed,
+    inputs: &Map<String, Value>,
+    result: &Value,
+) -> Result<bool, Failure> {
+    let Some(edge) = &claimed.definition.loop_edge else { return Ok(false) };
+    let mut context = context(claimed);
+    context["inputs"] = Value::Object(inputs.clone());
+    context["result"] = result.clone();
+    Ok(expression(&edge.condition)?.is_true(&context)?)
 }
 
 /// The needs whose edges are taken, or why the task is passed over.
@@ -158,7 +174,7 @@ pub fn name_of(entry: &Dependency) -> &str {
 }
 
 /// What the names in an expression mean.
-fn context(claimed: &Claimed) -> Value {
+pub(crate) fn context(claimed: &Claimed) -> Value {
     let definition = &claimed.definition;
     let (mut results, mut states) = (Map::new(), Map::new());
     for need in &claimed.needs {

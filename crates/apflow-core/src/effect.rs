@@ -7,6 +7,7 @@
 use serde_json::Value;
 
 use crate::{
+    group::key_of,
     id::{Ids, TaskId},
     store::NewTask,
     task::{Failure, FailureKind, TreeOptions},
@@ -59,6 +60,10 @@ pub struct Spawn {
     pub keys: Vec<String>,
     /// The spawner goes on when all of them have ended.
     pub gather: bool,
+    /// The spawner says what it means if one of them fails; by itself that is no failure of the run.
+    pub members: bool,
+    /// They and what they spawn have a part of the channel of their own, under this name.
+    pub space: Option<String>,
 }
 
 impl Spawn {
@@ -75,6 +80,18 @@ impl Spawn {
                 if let Some(id) = names.get(&dependency.id) {
                     dependency.id = id.clone();
                 }
+            }
+            for limit in &mut task.definition.flow.limits {
+                // The limit of a group is that of this very group.
+                let group = limit.key.strip_prefix("group:").map(TaskId::new);
+                if let Some(id) = group.and_then(|group| names.get(&group)) {
+                    limit.key = key_of(id.as_str());
+                }
+            }
+            if let Some(to) = task.definition.loop_edge.as_mut().and_then(|edge| edge.to.as_mut())
+                && let Some(id) = names.get(&TaskId::new(to.as_str()))
+            {
+                id.as_str().clone_into(to);
             }
         }
     }

@@ -188,6 +188,10 @@ pub struct Given {
     pub answers: BTreeMap<String, Answered>,
     /// What the newest attempt before this one put aside; see [`Context::checkpoint`].
     pub checkpoint: Option<Value>,
+    /// The part of the channel that the task has; none: that of the run.
+    pub space: Option<String>,
+    /// What the names in the expressions of a pattern mean; null for all other tasks.
+    pub names: Value,
     /// Breakers that the attempt may try out.
     pub probes: Vec<String>,
     /// What the last pass, or whoever jumped here, left for this one.

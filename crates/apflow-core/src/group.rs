@@ -13,6 +13,7 @@ use crate::{
     code::Code,
     condition::{self, AS},
     executor::{Context, ExecuteError, Executor, Manifest},
+    flow::{self, Limit},
     id::TaskId,
     problem::Problem,
     store::NeedResult,
@@ -138,6 +139,49 @@ pub fn is_fail_fast(definition: &Definition) -> bool {
     definition.params.get("fail_fast") == Some(&Value::Bool(true))
 }
 
+/// How many members of a group run at the same time, if it says so.
+fn max_parallel(params: &Map<String, Value>) -> Result<Option<u32>, Box<Problem>> {
+    let said = match params.get("max_parallel") {
+        None | Some(Value::Null) => return Ok(None),
+        Some(said) => said,
+    };
+    let fits = |most: &u32| flow::wrong_count(*most).is_none();
+    match said.as_u64().and_then(|most| u32::try_from(most).ok()).filter(fits) {
+        Some(most) => Ok(Some(most)),
+        None => Err(Box::new(
+            Problem::new(Code::InvalidGroup, "that is no number of members")
+                .in_field("params.max_parallel")
+                .expecting(format!("a whole number from 1 to {}", flow::MAX_COUNT))
+                .found(said.to_string()),
+        )),
+    }
+}
+
+/// The limit that the members of a group share.
+pub(crate) fn key_of(group: &str) -> String {
+    format!("{EXECUTOR}:{group}")
+}
+
+/// Gives the members of every group that bounds them a limit of its own.
+pub(crate) fn bound(specs: &mut [TaskSpec], parents: &[Option<usize>], ids: &[TaskId]) {
+    for index in 0..specs.len() {
+        let Some(parent) = parents[index].filter(|parent| is_group(&specs[*parent])) else {
+            continue;
+        };
+        // What is wrong with it was told before.
+        let Ok(Some(most)) = max_parallel(&specs[parent].params) else { continue };
+        let key = key_of(ids[parent].as_str());
+        let limits = &mut specs[index].flow.limits;
+        limits.retain(|limit| limit.key != key);
+        limits.push(Limit { key, max: Some(most) });
+    }
+}
+
+fn is_group(spec: &TaskSpec) -> bool {
+    let named = spec.params.get("executor_id").or_else(|| spec.schemas.get("method"));
+    named.and_then(Value::as_str) == Some(EXECUTOR) && spec.origin.kind != OriginType::Link
+}
+
 /// The members of a group, from what it needs.
 pub fn members(definition: &Definition, needs: &[NeedResult]) -> Vec<Member> {
     let name = |need: &NeedResult| {
@@ -167,10 +211,6 @@ pub fn why_stopped(name: &str) -> String {
 
 /// Makes the children of every group what it waits for.
 pub(crate) fn gather(specs: &mut [TaskSpec], problems: &mut Vec<Problem>) {
-    let is_group = |spec: &TaskSpec| {
-        let named = spec.params.get("executor_id").or_else(|| spec.schemas.get("method"));
-        named.and_then(Value::as_str) == Some(EXECUTOR) && spec.origin.kind != OriginType::Link
-    };
     let mut groups: BTreeMap<String, usize> = BTreeMap::new();
     for (index, spec) in specs.iter().enumerate().filter(|(_, spec)| is_group(spec)) {
         groups.entry(spec.name.clone()).or_insert(index);
@@ -192,6 +232,9 @@ pub(crate) fn gather(specs: &mut [TaskSpec], problems: &mut Vec<Problem>) {
     for (group, list) in members {
         let spec = &mut specs[group];
         let mut refuse = |problem: Problem| problems.push(problem.of_task(&spec.name));
+        if let Err(problem) = max_parallel(&spec.params) {
+            refuse(*problem);
+        }
         match Policy::read(&spec.params) {
             Err(problem) => refuse(*problem),
             Ok(_) if list.is_empty() => refuse(
@@ -364,6 +407,43 @@ mod tests {
             let problem = policy(wrong.clone()).expect_err("it is no policy");
             assert_eq!(problem.code, Code::InvalidGroup, "{wrong}");
         }
+    }
+
+    #[test]
+    fn members_of_a_bounded_group_share_a_limit_of_their_own() {
+        use crate::{
+            submit::{Limits, Order, compile, spawned},
+            testing::SeededIds,
+        };
+        let tasks = |most: Value| {
+            let mut group = TaskSpec::new("g");
+            group.params.insert("executor_id".to_owned(), json!(EXECUTOR));
+            group.params.insert("max_parallel".to_owned(), most);
+            let member =
+                |name: &str| TaskSpec { parent: Some("g".to_owned()), ..TaskSpec::new(name) };
+            vec![group, member("a"), member("b"), TaskSpec::new("r")]
+        };
+        let order = |most: Value| {
+            let mut tasks = tasks(most);
+            tasks[0].parent = Some("r".to_owned());
+            Order { tasks, ..Order::default() }
+        };
+        let stored = compile(order(json!(2)), &SeededIds::new("n"), &Limits::default());
+        let stored = stored.expect("it works out");
+        let limit = |index: usize| stored.tasks[index].definition.flow.limits.clone();
+        let key = key_of(stored.tasks[0].id.as_str());
+        assert_eq!(limit(1), [Limit { key, max: Some(2) }]);
+        assert_eq!((limit(2), limit(0).len(), limit(3).len()), (limit(1), 0, 0));
+        for wrong in [json!(0), json!("two"), json!(-1)] {
+            let told = compile(order(wrong), &SeededIds::new("n"), &Limits::default());
+            let told = told.expect_err("it is no number of members");
+            assert_eq!(told.0[0].field.as_deref(), Some("params.max_parallel"));
+        }
+
+        let mut spawn = spawned(tasks(json!(1)), None, false).expect("it works out");
+        spawn.name(&SeededIds::new("s"));
+        let key = key_of(spawn.tasks[0].id.as_str());
+        assert_eq!(spawn.tasks[1].definition.flow.limits[0].key, key, "two groups share nothing");
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub mod hook;
 pub mod id;
 pub mod jump;
 pub mod observe;
+pub mod pattern;
 pub mod plan;
 pub mod portable;
 pub mod problem;

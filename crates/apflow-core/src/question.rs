@@ -1,10 +1,13 @@
 //! Questions to people: what is asked, which answers fit, and what an executor gets back.
 
+mod pass;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+pub use self::pass::{MIN_PASS_SECRET, Passes};
 use crate::{schema, task::OnTimeout, time::Timestamp};
 
 /// A question may be so long, in bytes of its JSON.

@@ -631,6 +631,7 @@ impl Task {
             facets.cycle_data = Some(data).filter(|it| !it.is_null());
             facets.rounds = 0;
             facets.gathering = false;
+            facets.checkpoint = false;
             facets.jumped = false;
             facets.passed_by = false;
         });
@@ -754,7 +755,7 @@ pub const ARROWS: &[Arrow] = {
         arrow(S::Created, "Paused", S::Created),
         arrow(S::Created, "Resumed", S::Created),
         arrow(S::Blocked, "Paused", S::Blocked),
-        arrow(S::Blocked, "GoesOn", S::Blocked),
+        arrow(S::Blocked, "Resumed", S::Blocked),
         arrow(S::Ready, "Paused", S::Ready),
         arrow(S::Ready, "Resumed", S::Ready),
         arrow(S::Retrying, "Paused", S::Retrying),

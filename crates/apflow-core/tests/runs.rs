@@ -137,6 +137,75 @@ async fn fail_fast_stops_what_runs_and_skip_dependents_skips_what_waits() {
     assert_eq!(stage.state("top").await, State::Completed);
 }
 
+/// Three seconds without a sign of life are too many.
+fn watched(task: &mut apflow_core::task::Definition) {
+    task.timeouts.heartbeat_timeout_seconds = Some(3.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_gives_no_sign_of_life_is_stopped_and_tried_again() {
+    let stage = Stage::new([
+        ("dead", vec![Script::Hang]),
+        ("revived", vec![Script::Hang, Script::Return(json!(1))]),
+    ]);
+    let forest = Forest::new().root("dead", &[]).root("revived", &[]);
+    let forest = forest.define("dead", watched).define("revived", |task| {
+        watched(task);
+        task.durability.max_attempts = Some(2);
+    });
+    let began = Instant::now();
+    stage.insert(forest.submission()).await;
+    let worker = stage.engine.work();
+    for tree in ["dead", "revived"] {
+        stage.engine.wait(&TreeId::from(tree)).await.expect("the store answers");
+    }
+    worker.stop().await;
+    assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+    assert_eq!(
+        stage.failure("dead").await,
+        "Timeout: the attempt reported no progress for 3s (heartbeat_timeout_seconds)"
+    );
+    assert_eq!(stage.state("revived").await, State::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_reports_progress_may_take_as_long_as_it_likes() {
+    let stage = Stage::with([], |builder| {
+        let mut registry = apflow_core::registry::Registry::new();
+        registry.function("play", "Takes a minute.", |_: Value, context| async move {
+            for second in 0..60 {
+                sleep(Duration::from_secs(1)).await;
+                context.progress.report(f64::from(second) / 60.0, None);
+            }
+            Ok(json!("done"))
+        });
+        builder.registry(registry)
+    });
+    let forest = Forest::new().root("slow", &[]).define("slow", watched);
+    let run = stage.play(forest.submission()).await;
+    assert_eq!(run.outcome, Some(Outcome::Completed));
+    assert_eq!(stage.record("slow").await.result, Some(json!("done")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_of_a_class_that_never_retries_is_the_last_one() {
+    let stumbles = |text: &str| vec![Script::Stumble(text.to_owned()), Script::Return(json!(1))];
+    let stage = Stage::new([
+        ("value", stumbles("ValueError: no such thing")),
+        ("network", stumbles("ConnectionError: try again")),
+    ]);
+    let never = |task: &mut apflow_core::task::Definition| {
+        task.durability.max_attempts = Some(3);
+        task.durability.no_retry_on = vec!["ValueError".to_owned()];
+    };
+    let forest = Forest::new().root("top", &[]).under("top", "value", &[]);
+    let forest = forest.under("top", "network", &[]);
+    stage.play(forest.define("value", never).define("network", never).submission()).await;
+    assert_eq!(stage.failure("value").await, "Executor: ValueError: no such thing");
+    assert_eq!(stage.record("value").await.task.attempts, 1);
+    assert_eq!(stage.state("network").await, State::Completed);
+}
+
 #[tokio::test(start_paused = true)]
 async fn every_way_to_fail_has_a_message() {
     let stage = Stage::new([

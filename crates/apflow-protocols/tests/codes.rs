@@ -116,6 +116,10 @@ fn case(code: Code) -> Case {
             "tasks.create",
             r#"{"tasks": [{"name": "a", "params": {"executor_id": "group"}}]}"#,
         ),
+        Code::InvalidPattern => Real(
+            "tasks.create",
+            r#"{"tasks": [{"name": "a", "params": {"executor_id": "saga", "steps": []}}]}"#,
+        ),
         Code::InvalidFlow => Real("limits.set", r#"{"key": "k", "max": 0}"#),
         Code::NoLimit => Real("limits.delete", r#"{"key": "k"}"#),
         Code::NoBreaker => Real("breakers.reset", r#"{"key": "k"}"#),

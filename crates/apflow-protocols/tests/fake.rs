@@ -299,6 +299,7 @@ impl Backend for Fake {
             parent: record.parent_id.as_ref().and_then(index),
             definition: record.definition.clone(),
             completed: record.task.state == State::Completed,
+            spawned: 0,
         };
         let tasks = records.iter().map(source).collect();
         let sources = Sources { tasks, options: TreeOptions::default() };

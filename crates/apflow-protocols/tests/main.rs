@@ -8,6 +8,7 @@ mod codes;
 mod drain;
 mod envelopes;
 mod fake;
+mod feedback;
 mod gate;
 mod golden;
 mod hardening;

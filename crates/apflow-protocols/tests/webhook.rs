@@ -471,7 +471,7 @@ struct Crowded;
 #[async_trait::async_trait]
 impl apflow_core::store::FlowStore for Crowded {}
 
-#[async_trait]
+#[async_trait::async_trait]
 impl AccessStore for Crowded {
     async fn has_tokens(&self) -> Result<bool, apflow_core::store::StoreError> {
         Ok(false)

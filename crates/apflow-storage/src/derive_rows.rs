@@ -16,6 +16,8 @@ pub(crate) struct SourceRow {
     /// Where it stands; a link, where its original stands.
     pub(crate) state: String,
     pub(crate) original: Option<OriginalRow>,
+    /// What only some tasks have.
+    pub(crate) facets: Option<String>,
 }
 
 /// What a link answers for.

@@ -145,5 +145,6 @@ fn record(row: WaitRow) -> Result<WaitRecord, StoreError> {
         asked_at: Timestamp(row.asked_at),
         until: row.until.map(Timestamp),
         answered_at: row.answered_at.map(Timestamp),
+        page: None,
     })
 }

@@ -9,6 +9,7 @@ mod fairness;
 mod growth;
 mod migrations;
 mod parking;
+mod patterns;
 #[cfg(feature = "postgres")]
 mod pg;
 #[cfg(feature = "postgres")]

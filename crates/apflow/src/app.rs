@@ -7,6 +7,7 @@ use apflow_core::{
     engine::{
         Deliveries, Drained, Engine, EngineConfig, Scheduler, SchedulerConfig, SubmitError, Worker,
     },
+    flow::SharedLimit,
     hook::{self, Hook},
     observe::Observer,
     registry::Registry,
@@ -38,6 +39,7 @@ pub struct AppBuilder {
     engine: EngineConfig,
     scheduler: SchedulerConfig,
     limits: Limits,
+    shared: Vec<SharedLimit>,
     gateway: GatewayConfig,
     hooks: Vec<Arc<dyn Hook>>,
     specs: Vec<HookSpec>,
@@ -65,6 +67,18 @@ impl AppBuilder {
     /// Owners take turns: who has many tasks waits with them for those who have few.
     pub fn fair(mut self, fair: bool) -> Self {
         self.options.fair = fair;
+        self
+    }
+
+    /// Keep a letter of every task that failed for good; it is on unless said otherwise.
+    pub fn dead_letters(mut self, keep: bool) -> Self {
+        self.options.no_dead_letters = !keep;
+        self
+    }
+
+    /// Limits that everybody shares; they are stored when the database is opened, if they are new.
+    pub fn shared_limits(mut self, limits: Vec<SharedLimit>) -> Self {
+        self.shared = limits;
         self
     }
 
@@ -167,7 +181,16 @@ impl AppBuilder {
 
     /// Opens the database, brings it up to date and puts everything together; nothing runs yet.
     pub async fn open(self) -> Result<App, StoreError> {
+        let read_only = self.options.read_only;
         let store: Arc<dyn Store> = apflow_storage::open(&self.database, self.options).await?;
+        if !read_only && !self.shared.is_empty() {
+            let known = store.limits().await?;
+            for limit in self.shared {
+                if !known.iter().any(|(old, _)| *old == limit) {
+                    store.set_limit(limit).await?;
+                }
+            }
+        }
         let mut registry = Registry::new();
         apflow_executors::register_all(&mut registry, &self.executors);
         registry.extend(self.registry);
@@ -307,6 +330,7 @@ impl App {
             engine: EngineConfig::default(),
             scheduler: SchedulerConfig::default(),
             limits: Limits::default(),
+            shared: Vec::new(),
             gateway: GatewayConfig::default(),
             hooks: Vec::new(),
             specs: Vec::new(),
@@ -376,10 +400,16 @@ impl App {
     /// Waits until every tree of a submission has ended, and reads what came of it.
     pub async fn finish(&self, inserted: &Inserted) -> Result<Ran, Error> {
         use apflow_core::task::Outcome;
-        let mut runs = Vec::with_capacity(inserted.trees.len());
+        let mut runs = self.ends(inserted).await?;
+        // A jump begins the run of another tree anew. Where none did between two looks, all had ended.
+        while inserted.trees.len() > 1 {
+            let before = std::mem::replace(&mut runs, self.ends(inserted).await?);
+            if before.iter().map(|run| run.run).eq(runs.iter().map(|run| run.run)) {
+                break;
+            }
+        }
         let mut tasks = Vec::new();
-        for (tree, root) in inserted.trees.iter().zip(&inserted.roots) {
-            runs.push(self.engine.wait(tree).await?);
+        for root in &inserted.roots {
             tasks.extend(self.engine.store().subtree(root).await?);
         }
         let any = |outcome| runs.iter().any(|run| run.outcome == Some(outcome));
@@ -391,6 +421,15 @@ impl App {
             Outcome::Completed
         };
         Ok(Ran { outcome, runs, tasks })
+    }
+
+    /// How each tree ended, the first one first.
+    async fn ends(&self, inserted: &Inserted) -> Result<Vec<RunSummary>, Error> {
+        let mut runs = Vec::with_capacity(inserted.trees.len());
+        for tree in &inserted.trees {
+            runs.push(self.engine.wait(tree).await?);
+        }
+        Ok(runs)
     }
 
     /// Takes nothing new, waits at most `grace` for what runs, and gives back the rest.

@@ -3,5 +3,7 @@
 
 #[cfg(feature = "rest")]
 mod callbacks;
+mod loops;
 mod readme;
 mod repeats;
+mod scenarios;

@@ -75,9 +75,16 @@ pub(crate) async fn tell(
         (Waited::Left | Waited::Interrupted | Waited::AtOnce, _) => Exit::Interrupted,
         (Waited::TimedOut, _) => Exit::Timeout,
         (Waited::Over, Outcome::Completed) => Exit::Ok,
+        (Waited::Over, Outcome::Failed) if out_of_budget(&ended.tasks) => Exit::Budget,
         (Waited::Over, Outcome::Failed) => Exit::Failed,
         (Waited::Over, Outcome::Cancelled) => Exit::Cancelled,
     })
+}
+
+/// Whether whatever failed did so because a budget is used up.
+fn out_of_budget(tasks: &[Value]) -> bool {
+    let mut all = tasks.iter().filter(|task| failed(task)).peekable();
+    all.peek().is_some() && all.all(|task| task["state"]["kind"] == "budget_exhausted")
 }
 
 fn write(

@@ -8,6 +8,7 @@ use apflow::{
         problem::{Problem, Problems, nearest},
         store::Submission,
         submit::{Limits, Order, Reference, TaskSpec, compile},
+        task::Begins,
         workflow::{Format, MAX_FILE_BYTES, Workflow},
     },
     system::SystemIds,
@@ -163,12 +164,22 @@ pub(crate) fn task_json(task: &TaskSpec) -> Value {
     put("dependencies", task.dependencies.iter().map(dependency).collect());
     put("join", json!(task.join));
     put("when", json!(task.when));
+    put("loop", json!(task.loop_edge));
+    put("max_cycles", json!(task.max_cycles));
+    put("start", json!((task.start != Begins::default()).then_some(task.start)));
     put("inputs", json!(task.inputs));
     put("params", json!(task.params));
     put("schemas", json!(task.schemas));
     put("timeout_seconds", json!(task.timeout_seconds));
     put("placement_constraints", json!(task.placement_constraints));
-    for group in [json!(task.schedule), json!(task.durability), json!(task.governance)] {
+    let groups = [
+        json!(task.schedule),
+        json!(task.durability),
+        json!(task.governance),
+        json!(task.timeouts),
+        json!(task.flow),
+    ];
+    for group in groups {
         if let Value::Object(fields) = group {
             for (name, value) in fields {
                 put(&name, value);
@@ -221,8 +232,9 @@ fn strangers(order: &Order, run: &str, known: &[String]) -> Vec<Problem> {
 mod tests {
     use super::*;
     use apflow::core::{
+        flow::Limit,
         submit::{Reading, read_tasks},
-        task::Priority,
+        task::{LoopEdge, Priority},
     };
 
     #[test]
@@ -237,6 +249,15 @@ mod tests {
         full.timeout_seconds = Some(1.5);
         full.when = Some("inputs.x is defined".to_owned());
         full.dependencies[1].extra.insert("when".to_owned(), json!("result.ok"));
+        full.loop_edge = Some(LoopEdge {
+            to: Some("b".to_owned()),
+            condition: "not result.ok".to_owned(),
+            max: Some(3),
+        });
+        full.max_cycles = Some(5);
+        full.start = Begins::OnJump;
+        full.timeouts.deadline_seconds = Some(60.0);
+        full.flow.limits.push(Limit { key: "api".to_owned(), max: Some(2) });
         full.durability.max_attempts = Some(4);
         full.durability.backoff_strategy = Some("fixed".to_owned());
         let others = ["b", "c"].map(|id| TaskSpec { id: Some(id.to_owned()), ..TaskSpec::new(id) });

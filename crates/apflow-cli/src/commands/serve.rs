@@ -30,6 +30,7 @@ pub(crate) async fn serve(args: Serve, overrides: Overrides) -> Result<Exit, Cli
     let grace = settings.server.grace;
     let address = address(&settings.server.host, settings.server.port).await?;
     let webhooks = access::webhooks(&settings)?;
+    let passes = access::passes(&settings)?;
     let signed = !webhooks.secrets.is_empty();
     let mut http = config::http(&settings)?;
     let database = Database::find(&settings);
@@ -55,7 +56,10 @@ pub(crate) async fn serve(args: Serve, overrides: Overrides) -> Result<Exit, Cli
     let bound = listener.local_addr().unwrap_or(address);
     let scheduling = settings.scheduler.enabled;
     let live = Arc::new(live(overrides, settings, filter, app.engine().clone()));
-    let gateway = app.gateway().clone().with_configuration(Arc::clone(&live) as Arc<_>);
+    let mut gateway = app.gateway().clone().with_configuration(Arc::clone(&live) as Arc<_>);
+    if let Some(passes) = passes {
+        gateway = gateway.with_passes(Arc::new(passes));
+    }
     // Before anybody is told that the server is there: until it is heard, SIGHUP ends the process.
     let _hearing = Hearing::begin(live)?;
     app.work();

@@ -8,9 +8,10 @@ use apflow::{
     core::{
         api::GatewayConfig,
         breaker::BreakerPolicy,
+        budget::{Money, Policy, Price, Rules},
         code::Code,
         engine::{Breakers, EngineConfig},
-        flow::Span,
+        flow::{Pace, SharedLimit, Span, wrong_key, wrong_span},
         hook::OnError,
         registry::Registry,
         submit::Limits,
@@ -27,7 +28,7 @@ use apflow::{
 
 use super::{
     database::Database,
-    sections::{Durable, HookEntry},
+    sections::{Durable, HookEntry, SharedEntry},
     settings::{Settings, said_by},
 };
 use crate::{access, error::CliError, show};
@@ -39,6 +40,8 @@ pub(crate) fn app(settings: &Settings, database: &Database) -> Result<AppBuilder
         .database(&database.address)
         .durability(settings.storage.durability.into())
         .fair(settings.engine.fairness)
+        .dead_letters(settings.engine.dead_letters)
+        .shared_limits(shared(settings)?)
         .callbacks(callbacks(settings)?)
         .executors(executors(settings)?)
         .allow_only(allow.extensions.clone(), allow.extension_ids.clone())
@@ -160,6 +163,7 @@ pub(crate) fn engine(settings: &Settings) -> Result<EngineConfig, CliError> {
     let engine = &settings.engine;
     Ok(EngineConfig {
         breakers: breakers(settings)?,
+        rules: Arc::new(rules(settings)?),
         slots: engine.max_parallel,
         lease: engine.lease,
         back_stop: engine.poll_interval,
@@ -187,6 +191,63 @@ fn breakers(settings: &Settings) -> Result<Breakers, CliError> {
     }
     let executors = said.executors.iter().cloned().collect();
     Ok(Breakers { policy, executors, hosts: said.hosts })
+}
+
+/// Limits that everybody shares.
+fn shared(settings: &Settings) -> Result<Vec<SharedLimit>, CliError> {
+    let by = said_by(settings, "limits.shared");
+    settings.limits.shared.iter().map(|entry| shared_limit(entry, &by)).collect()
+}
+
+fn shared_limit(entry: &SharedEntry, by: &str) -> Result<SharedLimit, CliError> {
+    let SharedEntry { key, max, rate, per, burst } = entry;
+    let wrong = |why: String| {
+        CliError::new(Code::Config, format!("{by}: the limit `{key}` cannot be used")).because(why)
+    };
+    if max.is_none() && rate.is_none() {
+        return Err(wrong("it says neither `max` nor `rate`".to_owned()));
+    }
+    let per = per.as_deref().unwrap_or("1s");
+    let span = Span::parse(per)
+        .ok_or_else(|| wrong(format!("`{per}` is no span; write 30s, 1m, 2h or 1d")))?;
+    if let Some(why) = wrong_key(key).or_else(|| wrong_span(span)) {
+        return Err(wrong(why));
+    }
+    let pace = rate.map(|limit| Pace { limit, per: span, burst: burst.unwrap_or(1) });
+    Ok(SharedLimit { key: key.clone(), max: *max, rate: pace })
+}
+
+/// What spending is judged by.
+fn rules(settings: &Settings) -> Result<Rules, CliError> {
+    let said = &settings.budgets;
+    let wrong = |what: &str, why: String| {
+        CliError::new(Code::Config, format!("{what} cannot be used")).because(why)
+    };
+    let mut rules = Rules { estimate: i64::from(said.estimate), ..Rules::default() };
+    for entry in &said.prices {
+        let dollars = |sum: f64| {
+            Money::from_usd(sum).ok_or_else(|| {
+                wrong(&format!("the price of `{}`", entry.model), format!("{sum} is no sum"))
+            })
+        };
+        let price = Price { input: dollars(entry.input)?, output: dollars(entry.output)? };
+        rules.prices.set(entry.model.clone(), price);
+    }
+    for entry in &said.policies {
+        let policy =
+            Policy::read(&entry.action, entry.threshold.unwrap_or(1.0), entry.chain.clone())
+                .map_err(|why| wrong(&format!("the policy `{}`", entry.name), why))?;
+        rules.policies.insert(entry.name.clone(), policy);
+    }
+    if let Some(name) = &said.default_policy
+        && !rules.policies.contains_key(name)
+    {
+        let why = "there is no policy of that name under `budgets.policies`".to_owned();
+        return Err(wrong(&format!("`default_policy = {name}`"), why));
+    }
+    rules.default_policy.clone_from(&said.default_policy);
+    rules.executors = said.executors.iter().map(|id| (id.clone(), rules.estimate)).collect();
+    Ok(rules)
 }
 
 /// How long what has ended stays, if not for ever.
@@ -244,6 +305,25 @@ mod tests {
             timeout: None,
             on_error: Some("closed".to_owned()),
         }
+    }
+
+    #[test]
+    fn a_shared_limit_is_what_it_says_or_an_error() {
+        let entry = SharedEntry {
+            key: "api".to_owned(),
+            max: Some(4),
+            rate: Some(60),
+            per: Some("1m".to_owned()),
+            burst: None,
+        };
+        let limit = shared_limit(&entry, "x").expect("a limit");
+        let per = Span(Duration::from_secs(60));
+        assert_eq!(limit.rate, Some(Pace { limit: 60, per, burst: 1 }));
+        assert_eq!((limit.key.as_str(), limit.max), ("api", Some(4)));
+        let endless = SharedEntry { per: Some("soon".to_owned()), ..entry.clone() };
+        assert!(shared_limit(&endless, "x").is_err());
+        let empty = SharedEntry { max: None, rate: None, ..entry };
+        assert!(shared_limit(&empty, "x").is_err());
     }
 
     #[test]

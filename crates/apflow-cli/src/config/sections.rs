@@ -18,9 +18,11 @@ pub(crate) struct Sections {
     pub(crate) engine: Engine,
     pub(crate) breaker: Breaker,
     pub(crate) limits: Limits,
+    pub(crate) budgets: Budgets,
     pub(crate) executors: Executors,
     pub(crate) auth: Auth,
     pub(crate) webhook: Webhook,
+    pub(crate) feedback: Feedback,
     pub(crate) scheduler: Scheduler,
     pub(crate) api: Api,
     pub(crate) log: Log,
@@ -96,6 +98,7 @@ pub(crate) struct Engine {
     pub(crate) max_retry_delay: Duration,
     pub(crate) max_result_bytes: usize,
     pub(crate) fairness: bool,
+    pub(crate) dead_letters: bool,
 }
 
 /// What gets a rest when it keeps failing.
@@ -116,6 +119,49 @@ pub(crate) struct Limits {
     pub(crate) tasks: usize,
     pub(crate) depth: usize,
     pub(crate) dependencies: usize,
+    pub(crate) shared: Vec<SharedEntry>,
+}
+
+/// A limit that everybody shares.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SharedEntry {
+    pub(crate) key: String,
+    pub(crate) max: Option<u32>,
+    pub(crate) rate: Option<u32>,
+    pub(crate) per: Option<String>,
+    pub(crate) burst: Option<u32>,
+}
+
+/// What spending is judged by.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Budgets {
+    pub(crate) estimate: u32,
+    pub(crate) executors: Vec<String>,
+    pub(crate) default_policy: Option<String>,
+    pub(crate) prices: Vec<PriceEntry>,
+    pub(crate) policies: Vec<PolicyEntry>,
+}
+
+/// What a model costs.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PriceEntry {
+    pub(crate) model: String,
+    pub(crate) input: f64,
+    pub(crate) output: f64,
+}
+
+/// What happens near a limit.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PolicyEntry {
+    pub(crate) name: String,
+    pub(crate) action: String,
+    pub(crate) threshold: Option<f64>,
+    #[serde(default)]
+    pub(crate) chain: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -162,6 +208,13 @@ pub(crate) struct Webhook {
     pub(crate) rate_limit: u32,
     pub(crate) trusted_proxies: Vec<String>,
     pub(crate) legacy_signature: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Feedback {
+    pub(crate) secret: Option<Secret>,
+    pub(crate) old_secrets: Vec<Secret>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]

@@ -31,6 +31,39 @@ const HOOK: &[Field] = &[
     field("on_error", Kind::Word(&["open", "closed"]), "Whether the task goes on if it fails."),
 ];
 
+/// A limit that everybody shares.
+const SHARED: &[Field] = &[
+    field("key", Kind::Text, "What tasks have in common, as in their `limits`.").required(),
+    field("max", Kind::Whole(1, 1_000_000), "How many of them run at the same time."),
+    field("rate", Kind::Whole(1, 1_000_000), "How many of them begin in each `per`."),
+    field("per", Kind::Text, "The span, like `1m`; a second if nothing is said."),
+    field("burst", Kind::Whole(1, 1_000_000), "How many may begin at once after a pause."),
+];
+
+/// What a model costs.
+const PRICE: &[Field] = &[
+    field("model", Kind::Text, "Its name, or how its name begins.").required(),
+    field("input", Kind::Factor, "Dollars for a million tokens that go in.").required(),
+    field("output", Kind::Factor, "Dollars for a million tokens that come out.").required(),
+];
+
+/// What happens near a limit.
+const POLICY: &[Field] = &[
+    field("name", Kind::Text, "What budgets and tasks call it by.").required(),
+    field(
+        "action",
+        Kind::Word(&["block", "downgrade", "notify", "continue", "ask"]),
+        "What happens.",
+    )
+    .required(),
+    field(
+        "threshold",
+        Kind::Factor,
+        "From which used share on, above 0 and at most 1; 1 if unsaid.",
+    ),
+    field("chain", Kind::List, "Models for `downgrade`, the dearest first."),
+];
+
 /// Every key, by section.
 pub(crate) const KEYS: &[Key] = &[
     // --- storage
@@ -164,10 +197,16 @@ pub(crate) const KEYS: &[Key] = &[
     )
     .default("67108864")
     .variables(&["APFLOW_ENGINE_MAX_RESULT_BYTES"]),
-    // --- limits
     Key::new("engine.fairness", Kind::Flag, "Owners take turns, by `user_id`.")
         .default("false")
         .variables(&["APFLOW_ENGINE_FAIRNESS"]),
+    Key::new(
+        "engine.dead_letters",
+        Kind::Flag,
+        "Whether a letter is kept of every task that failed for good.",
+    )
+    .default("true")
+    .variables(&["APFLOW_ENGINE_DEAD_LETTERS"]),
     // --- breaker
     Key::new("breaker.executors", Kind::List, "Executors that get a rest when they keep failing.")
         .variables(&["APFLOW_BREAKER_EXECUTORS"]),
@@ -201,6 +240,36 @@ pub(crate) const KEYS: &[Key] = &[
     Key::new("limits.dependencies", Kind::Whole(1, 10_000_000), "Dependencies of one task.")
         .default("10000")
         .variables(&["APFLOW_LIMITS_DEPENDENCIES"]),
+    Key::new(
+        "limits.shared",
+        Kind::Tables(SHARED),
+        "Limits by key that hold for everybody's tasks; stored when the database is opened.",
+    )
+    .variables(&["APFLOW_LIMITS_SHARED"]),
+    // --- budgets
+    Key::new(
+        "budgets.estimate",
+        Kind::Whole(1, 1_000_000_000),
+        "Tokens an attempt is thought to need where nobody says.",
+    )
+    .default("4096")
+    .variables(&["APFLOW_BUDGETS_ESTIMATE"]),
+    Key::new(
+        "budgets.executors",
+        Kind::List,
+        "Executors whose tasks count against budgets although their authors say nothing.",
+    )
+    .variables(&["APFLOW_BUDGETS_EXECUTORS"]),
+    Key::new(
+        "budgets.default_policy",
+        Kind::Text,
+        "The policy of budgets and tasks that name none; without it the limit blocks.",
+    )
+    .variables(&["APFLOW_BUDGETS_DEFAULT_POLICY"]),
+    Key::new("budgets.prices", Kind::Tables(PRICE), "What models cost.")
+        .variables(&["APFLOW_BUDGETS_PRICES"]),
+    Key::new("budgets.policies", Kind::Tables(POLICY), "What happens near the limit of a budget.")
+        .variables(&["APFLOW_BUDGETS_POLICIES"]),
     // --- executors
     Key::new(
         "executors.extensions",
@@ -290,6 +359,21 @@ pub(crate) const KEYS: &[Key] = &[
     )
     .default("false")
     .variables(&["APFLOW_WEBHOOK_LEGACY_SIGNATURE"]),
+    // --- feedback
+    Key::new(
+        "feedback.secret",
+        Kind::Text,
+        "Links to questions are made with this, at least 16 bytes; without it there is no page for them.",
+    )
+    .variables(&["APFLOW_FEEDBACK_SECRET"])
+    .secret(),
+    Key::new(
+        "feedback.old_secrets",
+        Kind::List,
+        "Secrets whose links still count while one is replaced.",
+    )
+    .variables(&["APFLOW_FEEDBACK_OLD_SECRETS"])
+    .secret(),
     // --- scheduler
     Key::new("scheduler.enabled", Kind::Flag, "Whether `apflow serve` also starts what is due.")
         .default("true")
@@ -439,10 +523,13 @@ pub(crate) const SECTIONS: &[(&str, &str)] = &[
     ("storage", "Where tasks are stored."),
     ("server", "`apflow serve`."),
     ("engine", "The worker that runs tasks."),
-    ("limits", "How much one submission may hold."),
+    ("breaker", "What gets a rest when it keeps failing."),
+    ("limits", "How much one submission may hold, and what tasks share."),
+    ("budgets", "What spending is judged by."),
     ("executors", "What tasks may do; a workflow cannot grant itself anything."),
     ("auth", "Who may call the server."),
     ("webhook", "Who may trigger tasks from outside."),
+    ("feedback", "The page on which people answer questions of tasks."),
     ("scheduler", "What starts by itself."),
     ("api", "Commands that ask a server in place of the database."),
     ("log", "What is logged."),

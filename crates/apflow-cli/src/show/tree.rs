@@ -134,6 +134,9 @@ impl Board {
             | EventKind::Paused
             | EventKind::Resumed
             | EventKind::BudgetNoticed
+            | EventKind::Spawned
+            | EventKind::Iterated
+            | EventKind::Jumped
             | EventKind::SlotFired
             | EventKind::SlotSkipped
             | EventKind::ScheduleEnded => return None,

@@ -2,11 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use serde_json::Value;
+
 use super::{
     ApiError, Backend, Call, Configuration, Feed, Reply, feed::FeedLimits, keys::LlmKeys, ops,
 };
 use crate::{
-    code::Code, generate::Generator, id::TaskId, task::Record, time::Clock, webhook::Webhooks,
+    code::Code, generate::Generator, id::TaskId, question::Passes, store::WaitRecord, task::Record,
+    time::Clock, webhook::Webhooks,
 };
 
 /// Who asks.
@@ -98,6 +101,7 @@ pub struct Gateway {
     pub(super) keys: Arc<LlmKeys>,
     feed: Option<Feed>,
     pub(super) configuration: Option<Arc<dyn Configuration>>,
+    pub(super) passes: Option<Arc<Passes>>,
 }
 
 impl Gateway {
@@ -113,6 +117,7 @@ impl Gateway {
             keys: Arc::default(),
             feed,
             configuration: None,
+            passes: None,
         }
     }
 
@@ -135,6 +140,27 @@ impl Gateway {
         self
     }
 
+    /// The same with links to questions, and a page behind them.
+    #[must_use]
+    pub fn with_passes(mut self, passes: Arc<Passes>) -> Self {
+        self.passes = Some(passes);
+        self
+    }
+
+    /// What makes links to questions, if there is a page behind them.
+    pub fn passes(&self) -> Option<&Passes> {
+        self.passes.as_deref()
+    }
+
+    /// The question a link leads to; none if the token is wrong, and none if there is no such question.
+    pub async fn question_behind(
+        &self,
+        question: &str,
+        token: &str,
+    ) -> Result<Option<WaitRecord>, ApiError> {
+        ops::feedback::behind(self, question, token).await
+    }
+
     /// What is settled once.
     pub fn config(&self) -> &GatewayConfig {
         &self.config
@@ -143,6 +169,17 @@ impl Gateway {
     /// The journal for everybody who listens, if the engine has one.
     pub fn feed(&self) -> Option<&Feed> {
         self.feed.as_ref()
+    }
+
+    /// Answers the question a link leads to, on behalf of whoever holds the link.
+    pub async fn answer_behind(
+        &self,
+        question: &str,
+        token: &str,
+        answer: Value,
+        by: String,
+    ) -> Result<WaitRecord, ApiError> {
+        ops::feedback::answer_behind(self, question, token, answer, by).await
     }
 
     /// Carries out one call for `caller`.

@@ -12,7 +12,10 @@ use crate::{
     problem::{nearest, shortened},
     store::Patch,
     submit::{TASK_FIELDS, is_known, whole},
-    task::{Dependency, Durability, Governance, Join, Priority, Schedule},
+    task::{
+        Dependency, Durability, Governance, Join, LOOP_EXPECTED, LoopEdge, MOST_CYCLES, Priority,
+        Schedule,
+    },
 };
 
 /// Known fields that only the engine writes; a client that sends a whole task back may repeat them.
@@ -107,6 +110,8 @@ fn meant(name: &str, value: Value) -> Value {
             | "schedule_jitter_seconds"
             | "schedule_misfire_window_seconds"
             | "max_attempts"
+            | "max_cycles"
+            | "loop"
             | "backoff_base_seconds"
             | "token_budget"
     ) || super::patch_retry::never_a_text(name);
@@ -205,6 +210,24 @@ fn field(patch: &mut Patch, name: &str, value: Value) -> Result<Option<String>, 
             let fits = value.is_null() || value.is_string();
             plain(patch, name, value, fits, "an expression or null")?;
         }
+        "loop" => {
+            let read = serde_json::from_value::<Option<LoopEdge>>(value.clone());
+            let fits = read.as_ref().is_ok_and(|edge| {
+                let most = edge.as_ref().and_then(|edge| edge.max);
+                most.is_none_or(|most| (1..=MOST_CYCLES).contains(&most))
+            });
+            if let Ok(Some(edge)) = read
+                && let Err(problem) = crate::expression::Expression::compile(&edge.condition)
+            {
+                return Err(crate::problem::Problems::one(problem.in_field("loop.while")).into());
+            }
+            plain(patch, name, value, fits, LOOP_EXPECTED)?;
+        }
+        "max_cycles" => {
+            let value = within(name, value, 1, i64::from(MOST_CYCLES))?;
+            patch.definition.insert(name.to_owned(), value);
+        }
+        "start" => return Err(fixed(name, "it is said when the task is made")),
         "placement_constraints" => {
             let fits = value.is_null() || value.is_object();
             plain(patch, name, value, fits, "an object or null")?;

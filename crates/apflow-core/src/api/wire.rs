@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     id::TaskId,
-    task::{Definition, Record, State},
+    task::{Begins, Definition, Record, State},
 };
 
 /// The most levels of a tree that are nested in one answer; JSON readers give up not far above.
@@ -106,6 +106,15 @@ pub fn task(record: &Record) -> Value {
     if let Some(when) = &definition.when {
         object.insert("when".to_owned(), json!(when));
     }
+    if let Some(edge) = &definition.loop_edge {
+        object.insert("loop".to_owned(), json!(edge));
+    }
+    if let Some(passes) = definition.max_cycles {
+        object.insert("max_cycles".to_owned(), json!(passes));
+    }
+    if definition.start != Begins::default() {
+        object.insert("start".to_owned(), json!(definition.start));
+    }
     Value::Object(object)
 }
 
@@ -177,9 +186,6 @@ pub fn state(record: &Record) -> Value {
         object["held"] = json!({ "by": held.by, "key": key, "until": held.until });
     }
     object["name"] = json!(record.task.state.name());
-    if let Some(held) = &record.task.held {
-        object["held"] = json!(held);
-    }
     if record.task.is_paused() {
         object["paused"] = json!(true);
     }
@@ -367,9 +373,9 @@ pub(super) mod tests {
                 "backoff_factor",
                 "backoff_max_seconds",
                 "deadline_seconds",
+                "estimate_tokens",
                 "heartbeat_timeout_seconds",
                 "jitter",
-                "estimate_tokens",
                 "join",
                 "no_retry_on",
                 "queue_timeout_seconds",

@@ -8,7 +8,7 @@ use crate::{
     breaker::BreakerPolicy,
     flow::{Limit, Rate, Span},
     submit::{Reference, TaskSpec},
-    task::{Jitter, Join, Priority},
+    task::{Jitter, Join, LoopEdge, Priority},
 };
 
 /// Begins a task of this name.
@@ -135,6 +135,25 @@ impl TaskBuilder {
     /// How often it may run in one run, by iterating or because others jump to it.
     pub fn max_cycles(mut self, passes: u32) -> Self {
         self.spec.max_cycles = Some(passes);
+        self
+    }
+
+    /// Runs again after a success, with the result as data, as long as the expression holds.
+    pub fn repeat_while(mut self, condition: impl Into<String>, passes: u32) -> Self {
+        let condition = condition.into();
+        self.spec.loop_edge = Some(LoopEdge { to: None, condition, max: Some(passes) });
+        self
+    }
+
+    /// Goes back to another task, by id or name, after a success as long as the expression holds.
+    pub fn back_to_while(
+        mut self,
+        task: impl Into<String>,
+        condition: impl Into<String>,
+        passes: u32,
+    ) -> Self {
+        let (to, condition) = (Some(task.into()), condition.into());
+        self.spec.loop_edge = Some(LoopEdge { to, condition, max: Some(passes) });
         self
     }
 

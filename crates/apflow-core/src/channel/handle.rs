@@ -38,7 +38,8 @@ impl Channels {
     /// The channel of the newest run of a tree; it is looked for when it is first used.
     pub fn of_tree(&self, tree: TreeId, holder: Holder) -> Channel {
         let door = Door { channels: self.clone(), tree, holder, id: OnceCell::new() };
-        Channel { door: Some(Arc::new(door)), space: Arc::from(""), guard: None }
+        let none = Arc::from("");
+        Channel { door: Some(Arc::new(door)), of: Arc::clone(&none), space: none, guard: None }
     }
 
     fn keeper(&self) -> &dyn ChannelStore {
@@ -53,11 +54,19 @@ impl Context {
     /// earlier one left locked.
     pub fn channel(&self) -> Channel {
         let Some(channels) = &self.channels else {
-            return Channel { door: None, space: Arc::from(""), guard: None };
+            let none = Arc::from("");
+            return Channel { door: None, of: Arc::clone(&none), space: none, guard: None };
         };
         let fence = u64::try_from(self.fence.0).unwrap_or(0);
         let holder = Holder { name: self.idempotency_key.clone(), fence };
-        channels.of_tree(self.tree.clone(), holder)
+        let channel = channels.of_tree(self.tree.clone(), holder);
+        match &self.given.space {
+            None => channel,
+            Some(own) => {
+                let own: Arc<str> = Arc::from(own.as_str());
+                Channel { of: Arc::clone(&own), space: own, ..channel }
+            }
+        }
     }
 }
 
@@ -66,6 +75,8 @@ impl Context {
 pub struct Channel {
     /// None outside of an engine.
     door: Option<Arc<Door>>,
+    /// The part that belongs to a workflow inside another; its spaces lie in it.
+    of: Arc<str>,
     space: Arc<str>,
     guard: Option<Guard>,
 }
@@ -91,7 +102,12 @@ impl Channel {
     /// A part of the channel with keys and locks of its own.
     pub fn space(&self, name: &str) -> Result<Self, ChannelError> {
         check_key("name of the space", name)?;
-        Ok(Self { space: Arc::from(name), ..self.clone() })
+        if self.of.is_empty() {
+            return Ok(Self { space: Arc::from(name), ..self.clone() });
+        }
+        let inside = format!("{}/{name}", self.of);
+        check_key("name of the space", &inside)?;
+        Ok(Self { space: Arc::from(inside), ..self.clone() })
     }
 
     /// The same channel, in which everything is refused once the lock was lost.

@@ -12,6 +12,7 @@ mod select;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    group,
     id::{Ids, Seq, TaskId, TreeId},
     problem::Problems,
     store::{Idempotency, Inserted, Patch, Submission},
@@ -188,6 +189,8 @@ pub struct Source {
     pub definition: Definition,
     /// It completed, as readers see it.
     pub completed: bool,
+    /// How many spawners there are above it: 0 if its author wrote it.
+    pub spawned: u32,
 }
 
 impl Source {
@@ -330,6 +333,11 @@ fn build(
             copy_of(source, &wish.reset)?
         };
         spec.id.clone_from(&new_ids[at]);
+        if let Some(parent) = source.parent {
+            // Its own group, if it has one, has a limit of its own.
+            let key = group::key_of(tasks[parent].id.as_str());
+            spec.flow.limits.retain(|limit| limit.key != key);
+        }
         spec.user_id.clone_from(&owner);
         if wish.recursive {
             spec.parent = source.parent.and_then(|parent| new_ids[parent].clone());
@@ -347,6 +355,14 @@ fn build(
                     })
                 })
                 .collect();
+        }
+        if let Some(edge) = &mut spec.loop_edge {
+            let to = edge.to.take();
+            // Where the task it leads to is not taken along, there is nothing to go back to.
+            edge.to = to.as_deref().and_then(|to| new_id(&TaskId::new(to)));
+            if to.is_some() && edge.to.is_none() {
+                spec.loop_edge = None;
+            }
         }
         specs.push(spec);
     }
@@ -398,6 +414,11 @@ fn copy_of(source: &Source, reset: &Patch) -> Result<TaskSpec, Problems> {
         params,
         schemas,
         timeout_seconds,
+        timeouts,
+        max_cycles,
+        loop_edge,
+        start,
+        flow,
         schedule,
         ..
     } = definition;
@@ -417,6 +438,11 @@ fn copy_of(source: &Source, reset: &Patch) -> Result<TaskSpec, Problems> {
         params,
         schemas,
         timeout_seconds,
+        timeouts,
+        max_cycles,
+        loop_edge,
+        start,
+        flow,
         origin: Origin {
             kind: OriginType::Copy,
             original_task_id: Some(source.original().clone()),

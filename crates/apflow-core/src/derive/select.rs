@@ -19,6 +19,13 @@ pub(super) fn choose(
         return Ok(vec![start]);
     }
     let mut taken = below(tasks, start);
+    if matches!(wish.mode, Mode::Copy | Mode::Mixed) {
+        // A copy spawns its own. Those that are to be linked are there for good.
+        let depth = tasks[start].spawned;
+        for (at, source) in tasks.iter().enumerate() {
+            taken[at] &= source.spawned <= depth || links[at];
+        }
+    }
     let needs = Needs::of(tasks);
     if wish.include_dependents {
         needs.take_dependents(&mut taken, |at| wish.mode == Mode::Mixed && links[at]);

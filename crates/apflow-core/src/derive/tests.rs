@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     id::TaskId,
     store::NeedKind,
-    task::{Dependency, Durability, Governance},
+    task::{Dependency, Durability, Governance, LoopEdge},
     testing::SeededIds,
 };
 
@@ -70,6 +70,7 @@ fn sources(sketch: &Sketch) -> Sources {
                 ..Definition::default()
             },
             completed: sketch.completed[at],
+            spawned: 0,
         })
         .collect();
     Sources { tasks, options: TreeOptions::default() }
@@ -211,8 +212,75 @@ proptest! {
 /// A task that hangs alone.
 fn alone(definition: Definition) -> Sources {
     let id = TaskId::new("t");
-    let source = Source { id, tree: 0, parent: None, definition, completed: true };
+    let source = Source { id, tree: 0, parent: None, definition, completed: true, spawned: 0 };
     Sources { tasks: vec![source], options: TreeOptions::default() }
+}
+
+#[test]
+fn a_copy_leaves_out_what_its_source_has_spawned() {
+    let source = |id: &str, parent: Option<usize>, spawned: u32| Source {
+        id: TaskId::new(id),
+        tree: 0,
+        parent,
+        definition: Definition { name: id.to_owned(), ..Definition::default() },
+        completed: true,
+        spawned,
+    };
+    let tasks = vec![
+        source("root", None, 0),
+        source("written", Some(0), 0),
+        source("split", Some(0), 1),
+        source("part", Some(2), 1),
+        source("deeper", Some(3), 2),
+    ];
+    let sources = Sources { tasks, options: TreeOptions::default() };
+    let names = |wish: &Derive| -> Vec<String> {
+        let made = new(derive(&sources, wish, &SeededIds::new("n")).expect("it is made"));
+        made.submission.tasks.iter().map(|task| task.definition.name.clone()).collect()
+    };
+    assert_eq!(names(&Derive::copy("root")), ["root", "written"]);
+    assert_eq!(names(&Derive::copy("split")), ["split", "part"], "these belong together");
+    let link = Derive { mode: Mode::Link, ..Derive::copy("root") };
+    assert_eq!(names(&link).len(), 5, "links show the whole of what there is");
+    let links = vec![TaskId::new("split")];
+    let mixed = Derive { mode: Mode::Mixed, links, ..Derive::copy("root") };
+    assert_eq!(names(&mixed), ["root", "written", "split"]);
+}
+
+#[test]
+fn a_copied_loop_leads_to_the_copy_of_its_target() {
+    let edge = |to: &str| Definition {
+        name: "b".to_owned(),
+        max_cycles: Some(4),
+        start: crate::task::Begins::OnJump,
+        timeouts: crate::task::Timeouts {
+            deadline_seconds: Some(9.0),
+            ..crate::task::Timeouts::default()
+        },
+        loop_edge: Some(LoopEdge {
+            to: Some(to.to_owned()),
+            condition: "cycle < 2".to_owned(),
+            max: None,
+        }),
+        ..Definition::default()
+    };
+    let source = |id: &str, parent: Option<usize>, definition: Definition| Source {
+        id: TaskId::new(id),
+        tree: 0,
+        parent,
+        definition,
+        completed: true,
+        spawned: 0,
+    };
+    let root = Definition { name: "a".to_owned(), ..Definition::default() };
+    let tasks = vec![source("a", None, root), source("b", Some(0), edge("a"))];
+    let sources = Sources { tasks, options: TreeOptions::default() };
+    let made = new(derive(&sources, &Derive::copy("a"), &SeededIds::new("n")).expect("a copy"));
+    let [a, b] = &made.submission.tasks[..] else { panic!("two tasks") };
+    let want = Definition { origin: b.definition.origin.clone(), ..edge(a.id.as_str()) };
+    assert_eq!(b.definition, want, "all the author said came along");
+    let made = new(derive(&sources, &Derive::copy("b"), &SeededIds::new("n")).expect("a copy"));
+    assert_eq!(made.submission.tasks[0].definition.loop_edge, None, "there is no way back");
 }
 
 #[test]

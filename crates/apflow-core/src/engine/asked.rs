@@ -2,12 +2,15 @@
 
 use std::{borrow::Cow, collections::HashSet};
 
+use serde_json::{Map, Value};
+
 use crate::{
-    effect::{Effect, Spawn},
+    condition,
+    effect::{Bounds, Effect, Spawn, refuse_data},
     executor::{Asked, Manifest},
     id::{Ids, TaskId},
-    store::{Ended, NeedResult},
-    task::Definition,
+    store::{Claimed, Ended, NeedResult},
+    task::{Definition, Failure, TreeOptions},
 };
 
 /// Keeps what counts after such an end, and gives new tasks their ids.
@@ -33,7 +36,9 @@ pub(super) fn finish(
         Ended::Completed { .. } => {}
         _ => asked.effects.clear(),
     }
-    asked.max_cycles = definition.max_cycles;
+    // The number of a loop is that of its task, where the loop leads to itself.
+    let own = definition.loop_edge.as_ref().filter(|edge| edge.to.is_none());
+    asked.max_cycles = own.and_then(|edge| edge.max).or(definition.max_cycles);
     asked.name.clone_from(&definition.name);
     id.as_str().clone_into(&mut asked.id);
     for effect in &mut asked.effects {
@@ -41,6 +46,40 @@ pub(super) fn finish(
             spawn.name(ids);
         }
     }
+}
+
+/// Asks the loop of a task whether it goes round after such an end, and bounds how often.
+///
+/// What the attempt asked for itself comes first; a demonstration does not go round.
+pub(super) fn go_round(
+    asked: &mut Asked,
+    outcome: &Ended,
+    claimed: &Claimed,
+    inputs: Option<&Map<String, Value>>,
+) -> Result<(), Failure> {
+    let definition = &claimed.definition;
+    let (Some(edge), Ended::Completed { result }) = (&definition.loop_edge, outcome) else {
+        return Ok(());
+    };
+    let decided = |effect: &Effect| !matches!(effect, Effect::Spawn(Spawn { gather: false, .. }));
+    if claimed.demo || asked.effects.iter().any(decided) {
+        return Ok(());
+    }
+    if !condition::goes_round(claimed, inputs.unwrap_or(&definition.inputs), result)? {
+        return Ok(());
+    }
+    let most = edge.max.or(definition.max_cycles);
+    Bounds::of(most, &TreeOptions::default())
+        .another_pass(&definition.name, claimed.given.cycle)?;
+    if let Some(failure) = refuse_data(result) {
+        return Err(failure);
+    }
+    let data = result.clone();
+    asked.effects.push(match &edge.to {
+        None => Effect::Iterate { data },
+        Some(to) => Effect::Jump { to: to.clone(), data },
+    });
+    Ok(())
 }
 
 /// The idempotency key of every attempt of one pass.
@@ -81,7 +120,13 @@ mod tests {
     }
 
     fn gather() -> Effect {
-        Effect::Spawn(Spawn { tasks: Vec::new(), keys: Vec::new(), gather: true })
+        Effect::Spawn(Spawn {
+            tasks: Vec::new(),
+            keys: Vec::new(),
+            gather: true,
+            members: false,
+            space: None,
+        })
     }
 
     fn left(effects: Vec<Effect>, outcome: &Ended) -> Vec<Effect> {

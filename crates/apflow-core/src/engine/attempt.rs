@@ -32,6 +32,7 @@ use crate::{
     hook::{Attempted, Hook, Verdict},
     id::TaskId,
     observe::Seen,
+    pattern,
     registry::NoExecutor,
     store::{Claimed, Ended, Settlement},
     task::{self, Failure, FailureKind, LastProgress, Over, RetryPolicy},
@@ -73,11 +74,17 @@ pub(super) async fn run(
         notes: Arc::clone(&notes),
     };
     let work = AssertUnwindSafe(attempt.perform()).catch_unwind();
-    let (outcome, inputs) = tokio::select! {
+    let (mut outcome, inputs) = tokio::select! {
         biased;
         done = work => done.unwrap_or_else(|panic| (attempt.panicked(panic.as_ref()), None)),
         () = stopped(&stop, engine.config.grace) => (Ended::HandedBack, None),
     };
+    // Whoever panicked while he held it has written whole notes or none.
+    let mut notes = std::mem::take(&mut *notes.lock().unwrap_or_else(PoisonError::into_inner));
+    if let Err(failure) = asked::go_round(&mut notes.wishes, &outcome, &claimed, inputs.as_ref()) {
+        let failure = Failure::new(failure.kind, output::storable_sentence(failure.message));
+        outcome = Ended::Failed { failure, retry_after: None, result: Value::Null };
+    }
     engine.see(&Seen::Ended {
         task: &claimed.id,
         tree: &claimed.tree_id,
@@ -85,8 +92,6 @@ pub(super) async fn run(
         outcome: &outcome,
         took: begun.elapsed(),
     });
-    // Whoever panicked while he held it has written whole notes or none.
-    let mut notes = std::mem::take(&mut *notes.lock().unwrap_or_else(PoisonError::into_inner));
     if matches!(outcome, Ended::Failed { retry_after: Some(_), .. }) {
         notes.progress = reporter.last();
     }
@@ -335,7 +340,6 @@ impl Attempt<'_> {
         }
     }
 
-    /// The shortest of what the attempt, its task and its tree have left.
     /// What came with the task, and the members where it is a group.
     fn given(&self) -> Given {
         let Claimed { given, definition, needs, .. } = self.claimed;
@@ -344,10 +348,15 @@ impl Attempt<'_> {
         } else {
             Vec::new()
         };
-        Given { members, ..given.clone() }
+        let names = if pattern::is_one(definition.executor()) {
+            condition::context(self.claimed)
+        } else {
+            Value::Null
+        };
+        Given { members, names, ..given.clone() }
     }
 
-    /// The shorter of what the task and what its tree have left.
+    /// The shortest of what the attempt, its task and its tree have left.
     fn limit(&self) -> Option<Limit> {
         let own = self
             .claimed

@@ -11,7 +11,7 @@ use super::{
     turn, watch,
 };
 use crate::{
-    store::{EventKind, Signal, StoreError},
+    store::{EventKind, MAX_LETTERS, Signal, StoreError},
     task::Outcome,
 };
 
@@ -36,10 +36,13 @@ pub(super) async fn recover(engine: &Inner) {
 
 /// Keys that are forgotten in one transaction.
 const KEYS_AT_ONCE: u32 = 500;
+/// Dead letters that are dropped in one transaction.
+const LETTERS_AT_ONCE: u32 = 1_000;
 /// How often it is looked for keys that are old enough.
 const LOOK_FOR_KEYS: Duration = Duration::from_hours(1);
 
-/// Forgets idempotency keys, and reports of spending, whose time is over, until told to stop.
+/// Forgets idempotency keys and reports of spending whose time is over, and the oldest dead letters of
+/// owners who have too many, until told to stop.
 pub(super) async fn forget_keys(engine: Arc<Inner>, stop: CancellationToken) {
     loop {
         match engine.store.forget_keys(engine.config.key_retention, KEYS_AT_ONCE).await {
@@ -52,6 +55,11 @@ pub(super) async fn forget_keys(engine: Arc<Inner>, stop: CancellationToken) {
             Ok(gone) if gone >= u64::from(KEYS_AT_ONCE) && !stop.is_cancelled() => continue,
             Ok(_) => {}
             Err(error) => engine.store_failed("forget what was spent long ago", &error),
+        }
+        match engine.store.trim_letters(MAX_LETTERS, LETTERS_AT_ONCE).await {
+            Ok(gone) if gone >= u64::from(LETTERS_AT_ONCE) && !stop.is_cancelled() => continue,
+            Ok(_) => {}
+            Err(error) => engine.store_failed("drop old dead letters", &error),
         }
         tokio::select! {
             () = stop.cancelled() => return,

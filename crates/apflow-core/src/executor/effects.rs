@@ -96,6 +96,26 @@ impl Context {
         Err(ExecuteError::Parked(Box::new(Park { wait, at_most: None })))
     }
 
+    /// Runs members of this task and goes on when they have ended, whatever was gathered before.
+    ///
+    /// What it means that one of them fails is this task's to say. With `space`, they share a part of
+    /// the channel of their own. The answer is always to be passed on.
+    pub(crate) fn gather_members(
+        &self,
+        tasks: Vec<TaskSpec>,
+        space: Option<String>,
+    ) -> ExecuteError {
+        let count = tasks.len();
+        let mut spawn = match self.drafts(tasks, true) {
+            Ok(spawn) => spawn,
+            Err(error) => return error,
+        };
+        (spawn.members, spawn.space) = (true, space);
+        self.ask_for(Effect::Spawn(spawn));
+        let wait = Wait::new(WaitFor::Child, serde_json::json!({ "tasks": count }));
+        ExecuteError::Parked(Box::new(Park { wait, at_most: None }))
+    }
+
     /// Runs this task again after this attempt has succeeded, and gives the next pass `data`.
     ///
     /// Whoever waits for the task goes on waiting until a pass ends without asking for another one.

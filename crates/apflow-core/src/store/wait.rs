@@ -82,6 +82,8 @@ pub struct WaitRecord {
     pub until: Option<Timestamp>,
     /// When it was answered, withdrawn or over.
     pub answered_at: Option<Timestamp>,
+    /// Where it is answered without an account; stored nowhere, and filled in for those who may answer.
+    pub page: Option<String>,
 }
 
 impl WaitRecord {

@@ -15,7 +15,7 @@ use crate::{
     id::{MAX_ID_CHARS, check_id},
     problem::{Problem, Problems, shortened},
     schedule::Plan,
-    task::Timeouts,
+    task::{MOST_CYCLES, Timeouts},
 };
 
 /// The ways the delay between attempts grows.
@@ -179,6 +179,10 @@ impl Checker<'_> {
             self.problems.push(check_count(found, limits.dependencies).of_task(&self.task));
         }
         condition::check(spec, &self.task, self.problems);
+        let passes = 1.0..=f64::from(MOST_CYCLES);
+        self.between("max_cycles", spec.max_cycles.map(f64::from), &passes);
+        let most = spec.loop_edge.as_ref().and_then(|edge| edge.max);
+        self.between("loop.max", most.map(f64::from), &passes);
         if let Some(seconds) = spec.timeout_seconds
             && !(seconds > 0.0 && seconds <= MAX_TIMEOUT_SECONDS)
         {

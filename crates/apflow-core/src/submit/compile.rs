@@ -7,6 +7,7 @@ use crate::{
     code::Code,
     condition, group,
     id::{Ids, TaskId, TreeId, check_id},
+    pattern,
     problem::{Problem, Problems},
     store::{NeedKind, NewNeed, NewTask, NewTree, Submission},
     task::{Definition, Dependency, Jitter, Join},
@@ -21,6 +22,7 @@ const DURABLE_ATTEMPTS: u32 = 3;
 pub fn compile(mut order: Order, ids: &dyn Ids, limits: &Limits) -> Result<Submission, Problems> {
     let mut problems = Vec::new();
     group::gather(&mut order.tasks, &mut problems);
+    pattern::check(&order.tasks, &mut problems);
     check_order(&order, &mut problems);
     if order.tasks.len() <= limits.tasks {
         for (index, spec) in order.tasks.iter().enumerate() {
@@ -36,6 +38,8 @@ pub fn compile(mut order: Order, ids: &dyn Ids, limits: &Limits) -> Result<Submi
         }
     };
     let task_ids = name_all(&order.tasks, ids);
+    lead_back(&mut order.tasks, &linked.back, &task_ids);
+    group::bound(&mut order.tasks, &linked.parents, &task_ids);
     let trees = linked
         .roots
         .iter()
@@ -122,13 +126,28 @@ fn name_all(specs: &[TaskSpec], ids: &dyn Ids) -> Vec<TaskId> {
         .collect()
 }
 
+/// Makes every loop lead to an id, and lets the task it leads to go round as often as the loop does.
+fn lead_back(specs: &mut [TaskSpec], back: &[Option<usize>], ids: &[TaskId]) {
+    for (index, target) in back.iter().enumerate() {
+        let Some(target) = *target else { continue };
+        let most = specs[index].max_cycles;
+        let Some(edge) = &mut specs[index].loop_edge else { continue };
+        // Who leads to itself goes round by itself.
+        edge.to = (target != index).then(|| ids[target].as_str().to_owned());
+        let passes = edge.max.or(most);
+        if target != index && specs[target].max_cycles.is_none() {
+            specs[target].max_cycles = passes;
+        }
+    }
+}
+
 fn define(
     spec: TaskSpec,
     hard: &[(usize, usize)],
     ids: &[TaskId],
     owner: Option<String>,
 ) -> Definition {
-    let named = spec.when.is_some() || condition::on_edges(&spec);
+    let named = spec.when.is_some() || condition::on_edges(&spec) || pattern::is_in(&spec);
     let mut durability = spec.durability;
     durability.backoff_base_seconds = durability.backoff_base_seconds.filter(|base| *base != 0.0);
     let speaks_of_retries = durability.backoff_strategy.is_some()
@@ -176,6 +195,7 @@ fn define(
         timeout_seconds: spec.timeout_seconds,
         timeouts: spec.timeouts,
         max_cycles: spec.max_cycles,
+        loop_edge: spec.loop_edge,
         start: spec.start,
         origin: spec.origin,
         schedule: spec.schedule,

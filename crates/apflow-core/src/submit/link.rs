@@ -30,6 +30,8 @@ pub(super) struct Linked {
     pub(super) tree: Vec<usize>,
     /// For each task, what it depends on: the task and the place of the reference.
     pub(super) hard: Vec<Vec<(usize, usize)>>,
+    /// For each task, where its loop leads, if it says so.
+    pub(super) back: Vec<Option<usize>>,
     /// For each task, the descendants it waits for.
     pub(super) soft: Vec<Vec<usize>>,
     /// Who owns all of it.
@@ -57,6 +59,7 @@ pub(super) fn link(
     let owner = linker.owner(caller);
     let hard = linker.dependencies(limits);
     linker.loops(&hard);
+    let back = linker.back();
     if !linker.problems.is_empty() {
         return Err(linker.problems);
     }
@@ -84,7 +87,7 @@ pub(super) fn link(
             ]
         })?;
     }
-    Ok(Linked { parents, children, roots, tree, hard, soft, owner })
+    Ok(Linked { parents, children, roots, tree, hard, back, soft, owner })
 }
 
 struct Named {
@@ -157,6 +160,38 @@ impl<'a> Linker<'a> {
             }
             None => Err(Missing::Unknown),
         }
+    }
+
+    /// Where the loop of each task leads.
+    fn back(&mut self) -> Vec<Option<usize>> {
+        let mut back = vec![None; self.specs.len()];
+        for (task, spec) in self.specs.iter().enumerate() {
+            let Some(to) = spec.loop_edge.as_ref().and_then(|edge| edge.to.as_deref()) else {
+                continue;
+            };
+            match self.find(to) {
+                Ok(target) => back[task] = Some(target),
+                Err(missing) => {
+                    let why = match missing {
+                        Missing::Ambiguous { .. } => "is the name of several tasks",
+                        Missing::Unknown => "is no task of this submission",
+                    };
+                    let mut problem = Problem::new(
+                        Code::UnknownReference,
+                        format!("the loop leads to `{}`, which {why}", shortened(to)),
+                    )
+                    .of_task(self.label(task))
+                    .in_field("loop.to")
+                    .expecting("the id of a task, or a name that only one task has")
+                    .found(to.to_owned());
+                    if let Some(near) = self.near(to).filter(|near| *near != to) {
+                        problem = problem.hinting(format!("did you mean `{}`?", shortened(near)));
+                    }
+                    self.problems.push(problem);
+                }
+            }
+        }
+        back
     }
 
     fn near(&self, to: &str) -> Option<&'a str> {

@@ -27,7 +27,8 @@ use crate::{
     flow::FlowControl,
     store::{Idempotency, NewCallback},
     task::{
-        Begins, Durability, Governance, Join, Origin, Priority, Schedule, Timeouts, TreeOptions,
+        Begins, Durability, Governance, Join, LoopEdge, Origin, Priority, Schedule, Timeouts,
+        TreeOptions,
     },
 };
 
@@ -64,6 +65,8 @@ pub struct TaskSpec {
     pub timeouts: Timeouts,
     /// How often it may go round in one run.
     pub max_cycles: Option<u32>,
+    /// The edge it goes back by after a success.
+    pub loop_edge: Option<LoopEdge>,
     /// When in a run it begins.
     pub start: Begins,
     /// Where it came from.

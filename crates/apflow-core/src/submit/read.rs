@@ -10,7 +10,7 @@ use crate::{
     code::Code,
     id::TaskId,
     problem::{Problem, Problems, nearest, shortened},
-    task::{Join, OriginType, Priority, TreeOptions},
+    task::{Join, LOOP_EXPECTED, OriginType, Priority, TreeOptions},
     time::Timestamp,
 };
 
@@ -25,6 +25,9 @@ pub const TASK_FIELDS: &[&str] = &[
     "dependencies",
     "join",
     "when",
+    "loop",
+    "max_cycles",
+    "start",
     "inputs",
     "params",
     "schemas",
@@ -216,6 +219,9 @@ impl Warnings {
     }
 }
 
+/// What `max_cycles` takes.
+const CYCLES: &str = "a whole number from 1 to 1000000";
+
 const UNKNOWN: &str = "is not a field of a task and was ignored";
 const NOT_YET: &str = "was ignored: a new task has not run";
 const NOT_YOURS: &str = "was ignored: only the scheduler sets it";
@@ -335,6 +341,14 @@ impl<'a> Reader<'a> {
                 })
                 .unwrap_or_default(),
             when: self.text("when"),
+            loop_edge: self
+                .read("loop", LOOP_EXPECTED, |value| serde_json::from_value(value.clone()).ok()),
+            max_cycles: self.read("max_cycles", CYCLES, |value| whole(value)?.try_into().ok()),
+            start: self
+                .read("start", "`when_ready` or `on_jump`", |value| {
+                    serde_json::from_value(value.clone()).ok()
+                })
+                .unwrap_or_default(),
             inputs: self.object("inputs"),
             params: self.object("params"),
             schemas: self.object("schemas"),

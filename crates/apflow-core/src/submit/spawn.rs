@@ -36,7 +36,7 @@ pub fn spawned(tasks: Vec<TaskSpec>, owner: Option<&str>, gather: bool) -> Resul
     let keys = keys.collect();
     let order = Order { tasks, start: true, user_id: owner.map(str::to_owned), ..Order::default() };
     let Submission { tasks, .. } = compile(order, &Places::default(), &Limits::default())?;
-    Ok(Spawn { tasks, keys, gather })
+    Ok(Spawn { tasks, keys, gather, members: false, space: None })
 }
 
 /// Names for tasks that will get other ones.

@@ -498,6 +498,46 @@ fn held(value: &Value, reading: &Reading) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+#[test]
+fn a_loop_leads_to_an_id_of_the_submission_and_says_what_is_wrong_with_it() {
+    let value = json!([
+        {"id": "a", "name": "draft", "start": "on_jump"},
+        {"id": "b", "name": "b", "dependencies": ["a"], "max_cycles": 4,
+         "loop": {"to": "draft", "while": "not result.good", "max": 3}},
+        {"id": "c", "name": "c", "loop": {"to": "c", "while": "cycle < 2"}},
+    ]);
+    let (tasks, _) = read_tasks(&value, &Reading::Strict).expect("good tasks");
+    let order = Order { tasks, ..Order::default() };
+    let stored = compile(order, &Counter::default(), &Limits::default()).expect("it works out");
+    let [a, b, c] = &stored.tasks[..] else { panic!("three tasks") };
+    assert_eq!(a.definition.max_cycles, Some(3), "it may go round as often as the loop does");
+    assert_eq!(a.definition.start, crate::task::Begins::OnJump);
+    let edge = b.definition.loop_edge.as_ref().expect("it has a loop");
+    assert_eq!(
+        (edge.to.as_deref(), edge.max, b.definition.max_cycles),
+        (Some("a"), Some(3), Some(4))
+    );
+    assert_eq!(c.definition.loop_edge.as_ref().expect("a loop").to, None, "it is its own");
+
+    for (edge, field) in [
+        (json!({"to": "nowhere", "while": "true"}), "loop.to"),
+        (json!({"while": "1 +"}), "loop.while"),
+        (json!({"while": "true", "max": 0}), "loop.max"),
+        (json!({"until": "true"}), "loop"),
+    ] {
+        let value = json!([{"name": "a", "loop": edge}]);
+        let told = read_tasks(&value, &Reading::Strict).and_then(|(tasks, _)| {
+            let order = Order { tasks, ..Order::default() };
+            compile(order, &Counter::default(), &Limits::default())
+        });
+        let told = told.expect_err(field);
+        assert_eq!(told.0[0].field.as_deref(), Some(field), "{told:?}");
+    }
+    let wrong = json!([{"name": "a", "max_cycles": 0}, {"name": "b", "start": "later"}]);
+    let told = read_tasks(&wrong, &Reading::Strict).expect_err("both are wrong");
+    assert_eq!(told.0.len(), 2, "{told:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 

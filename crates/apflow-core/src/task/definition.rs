@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Jitter, Schedule, Timeouts};
+use super::{Jitter, LoopEdge, Schedule, Timeouts};
 use crate::{flow::FlowControl, id::TaskId, time::Timestamp};
 
 fn yes() -> bool {
@@ -60,6 +60,9 @@ pub struct Definition {
     /// How often it may go round in one run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_cycles: Option<u32>,
+    /// The edge it goes back by after a success.
+    #[serde(default, rename = "loop", skip_serializing_if = "Option::is_none")]
+    pub loop_edge: Option<LoopEdge>,
     /// When in a run it begins.
     #[serde(default, skip_serializing_if = "is_default")]
     pub start: Begins,
@@ -186,6 +189,16 @@ pub enum Begins {
     WhenReady,
     /// When another task jumps to it.
     OnJump,
+}
+
+impl Begins {
+    /// The word as it is stored and written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::WhenReady => "when_ready",
+            Self::OnJump => "on_jump",
+        }
+    }
 }
 
 /// What the failure of one task does to the rest of its tree (ruling 7).

@@ -151,6 +151,9 @@ pub struct Spawned {
     /// Which gathering of that pass waits for it; none if its spawner does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub round: Option<u32>,
+    /// The part of the channel it has; none if it has that of the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space: Option<String>,
 }
 
 /// What effects did in one run of a tree, for the bounds of that run.

@@ -3,6 +3,7 @@
 mod bounds;
 mod definition;
 mod facets;
+mod loop_edge;
 mod record;
 mod retry;
 mod schedule;
@@ -15,6 +16,8 @@ pub use definition::{
     Priority, StructureOrder, TreeOptions,
 };
 pub use facets::{Facets, Held, HeldBy, LastProgress, RunCounts, Spawned};
+pub(crate) use loop_edge::EXPECTED as LOOP_EXPECTED;
+pub use loop_edge::{LoopEdge, MOST_CYCLES};
 pub use record::{Outcome, Record, RunSummary, TreeRecord};
 pub use retry::{Backoff, Jitter, RetryPolicy, lot};
 pub use schedule::{Misfire, Overlap, Schedule};

@@ -112,6 +112,13 @@ impl Workflow {
         self.tasks.iter().map(|task| task.key.as_str())
     }
 
+    /// Its task, if it has just one.
+    pub(crate) fn into_single(self) -> Option<TaskSpec> {
+        let mut tasks = self.tasks;
+        let only = tasks.pop()?;
+        tasks.is_empty().then_some(only.spec)
+    }
+
     /// The tasks of one run: ids are `<run>/<key>`, and inputs stand where they are referred to.
     ///
     /// `inputs` go over the values of the file. The order does not ask to be started and has no owner;
@@ -139,9 +146,11 @@ impl Workflow {
                     used: &mut used,
                     room: &mut room,
                     task: &task.key,
+                    pattern: false,
                     problems: &mut problems,
                 };
                 fill.map("inputs", &mut spec.inputs);
+                fill.pattern = crate::pattern::is_in(&spec);
                 fill.map("params", &mut spec.params);
             }
             tasks.push(spec);
@@ -174,6 +183,12 @@ impl Workflow {
             spec.id = Some(in_run(&task.key));
             spec.tree_id = spec.tree_id.take().map(|tree| in_run(&tree));
             spec.parent = spec.parent.take().map(renamed);
+            let named = spec.when.is_some()
+                || crate::condition::on_edges(spec)
+                || crate::pattern::is_in(spec);
+            if let Some(edge) = &mut spec.loop_edge {
+                edge.to = edge.to.take().map(renamed);
+            }
             let named = spec.when.is_some() || crate::condition::on_edges(spec);
             for reference in &mut spec.dependencies {
                 // Expressions go on calling it by its key.

@@ -16,7 +16,7 @@ use crate::{
         JITTER, NO_RETRY_ON, Reading, Reference, TaskSpec, described, jitter, no_retry_on,
         read_tasks,
     },
-    task::{Join, OnFailure, Priority, StructureOrder},
+    task::{Begins, Join, LoopEdge, OnFailure, Priority, StructureOrder},
 };
 
 /// The fields of a file.
@@ -27,6 +27,9 @@ pub(super) const FILE_FIELDS: &[&str] = &[
     "on_failure",
     "structure_order",
     "timeout",
+    "max_steps",
+    "max_spawned",
+    "max_depth",
     "user_id",
     "tasks",
 ];
@@ -35,9 +38,17 @@ pub(super) const FILE_FIELDS: &[&str] = &[
 pub(super) const TASK_FIELDS: &[&str] = &[
     "name",
     "executor",
+    "workflow",
+    "with",
+    "outputs",
+    "map",
+    "saga",
     "needs",
     "join",
     "when",
+    "loop",
+    "max_cycles",
+    "start",
     "inputs",
     "params",
     "schemas",
@@ -60,6 +71,7 @@ pub(super) const TASK_FIELDS: &[&str] = &[
 ];
 
 const NEED_FIELDS: &[&str] = &["task", "optional", "when", "as"];
+const LOOP_FIELDS: &[&str] = &["to", "while", "max"];
 const RETRY_FIELDS: &[&str] = &[
     "max_attempts",
     "max_retries",
@@ -240,6 +252,9 @@ impl Reader {
                 "inputs" => workflow.inputs = self.map(node, field),
                 "user_id" => owner = self.text(node, field),
                 "timeout" => workflow.options.timeout_seconds = self.seconds(node, field),
+                "max_steps" => workflow.options.max_steps = self.count(node, field),
+                "max_spawned" => workflow.options.max_spawned = self.count(node, field),
+                "max_depth" => workflow.options.max_depth = self.count(node, field),
                 "on_failure" => {
                     let all = [OnFailure::Continue, OnFailure::FailFast, OnFailure::SkipDependents];
                     let words = all.map(|each| (each.as_str(), each));
@@ -351,6 +366,8 @@ impl Reader {
             return spec;
         };
         let mut executor = None;
+        // What the short forms of patterns mean; `params` may come before or after them.
+        let mut patterned = Map::new();
         for entry in entries {
             let (field, node) = (entry.key.as_str(), &entry.node);
             match field {
@@ -358,12 +375,26 @@ impl Reader {
                 _ if node.is_null() && TASK_FIELDS.contains(&field) => {}
                 "name" => spec.name = self.text(node, field).unwrap_or_else(|| key.to_owned()),
                 "executor" => executor = self.text(node, field).map(|id| (id, node.at)),
+                "workflow" | "map" | "saga" => {
+                    let id = crate::pattern::write(field, node.to_value(), &mut patterned);
+                    executor = executor.or(Some((id.to_owned(), node.at)));
+                }
+                "with" | "outputs" => {
+                    patterned.insert(field.to_owned(), Value::Object(self.map(node, field)));
+                }
                 "needs" => spec.dependencies = self.needs(node, mentioned),
                 "join" => {
                     let words = [("all", Join::All), ("any", Join::Any)];
                     spec.join = self.word(node, field, &words).unwrap_or_default();
                 }
                 "when" => spec.when = self.text(node, field),
+                "loop" => spec.loop_edge = self.loop_edge(node, mentioned),
+                "max_cycles" => spec.max_cycles = self.count(node, field),
+                "start" => {
+                    let words =
+                        [Begins::WhenReady, Begins::OnJump].map(|each| (each.as_str(), each));
+                    spec.start = self.word(node, field, &words).unwrap_or_default();
+                }
                 "inputs" => spec.inputs = self.map(node, field),
                 "params" => spec.params = self.map(node, field),
                 "schemas" => spec.schemas = self.map(node, field),
@@ -395,6 +426,7 @@ impl Reader {
                 _ => self.unknown(entry, "a task", TASK_FIELDS),
             }
         }
+        spec.params.extend(patterned);
         if let Some((id, at)) = executor {
             let said = spec.params.insert("executor_id".to_owned(), Value::String(id.clone()));
             if said.is_some_and(|said| said != id.as_str()) {
@@ -404,6 +436,41 @@ impl Reader {
             }
         }
         spec
+    }
+
+    /// The edge a task goes back by.
+    fn loop_edge(&mut self, node: &Node, mentioned: &mut Vec<Mention>) -> Option<LoopEdge> {
+        const EXPECTED: &str = "a map like {to: draft, while: not result.good, max: 5}";
+        let Tree::Map(entries) = &node.tree else {
+            self.refuse(node, "loop", EXPECTED);
+            return None;
+        };
+        let mut edge = LoopEdge { to: None, condition: String::new(), max: None };
+        for entry in entries {
+            let node = &entry.node;
+            match entry.key.as_str() {
+                _ if node.is_null() && LOOP_FIELDS.contains(&entry.key.as_str()) => {}
+                "to" => {
+                    edge.to = self.text(node, "loop.to");
+                    let field = "loop.to".to_owned();
+                    mentioned.extend(edge.to.clone().map(|to| Mention { to, field, at: node.at }));
+                }
+                "while" => edge.condition = self.text(node, "loop.while").unwrap_or_default(),
+                "max" => edge.max = self.count(node, "loop.max"),
+                _ => self.unknown(entry, "a loop", LOOP_FIELDS),
+            }
+        }
+        if !entries.iter().any(|entry| entry.key == "while") {
+            self.refuse(node, "loop", EXPECTED);
+        }
+        Some(edge)
+    }
+
+    fn count(&mut self, node: &Node, field: &str) -> Option<u32> {
+        self.read(node, field, "a whole number from 0 on", |tree| match tree {
+            Tree::Number(number) => number.as_u64()?.try_into().ok(),
+            _ => None,
+        })
     }
 
     /// Who shares slots and a pace with it, and when its executor is given a rest.

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::task::MOST_CYCLES;
+
 /// The schema; strict, so that an editor marks a field that is not there.
 pub fn json_schema() -> Value {
     let need = json!({
@@ -39,7 +41,7 @@ pub fn json_schema() -> Value {
             },
         ],
     });
-    let fields = json!({
+    let mut fields = json!({
         "name": {
             "type": "string", "minLength": 1, "maxLength": 255,
             "description": "What it is called; its key if nothing is said.",
@@ -56,6 +58,32 @@ pub fn json_schema() -> Value {
         "when": {
             "type": "string", "minLength": 1, "maxLength": 4096,
             "description": "It runs only if this expression holds.",
+        },
+        "loop": {
+            "type": "object", "required": ["while"], "additionalProperties": false,
+            "description": "Goes round once more after a success, as long as an expression holds.",
+            "properties": {
+                "to": {
+                    "type": "string",
+                    "description": "The key of the task it goes back to; itself if nothing is said.",
+                },
+                "while": {
+                    "type": "string", "minLength": 1, "maxLength": 4096,
+                    "description": "Asked after each pass, with its `result`.",
+                },
+                "max": {
+                    "type": "integer", "minimum": 1, "maximum": MOST_CYCLES,
+                    "description": "Passes in one run, the first one included.",
+                },
+            },
+        },
+        "max_cycles": {
+            "type": "integer", "minimum": 1, "maximum": MOST_CYCLES,
+            "description": "How often it may run in one run, by going round or by jumps; 10 if nothing is said.",
+        },
+        "start": {
+            "enum": ["when_ready", "on_jump"],
+            "description": "Whether it begins when its needs are met, or only when another task jumps to it.",
         },
         "inputs": {"type": "object", "description": "What the executor is given."},
         "params": {"type": "object", "description": "How the executor is built."},
@@ -213,6 +241,9 @@ pub fn json_schema() -> Value {
         },
         "extra": {"type": "object", "description": "Custom fields, kept as they are."},
     });
+    if let (Some(fields), Value::Object(patterns)) = (fields.as_object_mut(), patterns()) {
+        fields.extend(patterns);
+    }
     let task = json!({
         "type": "object",
         "additionalProperties": false,
@@ -249,6 +280,18 @@ pub fn json_schema() -> Value {
                 "$ref": "#/$defs/time",
                 "description": "The longest time one run may take.",
             },
+            "max_steps": {
+                "type": "integer", "minimum": 0, "maximum": u32::MAX,
+                "description": "Most iterations and jumps in one run.",
+            },
+            "max_spawned": {
+                "type": "integer", "minimum": 0, "maximum": u32::MAX,
+                "description": "Most tasks that one run may spawn.",
+            },
+            "max_depth": {
+                "type": "integer", "minimum": 0, "maximum": u32::MAX,
+                "description": "Most spawners above a spawned task.",
+            },
             "user_id": {"type": "string", "description": "The owner of all tasks."},
             "tasks": {
                 "description": "The tasks, under their keys or as a list with keys.",
@@ -263,5 +306,43 @@ pub fn json_schema() -> Value {
             },
         },
         "$defs": {"task": task, "listed_task": listed, "need": need, "time": time},
+    })
+}
+
+/// The fields of tasks that run other tasks.
+fn patterns() -> Value {
+    json!({
+        "workflow": {
+            "description": "A whole workflow that runs as this task, or the path of its file.",
+            "oneOf": [{"type": "string", "minLength": 1}, {"$ref": "#"}],
+        },
+        "with": {
+            "type": "object",
+            "description": "The inputs of the workflow inside, with expressions like {{ results.a }}.",
+        },
+        "outputs": {
+            "type": "object",
+            "description": "The result, with expressions over the results of the workflow inside.",
+        },
+        "map": {
+            "type": "object",
+            "required": ["each"],
+            "description": "A task for each element of a list.",
+            "additionalProperties": false,
+            "properties": {
+                "over": {"description": "The list, or an expression; `inputs.items` by default."},
+                "each": {"type": "object", "description": "The task, with `item` and `index`."},
+                "max_parallel": {"type": "integer", "minimum": 1, "maximum": 1_000_000},
+                "policy": {"description": "How many have to complete; all by default."},
+                "reduce": {
+                    "description": "An expression over `items`, or a task that is given them.",
+                    "type": ["string", "object"],
+                },
+            },
+        },
+        "saga": {
+            "description": "Steps in turn, each undone if a later one fails.",
+            "type": ["array", "object"],
+        },
     })
 }

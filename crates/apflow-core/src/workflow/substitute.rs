@@ -22,6 +22,8 @@ pub(super) struct Fill<'a> {
     pub(super) task: &'a str,
     /// How many bytes may still be put in.
     pub(super) room: &'a mut usize,
+    /// A workflow inside has inputs of its own: what stands under `workflow` is left as it is.
+    pub(super) pattern: bool,
     /// What went wrong.
     pub(super) problems: &'a mut Vec<Problem>,
 }
@@ -30,6 +32,9 @@ impl Fill<'_> {
     /// Fills in every text of a map; keys stay as they are.
     pub(super) fn map(&mut self, field: &str, map: &mut Map<String, Value>) {
         for (key, value) in map {
+            if self.pattern && key == "workflow" {
+                continue;
+            }
             self.value(&format!("{field}.{}", shortened(key)), value);
         }
     }
@@ -39,7 +44,11 @@ impl Fill<'_> {
             Value::String(text) if text.contains("${") => *value = self.text(field, text),
             Value::Array(items) => items.iter_mut().for_each(|item| self.value(field, item)),
             Value::Object(entries) => {
-                entries.values_mut().for_each(|entry| self.value(field, entry));
+                for (key, entry) in entries {
+                    if !(self.pattern && key == "workflow") {
+                        self.value(field, entry);
+                    }
+                }
             }
             _ => {}
         }

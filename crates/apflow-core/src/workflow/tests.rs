@@ -19,8 +19,12 @@ const PAGE: &str = include_str!("../../../../docs/reference/workflow.md");
 /// The guide to schedules, which explains their block.
 const GUIDE: &str = include_str!("../../../../docs/guides/scheduling.md");
 const CONDITIONS: &str = include_str!("../../../../docs/guides/conditions.md");
+/// Where loops, jumps and their bounds are explained.
+const DYNAMIC: &str = include_str!("../../../../docs/guides/dynamic-tasks.md");
 /// Where limits, rates and breakers are explained.
 const FLOW: &str = include_str!("../../../../docs/guides/flow-control.md");
+/// Where the fields of retries and times are explained.
+const RETRIES: &str = include_str!("../../../../docs/guides/retries.md");
 
 const EXAMPLE: &str = r#"
 name: report
@@ -313,6 +317,7 @@ fn the_schema_takes_what_the_reader_takes() {
 fn the_examples_of_the_reference_page_run_and_every_field_is_explained() {
     let mut examples = 0;
     let blocks = PAGE.split("```yaml\n").skip(1).chain(FLOW.split("```yaml\n").skip(1));
+    let blocks = blocks.chain(DYNAMIC.split("```yaml\n").skip(1));
     for block in blocks {
         let text = block.split("```").next().unwrap_or_default();
         let stored = ordered(&yaml(text));
@@ -323,7 +328,7 @@ fn the_examples_of_the_reference_page_run_and_every_field_is_explained() {
     }
     assert!(examples >= 2, "{examples} examples");
     // The block `schedule` is explained in the guide that it needs.
-    let pages = [PAGE, GUIDE, CONDITIONS, FLOW].concat();
+    let pages = [PAGE, GUIDE, CONDITIONS, FLOW, RETRIES, DYNAMIC].concat();
     let schedule = super::schedule::FIELDS.iter().map(|(field, _)| field);
     for field in read::FILE_FIELDS.iter().chain(read::TASK_FIELDS).chain(schedule) {
         assert!(pages.contains(&format!("| `{field}` |")), "`{field}` is not explained");
@@ -399,6 +404,29 @@ fn held(text: &str, format: Format) -> Result<(), TestCaseError> {
         }
     }
     Ok(())
+}
+
+#[test]
+fn a_file_says_how_its_tasks_go_round() {
+    let text = "max_steps: 50\nmax_spawned: 0\nmax_depth: 2\ntasks:\n  draft: {executor: x, max_cycles: 4}\n  \
+                check:\n    executor: x\n    needs: draft\n    loop: {to: draft, while: not result.good, max: 4}\n  \
+                aside: {executor: x, start: on_jump}\n";
+    let workflow = Workflow::parse(text, Format::Yaml).expect("a good file");
+    let order = workflow.order(Map::new(), "r").expect("an order");
+    let options = order.options;
+    assert_eq!(
+        (options.max_steps, options.max_spawned, options.max_depth),
+        (Some(50), Some(0), Some(2))
+    );
+    let edge = order.tasks[1].loop_edge.as_ref().expect("it has a loop");
+    assert_eq!((edge.to.as_deref(), edge.max), (Some("r/draft"), Some(4)));
+    assert_eq!(order.tasks[2].start, crate::task::Begins::OnJump);
+
+    let wrong = "tasks:\n  a: {executor: x, loop: {to: b, while: a, most: 3}}\n  b: {executor: x, loop: {max: 2}}\n  \
+                 c: {executor: x, loop: {to: d, while: a}}\n";
+    let told = Workflow::parse(wrong, Format::Yaml).expect_err("three things are wrong");
+    let fields: Vec<_> = told.0.iter().filter_map(|problem| problem.field.as_deref()).collect();
+    assert_eq!(fields, ["most", "loop", "loop.to"]);
 }
 
 proptest! {

@@ -12,9 +12,12 @@ use crate::auth::{Gate, Presented, presented};
 /// The address of inbound webhooks, which have a check of their own.
 pub(super) const WEBHOOK: &str = "/webhook/trigger/{task_id}";
 
+/// The address of the page on which a question is answered, which has a token of its own.
+pub(super) const FEEDBACK: &str = "/feedback/{id}";
+
 /// Routes that answer everybody, each by its whole name. The name is the one the router chose the
 /// handler by, so no other spelling of an address can be taken for it.
-const OPEN: [&str; 6] = ["/health", "/healthz", "/livez", "/ready", "/readyz", WEBHOOK];
+const OPEN: [&str; 7] = ["/health", "/healthz", "/livez", "/ready", "/readyz", WEBHOOK, FEEDBACK];
 
 /// Lets a request in and notes who it is from, or says why not.
 pub(super) async fn admit(app: &App, request: &mut Parts) -> Result<(), Refusal> {

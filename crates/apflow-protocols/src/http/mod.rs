@@ -4,6 +4,7 @@ mod admission;
 mod body;
 mod connection;
 mod docs;
+mod feedback;
 mod gate;
 mod guard;
 mod health;

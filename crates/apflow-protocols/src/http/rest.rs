@@ -33,7 +33,7 @@ use axum::{
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-pub(super) use self::query::kind;
+pub(super) use self::query::{decoded, kind};
 use super::{
     App,
     admission::Place,

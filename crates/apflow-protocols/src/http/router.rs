@@ -26,7 +26,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     App,
     admission::Place,
-    body, docs, gate,
+    body, docs, feedback, gate,
     guard::{self, Refusal, Told, json_response},
     health,
     peer::{self, Client},
@@ -48,6 +48,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/tasks", post(tasks))
         .route("/tasks/methods", get(methods))
         .route(gate::WEBHOOK, post(webhook::trigger))
+        .route(gate::FEEDBACK, get(feedback::show).post(feedback::take))
         .route("/v1/events", get(sse::events))
         .route("/docs/errors/{code}", get(error_page))
         .route("/health", alive.clone())

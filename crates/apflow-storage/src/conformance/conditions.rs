@@ -84,7 +84,7 @@ pub async fn a_member_that_fails_is_the_groups_business(bed: &Bed) {
 /// A group that fails is a failure like any other.
 pub async fn a_group_that_fails_fails_the_run(bed: &Bed) {
     bed.insert(group("", json!({"policy": "strict"}))).await;
-    assert_eq!(bed.run_all(&["a", "g"]).await, [vec!["a", "b", "c"], vec!["g"]]);
+    assert_eq!(bed.run_all(&["a", "g"]).await, [vec!["a", "b", "c"], vec!["g"], vec!["root"]]);
     assert_eq!(bed.states("g after").await, "failed blocked");
     assert_eq!(bed.run("root").await.outcome, Some(Outcome::Failed));
 }

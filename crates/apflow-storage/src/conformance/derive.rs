@@ -12,7 +12,13 @@ use apflow_core::{
 };
 use serde_json::json;
 
-use super::{Bed, bed::ids, done, forest};
+use super::{
+    Bed,
+    bed::ids,
+    done,
+    effects::{asking, spawn},
+    forest,
+};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -62,6 +68,19 @@ async fn shape(bed: &Bed, root: &str) -> Vec<String> {
 async fn everything(bed: &Bed) -> Vec<Record> {
     let page = Page { limit: Page::MAX, offset: 0 };
     bed.store.list(&TaskFilter::default(), page).await.expect("a list")
+}
+
+/// A copy spawns its own tasks when it runs.
+pub async fn a_copy_leaves_out_what_was_spawned(bed: &Bed) {
+    bed.submit("root; a ^root").await;
+    let held = bed.claim_one().await;
+    bed.settle(vec![asking(&held, vec![spawn("x; y <x", false)])]).await;
+    bed.run_all(&[]).await;
+    assert_eq!(shape(bed, "root").await.len(), 4);
+    let derived = made(bed, "n", Derive::copy("root")).await;
+    let names: Vec<_> = subtree(bed, derived.inserted.roots[0].as_str()).await;
+    let names: Vec<_> = names.iter().map(|record| record.definition.name.as_str()).collect();
+    assert_eq!(names, ["root", "a"]);
 }
 
 /// K25, K26, K28: at any depth, with tree and ids of its own, pending, and the original is left alone.

@@ -230,6 +230,7 @@ macro_rules! store_conformance {
                 derive::a_dependency_beside_the_subtree_is_refused_or_taken_along,
                 derive::what_depends_on_the_tasks_comes_along_if_it_is_asked_for,
                 derive::dependencies_across_the_trees_of_a_submission_are_taken_along,
+                derive::a_copy_leaves_out_what_was_spawned,
                 derive::a_link_answers_with_what_its_original_says,
                 derive::a_link_or_copy_of_a_link_is_one_of_the_original,
                 derive::only_what_completed_is_linked_or_archived,

@@ -28,6 +28,7 @@ fn source(row: &SqliteRow) -> Result<SourceRow, sqlx::Error> {
                 definition: row.try_get(9)?,
             }),
         },
+        facets: row.try_get(10)?,
     })
 }
 

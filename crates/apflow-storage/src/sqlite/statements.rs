@@ -53,6 +53,7 @@ fn reads_a_whole_table(step: &str) -> bool {
     let small = [
         "af_work_ready",
         "af_work_wake",
+        "af_work_running_facets",
         "af_trees_deadline",
         "af_forests_live",
         "af_schedules_due",
@@ -61,7 +62,7 @@ fn reads_a_whole_table(step: &str) -> bool {
     ];
     let walks = small.iter().any(|index| step.ends_with(&format!("INDEX {index}")));
     let given = step.contains("VIRTUAL TABLE") || step.contains("CONSTANT ROW");
-    let own = ["SCAN v", "SCAN moments", "SCAN b", "SCAN n"].contains(&step)
+    let own = ["SCAN v", "SCAN moments", "SCAN b", "SCAN n", "SCAN r"].contains(&step)
         || step.starts_with("SCAN (subquery");
     step.starts_with("SCAN") && !walks && !given && !own
 }
@@ -91,11 +92,29 @@ async fn no_statement_but_the_filtered_lists_reads_a_whole_table() {
         "list_tokens",
         "count_tokens",
         "table_names",
+        // The same holds of dead letters; trimming them is a chore of every hour.
+        "list_letters",
+        "count_letters",
+        "trim_letters",
+        // As few rows as there are shared limits, breakers and budgets.
+        "list_limits",
+        "count_limits",
+        "list_breakers",
+        "lock_budgets",
+        "count_budgets",
+        // What runs has a row each.
+        "load_reserved",
+        // The first hundred in the order of the table.
+        "trim_published",
+        "list_waits",
+        "list_open_waits",
     ];
     let mut connection = migrated().await;
+    let mut guilty = Vec::new();
     for (name, text) in every_statement() {
         let plan = plan(&mut connection, text).await;
-        let whole: Vec<_> = plan.iter().filter(|step| reads_a_whole_table(step)).collect();
-        assert!(whole.is_empty() || may.contains(&name), "{name}.sql reads {whole:?} of {plan:#?}");
+        let whole = plan.iter().filter(|step| reads_a_whole_table(step));
+        guilty.extend(whole.filter(|_| !may.contains(&name)).map(|step| format!("{name}: {step}")));
     }
+    assert!(guilty.is_empty(), "{guilty:#?}");
 }

@@ -153,6 +153,7 @@ fn given(task: &Task, (answers, gathered): (Answers, Option<Vec<Gathered>>)) -> 
         cycle_data: facets.cycle_data.clone().map(Arc::new),
         rounds: facets.rounds,
         gathered,
+        space: facets.spawned.as_ref().and_then(|spawned| spawned.space.clone()),
         ..Given::default()
     }
 }

@@ -6,7 +6,7 @@ use apflow_core::{
     derive::{self, Derive, Derived, Made, New, Source, Sources},
     id::{Ids, Seq, TaskId, TreeId},
     store::{Inserted, StoreError},
-    task::{Definition, Outcome, Record, StateName, Task, TreeOptions},
+    task::{Definition, Facets, Outcome, Record, StateName, Task, TreeOptions},
     time::Timestamp,
 };
 use serde_json::json;
@@ -113,6 +113,17 @@ async fn options<R: Rows + ?Sized>(rows: &mut R, found: &Found) -> Result<TreeOp
     }
 }
 
+/// How many spawners there are above a task.
+fn spawned(row: &SourceRow) -> Result<u32, StoreError> {
+    let Some(text) = &row.facets else { return Ok(0) };
+    let facets: Facets = serde_json::from_str(text).map_err(|error| StoreError::Corrupt {
+        table: "af_work",
+        row: row.id.clone(),
+        what: format!("facets: {error}"),
+    })?;
+    Ok(facets.spawned.map_or(0, |spawned| spawned.depth))
+}
+
 fn sources(rows: &[SourceRow], options: TreeOptions) -> Result<Sources, StoreError> {
     let at: HashMap<i64, usize> =
         rows.iter().enumerate().map(|(index, row)| (row.seq, index)).collect();
@@ -138,6 +149,7 @@ fn sources(rows: &[SourceRow], options: TreeOptions) -> Result<Sources, StoreErr
                 parent: row.parent.and_then(|parent| at.get(&parent).copied()),
                 definition,
                 completed: row.state == StateName::Completed.as_str(),
+                spawned: spawned(row)?,
             })
         })
         .collect::<Result<_, StoreError>>()?;

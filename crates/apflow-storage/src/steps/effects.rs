@@ -206,7 +206,7 @@ async fn go<R: Rows + ?Sized>(
     }
     if let Some(target) = &target {
         // Whatever ended before counts as ended before.
-        work.settle_dependents();
+        work.tell_dependents();
         work.note(tree, item.seq.0, EventKind::Jumped, &json!({ "to": target.id }));
     }
     let lease = item.lease;
@@ -283,6 +283,7 @@ async fn add<R: Rows + ?Sized>(
     }
     let mut insert = Insert { now: work.now, ..Insert::default() };
     let depth = own.spawned.as_ref().map_or(0, |spawned| spawned.depth) + 1;
+    let own_space = own.spawned.as_ref().and_then(|spawned| spawned.space.as_ref());
     for (index, task) in spawn.tasks.iter().enumerate() {
         let place = places[index];
         let mut stands =
@@ -293,7 +294,9 @@ async fn add<R: Rows + ?Sized>(
                 depth,
                 cycle: own.cycle,
                 round: spawn.gather.then_some(own.rounds),
+                space: spawn.space.clone().or_else(|| own_space.cloned()),
             }));
+            facets.member |= spawn.members;
         });
         let needs: Vec<(i64, i64)> =
             task.needs.iter().map(|need| (places[need.on], need.kind.code())).collect();

@@ -170,7 +170,7 @@ pub(super) async fn finish<R: Rows + ?Sized>(
     work: &mut Working,
     item: &Settlement,
 ) -> Result<(), StoreError> {
-    work.settle_dependents();
+    work.tell_dependents();
     let Some((tree, forest)) = work.task(item.seq.0).map(|task| (task.tree.0, task.forest.0))
     else {
         return Ok(());

@@ -103,6 +103,8 @@ pub(crate) struct Working {
     /// Who waits for a task: `(task, kind)`.
     edges: HashMap<i64, Vec<(i64, i64)>>,
     settled: Vec<i64>,
+    /// Submissions that are here with all their edges.
+    loaded: BTreeSet<i64>,
     failures: Vec<i64>,
     events: Vec<NewEvent>,
     parts: Vec<(i64, i64, String)>,
@@ -132,6 +134,7 @@ impl Working {
             forests: BTreeMap::new(),
             edges: HashMap::new(),
             settled: Vec::new(),
+            loaded: BTreeSet::new(),
             failures: Vec::new(),
             events: Vec::new(),
             parts: Vec::new(),
@@ -361,7 +364,10 @@ impl Working {
         let now = self.now;
         let entry = self.tasks.get_mut(&seq).ok_or(Refused::NoSuchTask)?;
         let kind = event_kind(&event);
-        let wipe = matches!(event, Event::Started { .. } | Event::Reset | Event::Withdrawn);
+        let wipe = matches!(
+            event,
+            Event::Started { .. } | Event::GoesOn { .. } | Event::Reset | Event::Withdrawn
+        );
         let held = matches!(entry.task.state, State::Running { .. });
         let reported = matches!(
             event,
@@ -565,7 +571,14 @@ impl Working {
         rows: &mut R,
     ) -> Result<(), StoreError> {
         loop {
-            self.settle_dependents();
+            // One that was passed over takes others along, whose dependents nobody asked for.
+            let unknown = self.settle_dependents();
+            if !unknown.is_empty() {
+                let forests: BTreeSet<i64> = unknown.iter().map(|(_, forest)| *forest).collect();
+                self.whole(rows, &forests.into_iter().collect::<Vec<_>>()).await?;
+                self.settled.extend(unknown.into_iter().map(|(seq, _)| seq));
+                continue;
+            }
             if self.take_failures_along(rows).await? {
                 continue;
             }
@@ -580,7 +593,15 @@ impl Working {
         self.settled.retain(|settled| *settled != seq);
     }
 
-    pub(super) fn settle_dependents(&mut self) {
+    /// Tells dependents as far as they are known; the rest is told when everything is carried through.
+    pub(super) fn tell_dependents(&mut self) {
+        let unknown = self.settle_dependents();
+        self.settled.extend(unknown.into_iter().map(|(seq, _)| seq));
+    }
+
+    /// Tells dependents; returns the tasks, with their submissions, whose dependents are not known here.
+    fn settle_dependents(&mut self) -> Vec<(i64, i64)> {
+        let mut unknown = Vec::new();
         while let Some(seq) = self.settled.pop() {
             let Some((state, tree)) = self.task(seq).map(|task| (task.state.clone(), task.tree.0))
             else {
@@ -598,6 +619,14 @@ impl Working {
             if !self.tree(tree).is_some_and(TreeRow::is_running) {
                 continue;
             }
+            let forest = self.task(seq).map_or(0, |task| task.forest.0);
+            if is_passed_over(&state)
+                && !self.edges.contains_key(&seq)
+                && !self.loaded.contains(&forest)
+            {
+                unknown.push((seq, forest));
+                continue;
+            }
             for (dependent, kind) in self.edges.get(&seq).cloned().unwrap_or_default() {
                 let Some(kind) = NeedKind::from_code(kind) else { continue };
                 if away && state == State::Completed && kind != NeedKind::Structure {
@@ -612,6 +641,7 @@ impl Working {
                 }
             }
         }
+        unknown
     }
 
     /// Does what the trees of failed tasks say should happen then. True if anything moved.
@@ -824,6 +854,7 @@ impl Working {
     ) -> Result<Graph, StoreError> {
         let (forest_rows, trees, tasks) = rows.forests(forests).await?;
         self.take_in_forests(forest_rows, trees, &tasks);
+        self.loaded.extend(forests);
         Ok(self.graph(&tasks))
     }
 

@@ -285,6 +285,12 @@ fn held(facts: &Facts) -> Option<Reason> {
             format!("{named} waits because the breaker `{key}` is open{at}"),
             format!("apflow breaker reset {key}{flag}"),
         ),
+        "budget" => (
+            format!(
+                "{named} waits until an attempt gives back what it put aside of the budget `{key}`{at}"
+            ),
+            format!("apflow budget ls{flag}"),
+        ),
         _ => return None,
     };
     Some(says(sentence, vec![command]))
@@ -633,6 +639,13 @@ mod tests {
                 }),
                 "`a` cannot run, because it requires `b`, which was cancelled: by ada and 1 more that did not complete",
                 &["apflow tasks update b --status pending", "apflow tasks execute b"],
+            ),
+            (
+                facts(json!({
+                    "name": "ready", "held": {"by": "budget", "key": "user:ada", "until": null},
+                })),
+                "`a` waits until an attempt gives back what it put aside of the budget `user:ada`",
+                &["apflow budget ls"],
             ),
             (
                 with(json!({"name": "ready"}), |it| it.worker = Worker::Nobody),

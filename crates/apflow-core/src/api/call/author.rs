@@ -61,7 +61,8 @@ pub(super) fn new_tasks(params: &mut Params, tasks: Value) -> Result<Create, Api
     let options = match params.object("options")? {
         None => TreeOptions::default(),
         Some(options) => serde_json::from_value(Value::Object(options)).map_err(|error| {
-            let expected = "an object with on_failure, structure_order, timeout_seconds";
+            let expected = "an object with on_failure, structure_order, timeout_seconds, \
+                max_steps, max_spawned, max_depth";
             ApiError::invalid("options", expected, error.to_string())
         })?,
     };

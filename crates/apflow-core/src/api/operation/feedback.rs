@@ -40,6 +40,7 @@ fn wait() -> Value {
         ("asked_at", true, text("When the task parked.")),
         ("until", true, moment()),
         ("answered_at", true, moment()),
+        ("page", true, maybe()),
     ])
 }
 

@@ -124,7 +124,11 @@ fn filter() -> Vec<Field> {
         (
             "reason",
             false,
-            or_null(json!({"enum": reasons, "description": "Only those that are here for this."})),
+            or_null(json!({
+                "type": "string",
+                "enum": reasons,
+                "description": "Only those that are here for this.",
+            })),
         ),
         ("since", false, or_null(moment("Not older than this."))),
         ("before", false, or_null(moment("Older than this."))),

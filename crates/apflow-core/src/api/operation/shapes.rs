@@ -9,7 +9,7 @@ use crate::{
         Kind, MAX_CATCH_UP, MAX_EXPRESSION_BYTES, MAX_JITTER_SECONDS, MAX_MISFIRE_WINDOW_SECONDS,
     },
     submit::{Limits, MAX_NO_RETRY, MAX_TIMEOUT_SECONDS},
-    task::{Misfire, Overlap},
+    task::{MOST_CYCLES, Misfire, Overlap},
 };
 
 /// Tasks that come first, as an author names them.
@@ -51,9 +51,35 @@ pub(in crate::api) fn options() -> Value {
             words(&["soft", "none"], "Whether a parent waits for its children."),
         ),
         ("timeout_seconds", false, or_null(timeout("Longest time one run may take."))),
+        ("max_steps", false, or_null(bound("Most iterations and jumps in one run."))),
+        ("max_spawned", false, or_null(bound("Most tasks that one run may spawn."))),
+        ("max_depth", false, or_null(bound("Most spawners above a spawned task."))),
     ]);
     options["description"] = json!("What holds for each tree.");
     options
+}
+
+/// A bound of a whole tree.
+fn bound(description: &str) -> Value {
+    json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX, "description": description })
+}
+
+/// How a task goes round.
+fn rounds() -> Vec<(&'static str, Value)> {
+    let passes = |says: &str| {
+        or_null(json!({ "type": "integer", "minimum": 1, "maximum": MOST_CYCLES,
+            "description": says }))
+    };
+    let mut edge = object(&[
+        ("to", false, or_null(id("The task it leads to; itself if nothing is said."))),
+        ("while", true, brief("Asked after each pass, with its `result`.", 4096)),
+        ("max", false, passes("Passes in one run, the first one included.")),
+    ]);
+    edge["description"] = json!("Goes round after a success as long as an expression holds.");
+    vec![
+        ("loop", or_null(edge)),
+        ("max_cycles", passes("How often it may run in one run; 10 if nothing is said.")),
+    ]
 }
 
 fn timeout(description: &str) -> Value {
@@ -158,6 +184,9 @@ pub(in crate::api) fn task_in() -> Value {
         ("cost_policy", or_null(brief("Name of a policy.", 100))),
         ("estimate_tokens", or_null(whole("Tokens one attempt is thought to need.", 0))),
     ];
+    let begins = word(&["when_ready", "on_jump"], "Whether it waits for a jump to begin.");
+    fields.push(("start", or_null(begins)));
+    fields.extend(rounds());
     fields.extend(retries_and_times());
     fields.extend(schedule());
     fields.extend(super::flow::fields());
@@ -208,6 +237,7 @@ pub(in crate::api) fn changes() -> Vec<(&'static str, Value)> {
         ("token_budget", or_null(whole("Most tokens it may use.", 1))),
         ("cost_policy", or_null(brief("Name of a policy.", 100))),
     ];
+    fields.extend(rounds());
     fields.extend(retries_and_times());
     fields.extend(schedule());
     fields.extend(super::flow::fields());

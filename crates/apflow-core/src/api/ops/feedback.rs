@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::owner;
 use crate::{
     api::{
-        ApiError, Caller, Gateway, Reply,
+        Action, ApiError, Caller, Gateway, Reply,
         call::{EventsPublish, FeedbackList, FeedbackRespond, TasksPause},
     },
     code::Code,
@@ -29,11 +29,50 @@ pub(crate) async fn list(
     if page.limit == 0 {
         return Ok(Reply::Waits(Vec::new()));
     }
-    Ok(Reply::Waits(waits(gateway)?.waits(&filter, page).await?))
+    let mut found = waits(gateway)?.waits(&filter, page).await?;
+    for wait in &mut found {
+        wait.page = page_of(gateway, caller, wait);
+    }
+    Ok(Reply::Waits(found))
+}
+
+/// Where a question is answered without an account, for those who may answer it.
+fn page_of(gateway: &Gateway, caller: &Caller, wait: &WaitRecord) -> Option<String> {
+    let is_asked = wait.what == WaitFor::Feedback && wait.is_open();
+    let may = is_asked && caller.may(Action::Write) && caller.sees(wait.user_id.as_deref());
+    gateway.passes().filter(|_| may)?.link(&wait.id)
+}
+
+/// The question behind a link; whether the token or the id is wrong is not told.
+pub(crate) async fn behind(
+    gateway: &Gateway,
+    id: &str,
+    token: &str,
+) -> Result<Option<WaitRecord>, ApiError> {
+    if !gateway.passes().is_some_and(|passes| passes.opens(id, token)) {
+        return Ok(None);
+    }
+    let found = waits(gateway)?.wait(id).await?;
+    Ok(found.filter(|wait| wait.what == WaitFor::Feedback))
+}
+
+/// Answers the question behind a link.
+pub(crate) async fn answer_behind(
+    gateway: &Gateway,
+    id: &str,
+    token: &str,
+    answer: Value,
+    by: String,
+) -> Result<WaitRecord, ApiError> {
+    let none = || ApiError::from(StoreError::NoSuchWait { id: id.to_owned() });
+    let wait = behind(gateway, id, token).await?.ok_or_else(none)?;
+    answered(gateway, wait, answer, Some(by)).await
 }
 
 pub(crate) async fn get(gateway: &Gateway, caller: &Caller, id: &str) -> Result<Reply, ApiError> {
-    Ok(Reply::Wait(Box::new(existing(gateway, caller, id).await?)))
+    let mut wait = existing(gateway, caller, id).await?;
+    wait.page = page_of(gateway, caller, &wait);
+    Ok(Reply::Wait(Box::new(wait)))
 }
 
 /// The wait, if there is one and the caller may know of it.
@@ -51,14 +90,23 @@ pub(crate) async fn respond(
 ) -> Result<Reply, ApiError> {
     let FeedbackRespond { id, answer, by } = respond;
     let wait = existing(gateway, caller, &id).await?;
-    if !wait.is_open() {
-        return Err(StoreError::WaitClosed { id, state: wait.state }.into());
-    }
-    let value = fitting(&wait, answer)?;
     // Who is bound to a name cannot speak for another one.
     let by = caller.bound_to().map(str::to_owned).or(by);
-    let answering = Answering { id, value, by, withdraw: false };
-    Ok(Reply::Wait(Box::new(waits(gateway)?.answer(answering).await?)))
+    Ok(Reply::Wait(Box::new(answered(gateway, wait, answer, by).await?)))
+}
+
+async fn answered(
+    gateway: &Gateway,
+    wait: WaitRecord,
+    answer: Value,
+    by: Option<String>,
+) -> Result<WaitRecord, ApiError> {
+    if !wait.is_open() {
+        return Err(StoreError::WaitClosed { id: wait.id, state: wait.state }.into());
+    }
+    let value = fitting(&wait, answer)?;
+    let answering = Answering { id: wait.id, value, by, withdraw: false };
+    Ok(waits(gateway)?.answer(answering).await?)
 }
 
 /// The answer as it is stored, if it fits what was asked.

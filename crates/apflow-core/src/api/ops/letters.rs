@@ -11,7 +11,7 @@ use crate::{
     },
     code::Code,
     id::{TaskId, TreeId},
-    store::{DeadLetter, LetterFilter, Page, Start, StartScope},
+    store::{DeadLetter, LetterFilter, Page, Start, StartScope, StoreError},
 };
 
 /// The attempts of one task.
@@ -101,6 +101,12 @@ async fn find(
     }
 }
 
+/// Whether none of these tasks has a letter any more.
+async fn gone(gateway: &Gateway, tasks: &[TaskId]) -> Result<bool, ApiError> {
+    let filter = LetterFilter { ids: tasks.to_vec(), ..LetterFilter::default() };
+    Ok(gateway.backend.history().count_letters(&filter).await? == 0)
+}
+
 /// Begins each anew. A tree runs once at a time, so of a tree with several letters the whole is begun.
 async fn requeue(
     gateway: &Gateway,
@@ -130,6 +136,12 @@ async fn requeue(
         };
         match gateway.backend.start(start).await {
             Ok(_) => requeued.extend(tasks),
+            // Another of these trees may have taken it along, for they came together.
+            Err(StoreError::AlreadyRunning { .. })
+                if !requeued.is_empty() && gone(gateway, &tasks).await? =>
+            {
+                requeued.extend(tasks);
+            }
             Err(error) => {
                 let error = ApiError::from(error);
                 let (code, detail) = (error.code, error.detail);

@@ -14,7 +14,7 @@ pub(super) fn wait(record: &WaitRecord) -> Value {
         "state": record.state, "detail": record.detail, "on_timeout": record.on_timeout,
         "escalated_to": record.escalated_to, "answer": record.answer,
         "answered_by": record.answered_by, "asked_at": record.asked_at, "until": record.until,
-        "answered_at": record.answered_at,
+        "answered_at": record.answered_at, "page": record.page,
     })
 }
 

@@ -62,6 +62,7 @@ fn source(rows: &Rows, members: &[usize], at: usize) -> Option<Source> {
         tree: row.tree,
         parent: row.parent.and_then(|parent| members.binary_search(&parent).ok()),
         completed: seen.task.state == State::Completed,
+        spawned: 0,
         definition: seen.definition,
     })
 }

@@ -89,7 +89,7 @@ fn value_of(name: &str, text: &str, schema: &Value) -> Result<Value, ApiError> {
 }
 
 /// The text behind `%` and `+`; none if it is no text.
-fn decoded(text: &str) -> Option<String> {
+pub(in crate::http) fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
