@@ -4,7 +4,10 @@
 //! members, whatever becomes of them, and then decides once. What a member fails is no failure of the
 //! run: the group is, if too few complete.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
@@ -18,11 +21,14 @@ use crate::{
     problem::Problem,
     store::NeedResult,
     submit::{Reference, TaskSpec},
-    task::{Definition, Failure, FailureKind, OriginType, StateName},
+    task::{Definition, Dependency, Failure, FailureKind, OriginType, StateName},
 };
 
 /// The executor of groups.
 pub const EXECUTOR: &str = "group";
+
+/// What marks a dependency of a group as one of its members.
+const MEMBER: &str = "member";
 
 /// So many names are told in one sentence.
 const MAX_TOLD: usize = 20;
@@ -184,19 +190,19 @@ fn is_group(spec: &TaskSpec) -> bool {
 
 /// The members of a group, from what it needs.
 pub fn members(definition: &Definition, needs: &[NeedResult]) -> Vec<Member> {
-    let name = |need: &NeedResult| {
-        let entry = definition.dependencies.iter().find(|entry| entry.id == need.id);
-        entry.map_or(need.id.as_str(), condition::name_of).to_owned()
-    };
-    needs
-        .iter()
-        .map(|need| Member {
-            name: name(need),
+    // A group may need others besides; they come before it and are none of its members.
+    let entries = definition.dependencies.iter().filter(|entry| entry.extra.contains_key(MEMBER));
+    let entries: HashMap<&TaskId, &Dependency> = entries.map(|entry| (&entry.id, entry)).collect();
+    let member = |need: &NeedResult| {
+        let entry = entries.get(&need.id)?;
+        Some(Member {
+            name: condition::name_of(entry).to_owned(),
             id: need.id.clone(),
             state: need.state,
             result: need.result.clone(),
         })
-        .collect()
+    };
+    needs.iter().filter_map(member).collect()
 }
 
 /// What a task says that is skipped because the member `name` failed.
@@ -267,10 +273,12 @@ pub(crate) fn gather(specs: &mut [TaskSpec], problems: &mut Vec<Problem>) {
             if let Some(entry) = spec.dependencies.iter_mut().find(known) {
                 entry.optional = true;
                 entry.extra.entry(AS).or_insert(Value::String(name));
+                entry.extra.insert(MEMBER.to_owned(), Value::Bool(true));
                 continue;
             }
             let mut member = Reference::optional(to);
             member.extra.insert(AS.to_owned(), Value::String(name));
+            member.extra.insert(MEMBER.to_owned(), Value::Bool(true));
             spec.dependencies.push(member);
         }
     }

@@ -120,9 +120,11 @@ fn case(code: Code) -> Case {
             "tasks.create",
             r#"{"tasks": [{"name": "a", "params": {"executor_id": "saga", "steps": []}}]}"#,
         ),
-        Code::InvalidFlow => Real("limits.set", r#"{"key": "k", "max": 0}"#),
-        Code::NoLimit => Real("limits.delete", r#"{"key": "k"}"#),
-        Code::NoBreaker => Real("breakers.reset", r#"{"key": "k"}"#),
+        Code::InvalidFlow => {
+            Real("tasks.create", r#"{"name": "a", "limits": [{"key": "k", "max": 0}]}"#)
+        }
+        Code::NoLimit => Never("limits are deleted through /system and /v1, not here"),
+        Code::NoBreaker => Never("breakers are reset through /system and /v1, not here"),
         Code::NoDeadLetter => Never("the store of these tests keeps no dead letters"),
         Code::ChannelType => After(
             &[

@@ -115,7 +115,12 @@ fn beside(base: &str, name: &str) -> Result<(String, Value), Problems> {
     let path = Path::new(base).parent().unwrap_or(Path::new("")).join(name);
     let path = path.to_string_lossy().into_owned();
     let text = text(&path).map_err(|error| {
-        let problem = Problem::new(Code::WorkflowFile, error.to_string());
+        let said = match error {
+            CliError::Said { what, why: Some(why), .. } => format!("{what}: {why}"),
+            CliError::Said { what, .. } => what,
+            _ => format!("{path} cannot be read"),
+        };
+        let problem = Problem::new(Code::WorkflowFile, said);
         Problems::one(problem.in_field("workflow").found(name))
     })?;
     Ok((path.clone(), Workflow::data(&text, Format::of_name(&path))?))

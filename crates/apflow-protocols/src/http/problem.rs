@@ -26,6 +26,10 @@ pub(super) fn status(code: Code) -> StatusCode {
         | Code::NoCallbacks
         | Code::NoGenerator
         | Code::NoLlmKey
+        | Code::InvalidExpression
+        | Code::InvalidGroup
+        | Code::InvalidFlow
+        | Code::UnreadableExport
         // JSON that is well-formed and holds what cannot be kept: too deep, U+0000, an inexact number.
         | Code::InvalidRequest => 422,
         other => other.http(),

@@ -131,13 +131,16 @@ pub(super) fn respond(params: Value) -> Result<Read, ApiError> {
     Ok(Read { call: Call::FeedbackRespond(Box::new(respond)), warnings: params.warnings() })
 }
 
+/// So many characters of a reason; it stands in an address on `/v1`.
+pub(crate) const MAX_WHY: usize = 500;
+
 pub(super) fn cancel(params: Value) -> Result<Read, ApiError> {
     let mut params = Params::new("feedback.cancel", params)?;
     let id = id(&mut params)?;
     let reason = params.text("reason")?.filter(|reason| !reason.trim().is_empty());
     let reason = reason.unwrap_or_else(|| "the question was withdrawn".to_owned());
-    if reason.chars().count() > super::MAX_REASON {
-        let expected = format!("at most {} characters", super::MAX_REASON);
+    if reason.chars().count() > MAX_WHY {
+        let expected = format!("at most {} characters", MAX_WHY);
         return Err(ApiError::invalid("reason", expected, "a longer text"));
     }
     Ok(Read { call: Call::FeedbackCancel { id, reason }, warnings: params.warnings() })

@@ -49,7 +49,9 @@ use self::{
     query::{children, count, list},
     run::{cancel, execute},
 };
-pub(super) use self::{generate::MAX_REQUIREMENT, query::status_word, run::MAX_REASON};
+pub(super) use self::{
+    feedback::MAX_WHY, generate::MAX_REQUIREMENT, query::status_word, run::MAX_REASON,
+};
 use super::{ApiError, params::Params};
 use crate::{
     budget::BudgetKey,

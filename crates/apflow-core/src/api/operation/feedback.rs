@@ -7,7 +7,7 @@ use super::{
     words::{brief, flag, id, limit, list_of, number, object, owner, text},
 };
 use crate::{
-    api::call::MAX_REASON,
+    api::call::MAX_WHY,
     executor::MAX_TOPIC_CHARS,
     id::MAX_ID_CHARS,
     store::{Page, WaitState},
@@ -169,7 +169,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         input: || {
             object(&[
                 ("id", true, question()),
-                ("reason", false, json!({ "type": "string", "maxLength": MAX_REASON })),
+                ("reason", false, json!({ "type": "string", "maxLength": MAX_WHY })),
             ])
         },
         output: wait,

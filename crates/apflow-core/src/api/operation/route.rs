@@ -152,7 +152,7 @@ static CHOSEN: &[Route] = &[
     route(Get, "/v1/feedback/{id}", "feedback.get", Plain),
     route(Post, "/v1/feedback/{id}/respond", "feedback.respond", Plain),
     route(Delete, "/v1/feedback/{id}", "feedback.cancel", Plain),
-    route(Post, "/v1/events", "events.publish", Plain),
+    route(Post, "/v1/events/publish", "events.publish", Plain),
     route(Get, "/v1/cost", "cost.report", Plain),
     route(Get, "/v1/budgets", "budgets.list", Plain),
     route(Post, "/v1/budgets", "budgets.set", Plain),
