@@ -153,12 +153,12 @@ fn key(task: &Gathered) -> &str {
 /// The part of the channel that the tasks inside share.
 fn space_of(context: &Context) -> String {
     let id = context.task.as_str();
-    let short = if id.len() > MAX_SPACE { hex(&Sha256::digest(id)) } else { id.to_owned() };
-    format!("workflow:{short}")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    if id.len() <= MAX_SPACE {
+        return format!("workflow:{id}");
+    }
+    let mut first = [0; 16];
+    first.copy_from_slice(&Sha256::digest(id)[..16]);
+    format!("workflow:{:032x}", u128::from_be_bytes(first))
 }
 
 /// Members of groups, whose failure their group judges.
