@@ -91,7 +91,10 @@ pub(crate) fn get(path: &str, headers: &str) -> Vec<u8> {
 /// A JSON-RPC call on `/tasks`.
 pub(crate) async fn call(to: SocketAddr, method: &str, params: Value) -> Response {
     let body = serde_json::json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-    let path = if method.starts_with("config.") { "/system" } else { "/tasks" };
+    let found = apflow_core::api::operation::Operation::find(method);
+    let of_system =
+        found.is_some_and(|it| it.category == apflow_core::api::operation::Category::System);
+    let path = if of_system { "/system" } else { "/tasks" };
     exchange(to, &post(path, "", &body.to_string())).await
 }
 

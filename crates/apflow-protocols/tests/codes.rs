@@ -123,8 +123,8 @@ fn case(code: Code) -> Case {
         Code::InvalidFlow => {
             Real("tasks.create", r#"{"name": "a", "limits": [{"key": "k", "max": 0}]}"#)
         }
-        Code::NoLimit => Never("limits are deleted through /system and /v1, not here"),
-        Code::NoBreaker => Never("breakers are reset through /system and /v1, not here"),
+        Code::NoLimit => Real("limits.delete", r#"{"key": "k"}"#),
+        Code::NoBreaker => Real("breakers.reset", r#"{"key": "k"}"#),
         Code::NoDeadLetter => Never("the store of these tests keeps no dead letters"),
         Code::ChannelType => After(
             &[

@@ -60,7 +60,7 @@ pub(crate) fn registry(settings: &Settings) -> Result<Registry, CliError> {
     let mut registry = Registry::new();
     apflow::executors::register_all(&mut registry, &executors(settings)?);
     registry.allow_only(&allow.extensions, &allow.extension_ids);
-    Ok(registry)
+    Ok(apflow::core::engine::with_flow(registry))
 }
 
 /// The same for reading alone; it works while another process holds the database.

@@ -189,8 +189,9 @@ pub enum SubmitError {
     Store(#[from] StoreError),
 }
 
-/// The executors, with those that only decide.
-fn with_flow(mut registry: Registry) -> Registry {
+/// The executors an engine has that is given these: besides, those that only decide, unless there are
+/// some of their names already.
+pub fn with_flow(mut registry: Registry) -> Registry {
     if registry.manifest(crate::group::EXECUTOR).is_none() {
         registry.register(crate::group::Group::default());
     }
