@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .max_attempts(3)
         .backoff("exponential", Duration::from_millis(100))
         .heartbeat_timeout(Duration::from_secs(5))
-        .deadline(Duration::from_secs(60));
+        .deadline(Duration::from_mins(1));
     let ran = app.run(vec![copy.build()]).await?;
     assert_eq!(ran.outcome, Outcome::Completed);
     assert_eq!(ran.result("copy"), Some(&json!({ "began_at": "row 500" })));

@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     const POLICY: BreakerPolicy =
-        BreakerPolicy { threshold: 3, reset: Span(Duration::from_secs(60)), half_open_max: 2 };
+        BreakerPolicy { threshold: 3, reset: Span(Duration::from_mins(1)), half_open_max: 2 };
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp(seconds * 1_000_000)

@@ -245,7 +245,7 @@ mod tests {
     async fn each_way_to_wait_parks_for_what_it_says() {
         let timer = parks(json!({ "for": "5m", "result of a need": 1 })).await;
         assert_eq!(timer.wait.what, WaitFor::Timer);
-        assert_eq!(timer.at_most, Some(Duration::from_secs(300)));
+        assert_eq!(timer.at_most, Some(Duration::from_mins(5)));
         let until = parks(json!({ "until": "2026-11-20T15:26:11Z" })).await;
         assert_eq!(until.wait.what, WaitFor::Timer);
         let event = json!({ "topic": "paid", "filter": { "id": 7 }, "look_back": 60 });
@@ -255,7 +255,7 @@ mod tests {
         let escalate = json!({ "escalate": { "to": "boss", "after": "1h" } });
         let ask = json!({ "prompt": "deploy?", "timeout": "3m", "on_timeout": escalate });
         let ask = parks(json!({ "feedback": ask })).await;
-        assert_eq!(ask.at_most, Some(Duration::from_secs(180)));
+        assert_eq!(ask.at_most, Some(Duration::from_mins(3)));
         assert!(matches!(ask.wait.on_timeout, OnTimeout::Escalate { .. }));
         assert_eq!(parks(json!({ "run": "other" })).await.wait.topic(), Some("other"));
     }

@@ -18,6 +18,7 @@ pub enum Durability {
 }
 
 /// How to open a database.
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that can be switched")]
 #[derive(Clone, Default)]
 pub struct OpenOptions {
     /// When a write is acknowledged.

@@ -114,13 +114,14 @@ impl<R: Reads> WaitStore for Database<R> {
     }
 }
 
+fn json<T: DeserializeOwned>(column: &str, text: &str) -> Result<T, String> {
+    serde_json::from_str(text).map_err(|error| format!("{column}: {error}"))
+}
+
 /// The wait a row stands for.
 fn record(row: WaitRow) -> Result<WaitRecord, StoreError> {
     let corrupt =
         |what: String| StoreError::Corrupt { table: "af_waits", row: row.id.clone(), what };
-    fn json<T: DeserializeOwned>(column: &str, text: &str) -> Result<T, String> {
-        serde_json::from_str(text).map_err(|error| format!("{column}: {error}"))
-    }
     let answer = match &row.answer {
         Some(text) => json("answer", text).map_err(&corrupt)?,
         None => Value::Null,

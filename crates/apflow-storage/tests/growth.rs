@@ -75,10 +75,10 @@ fn attempt(
     let seen: BTreeSet<&str> = gathered.map(|each| each.id.as_str()).collect();
     let due: usize = plan.rounds.iter().take(round).map(Vec::len).sum();
     assert_eq!(seen.len(), due, "{name} sees what it gathered, each once");
-    let tried = tries.entry(name.to_owned()).or_default();
+    let before = tries.entry(name.to_owned()).or_default();
     let last = plan.rounds.len();
-    if plan.failures.get(*tried).is_some_and(|at| (*at).min(last) == round) {
-        *tried += 1;
+    if plan.failures.get(*before).is_some_and(|at| (*at).min(last) == round) {
+        *before += 1;
         return failed(held);
     }
     match plan.rounds.get(round) {

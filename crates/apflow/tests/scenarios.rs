@@ -229,9 +229,8 @@ impl Story<'_> {
     async fn each_over(&self) {
         for tree in &self.inserted.trees {
             let end = tokio::time::timeout(PATIENCE, self.bed.engine().wait(tree)).await;
-            let end = match end {
-                Ok(end) => end,
-                Err(_) => panic!("{}: it does not end: {:#?}", self.title, self.records().await),
+            let Ok(end) = end else {
+                panic!("{}: it does not end: {:#?}", self.title, self.records().await)
             };
             end.expect("the run can be read");
         }

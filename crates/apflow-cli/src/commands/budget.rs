@@ -1,7 +1,5 @@
 //! `apflow cost` and `apflow budget`: what was spent, and what may be.
 
-#![expect(clippy::doc_markdown, reason = "clap shows the comments word for word")]
-
 use std::sync::Arc;
 
 use clap::{Args as ClapArgs, Subcommand};

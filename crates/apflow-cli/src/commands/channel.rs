@@ -1,7 +1,5 @@
 //! `apflow channel`: reading and changing what the tasks of a run share.
 
-#![expect(clippy::doc_markdown, reason = "clap shows the comments word for word")]
-
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};

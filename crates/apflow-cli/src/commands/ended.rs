@@ -83,7 +83,7 @@ pub(crate) async fn tell(
 
 /// Whether whatever failed did so because a budget is used up.
 fn out_of_budget(tasks: &[Value]) -> bool {
-    let mut all = tasks.iter().filter(|task| failed(task)).peekable();
+    let mut all = tasks.iter().filter(failed).peekable();
     all.peek().is_some() && all.all(|task| task["state"]["kind"] == "budget_exhausted")
 }
 

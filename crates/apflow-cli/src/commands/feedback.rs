@@ -84,6 +84,7 @@ struct Answer {
     /// The question.
     id: String,
     /// The answer: JSON, or a text as it is.
+    #[expect(clippy::struct_field_names, reason = "it is what the command line calls it")]
     #[arg(required_unless_present_any = ["yes", "no", "json"])]
     answer: Option<String>,
     /// Approve.

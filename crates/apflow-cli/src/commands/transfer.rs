@@ -136,7 +136,9 @@ pub(crate) async fn import(
         show::plain(&database.shown())
     );
     if skipped > 0 {
-        said.push_str(&format!("; {skipped} were there already"));
+        said += "; ";
+        said += &skipped.to_string();
+        said += " were there already";
     }
     show::say(&said);
     Ok(Exit::Ok)

@@ -317,7 +317,7 @@ mod tests {
             burst: None,
         };
         let limit = shared_limit(&entry, "x").expect("a limit");
-        let per = Span(Duration::from_secs(60));
+        let per = Span(Duration::from_mins(1));
         assert_eq!(limit.rate, Some(Pace { limit: 60, per, burst: 1 }));
         assert_eq!((limit.key.as_str(), limit.max), ("api", Some(4)));
         let endless = SharedEntry { per: Some("soon".to_owned()), ..entry.clone() };

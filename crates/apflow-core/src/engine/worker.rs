@@ -172,6 +172,7 @@ enum DrainStep {
     Killed,
 }
 
+#[expect(clippy::large_enum_variant, reason = "one at a time, and never stored")]
 enum Woken {
     Order(Duration),
     Signal(Option<Signal>),

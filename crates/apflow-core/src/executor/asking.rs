@@ -113,6 +113,7 @@ impl Context {
     /// Asks a person. Parks the task until somebody answers.
     ///
     /// After a withdrawal it returns a failure of kind [`FailureKind::WaitCancelled`].
+    #[expect(clippy::needless_pass_by_value, reason = "a question is asked once")]
     pub fn ask(&self, question: Question) -> Result<Answer, ExecuteError> {
         if let Some(fault) = question.fault() {
             return Err(ExecuteError::invalid_input(format!(
@@ -190,20 +191,19 @@ impl Context {
 
     /// Which wait of its task the next one is: named, or counted within one pass.
     pub(crate) fn key_of(&self, named: Option<&str>) -> Result<String, ExecuteError> {
-        match named {
-            Some(key) => match crate::id::check_id(key) {
+        if let Some(key) = named {
+            match crate::id::check_id(key) {
                 Some(fault) => {
                     Err(ExecuteError::invalid_input(format!("the key of a wait: {fault}")))
                 }
                 None => Ok(key.to_owned()),
-            },
-            None => {
-                // Whoever panicked while he held it has written whole notes or none.
-                let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-                let key = format!("{}.{}", self.given.cycle, notes.asked);
-                notes.asked += 1;
-                Ok(key)
             }
+        } else {
+            // Whoever panicked while he held it has written whole notes or none.
+            let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+            let key = format!("{}.{}", self.given.cycle, notes.asked);
+            notes.asked += 1;
+            Ok(key)
         }
     }
 

@@ -97,7 +97,7 @@ impl std::fmt::Display for Span {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let millis = self.0.as_millis();
         for (unit, length) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)] {
-            if millis > 0 && millis % length == 0 {
+            if millis > 0 && millis.is_multiple_of(length) {
                 return write!(f, "{}{unit}", millis / length);
             }
         }

@@ -52,7 +52,7 @@ fn what_is_no_answer_is_refused_with_what_would_be_one() {
 
 #[test]
 fn a_question_that_cannot_be_answered_is_not_asked() {
-    let hour = Duration::from_secs(3600);
+    let hour = Duration::from_hours(1);
     let escalate = OnTimeout::Escalate { to: " ".to_owned(), after: hour };
     for bad in [
         Question::text("  "),

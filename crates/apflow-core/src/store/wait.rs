@@ -189,7 +189,7 @@ pub struct PauseAnswer {
 /// At most so many events are kept for those who look back.
 pub const MAX_PUBLISHED: u32 = 10_000;
 /// An event is kept so long for those who look back.
-pub const LOOK_BACK: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+pub const LOOK_BACK: std::time::Duration = std::time::Duration::from_hours(24);
 /// A task may park so often in one run.
 pub const MAX_WAITS: usize = 1_000;
 

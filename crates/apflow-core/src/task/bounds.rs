@@ -160,7 +160,7 @@ impl Facets {
         let flow = self.flow.map(crate::flow::Flow::for_a_new_run);
         let Self { bounds, paused, member, has_spawned, spawned, on_jump, .. } = self;
         let kept =
-            Self { bounds, flow, paused, member, has_spawned, spawned, on_jump, ..Self::default() };
+            Self { bounds, member, paused, flow, has_spawned, spawned, on_jump, ..Self::default() };
         (!kept.is_empty()).then_some(kept)
     }
 }

@@ -67,6 +67,7 @@ impl HeldBy {
 /// What only some tasks have; stored as one JSON text beside the state, and absent for most.
 ///
 /// A new run forgets all but what the author said.
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that few tasks have")]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Facets {

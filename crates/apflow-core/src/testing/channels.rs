@@ -34,7 +34,7 @@ pub struct ChannelBed {
     pub pass: Arc<dyn Fn(Duration) + Send + Sync>,
 }
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 impl ChannelBed {
     async fn act(&self, op: Op) -> Result<Answer, ChannelError> {
@@ -161,7 +161,7 @@ pub async fn sums_and_lists_begin_where_nothing_is(bed: &ChannelBed) {
 pub async fn a_value_is_gone_when_its_time_is_over(bed: &ChannelBed) {
     bed.act(set_for("k", MINUTE)).await.expect("written");
     bed.act(set_for("kept", MINUTE)).await.expect("written");
-    (bed.pass)(MINUTE - Duration::from_millis(1));
+    (bed.pass)(Duration::from_millis(59_999));
     assert_eq!(bed.value("k").await, Some(json!(1)));
     let keep = |key: &str| Op::Keep { key: key.to_owned(), ttl: None };
     bed.act(keep("kept")).await.expect("it is there");
@@ -375,7 +375,7 @@ async fn client_of(bed: &ChannelBed, moment: &AtomicU64, seed: u64) -> Vec<Obser
         dice ^= dice << 17;
         dice % below
     };
-    let mut seen = Vec::new();
+    let mut heard = Vec::new();
     let mut last = 0;
     let mut token = 0;
     for step in 0..8 {
@@ -406,9 +406,9 @@ async fn client_of(bed: &ChannelBed, moment: &AtomicU64, seed: u64) -> Vec<Obser
             _ => {}
         }
         let said = said.map_err(|error| without_moments(&error));
-        seen.push(Observed { called, answered, op, said });
+        heard.push(Observed { called, answered, op, said });
     }
-    seen
+    heard
 }
 
 /// The words of a refusal; a clock that goes on would make each of its own.

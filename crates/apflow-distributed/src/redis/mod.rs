@@ -163,16 +163,16 @@ impl RedisChannels {
         let lock = guard.map(|guard| Slot::lock(&guard.name));
         let fields: Vec<String> =
             std::iter::once(&slot).chain(&lock).map(|slot| field(id, slot)).collect();
-        let mut look = self.look(id, &fields).await?;
+        let mut found = self.look(id, &fields).await?;
         let is_near_full =
             |size: Size| size.keys >= MAX_KEYS / 8 * 7 || size.bytes >= MAX_CHANNEL_BYTES / 8 * 7;
-        if is_near_full(look.size) && self.sweep(id).await? > 0 {
-            look = self.look(id, &fields).await?;
+        if is_near_full(found.size) && self.sweep(id).await? > 0 {
+            found = self.look(id, &fields).await?;
         }
-        let here = look.cells.first().and_then(Option::as_ref);
-        let held = look.cells.get(1).and_then(Option::as_ref);
-        let (size, now) = (look.size, look.now);
-        let view = View { cell: here, lock: held, size, next: look.version + 1, now };
+        let here = found.cells.first().and_then(Option::as_ref);
+        let held = found.cells.get(1).and_then(Option::as_ref);
+        let (size, now) = (found.size, found.now);
+        let view = View { cell: here, lock: held, size, next: found.version + 1, now };
         let (change, answer) = step(op, guard, view)?;
         let (text, after) = match change {
             Change::None => return Ok(Some(answer)),
@@ -189,7 +189,7 @@ impl RedisChannels {
         }
         call.arg(self.now())
             .arg(self.keep)
-            .arg(look.version.to_string())
+            .arg(found.version.to_string())
             .arg(holds_until.map(|until| until.0.to_string()).unwrap_or_default())
             .arg(&fields[0])
             .arg(text)

@@ -14,7 +14,7 @@ fn passed_over(held: &Claimed) -> Settlement {
 }
 
 /// `g` with the members `a`, `b`, `c`, and `after`, which requires `g`.
-fn group(words: &str, params: Value) -> Submission {
+fn group(words: &str, params: &Value) -> Submission {
     let mut submission =
         forest(&format!("root; g ^root ?a ?b ?c; a ^g; b ^g {words}; c ^g; after ^root <g"));
     let params = params.as_object().cloned().unwrap_or_default();
@@ -67,7 +67,7 @@ pub async fn a_second_run_asks_a_condition_again_only_where_it_matters(bed: &Bed
 
 /// The group decides; a run in which it completed has completed.
 pub async fn a_member_that_fails_is_the_groups_business(bed: &Bed) {
-    bed.insert(group("<a", json!({"policy": "best_effort"}))).await;
+    bed.insert(group("<a", &json!({"policy": "best_effort"}))).await;
     let held = bed.claim(10).await;
     assert_eq!(ids(&held), ["a", "c"]);
     bed.settle(vec![failed(&held[0]), done(&held[1], json!(3))]).await;
@@ -83,7 +83,7 @@ pub async fn a_member_that_fails_is_the_groups_business(bed: &Bed) {
 
 /// A group that fails is a failure like any other.
 pub async fn a_group_that_fails_fails_the_run(bed: &Bed) {
-    bed.insert(group("", json!({"policy": "strict"}))).await;
+    bed.insert(group("", &json!({"policy": "strict"}))).await;
     assert_eq!(bed.run_all(&["a", "g"]).await, [vec!["a", "b", "c"], vec!["g"], vec!["root"]]);
     assert_eq!(bed.states("g after").await, "failed blocked");
     assert_eq!(bed.run("root").await.outcome, Some(Outcome::Failed));
@@ -91,7 +91,7 @@ pub async fn a_group_that_fails_fails_the_run(bed: &Bed) {
 
 /// As soon as the policy cannot be met, the rest is stopped; not before.
 pub async fn a_group_that_cannot_succeed_stops_its_members(bed: &Bed) {
-    bed.insert(group("", json!({"policy": {"at_least": 2}, "fail_fast": true}))).await;
+    bed.insert(group("", &json!({"policy": {"at_least": 2}, "fail_fast": true}))).await;
     let held = bed.claim(10).await;
     bed.settle(vec![failed(&held[0])]).await;
     assert_eq!(bed.states("a b c g").await, "failed running running blocked");

@@ -40,8 +40,8 @@ pub fn spawn(text: &str, gather: bool) -> Effect {
 pub fn asking(held: &Claimed, effects: Vec<Effect>) -> Settlement {
     let mut report = done(held, json!({ "of": held.id.as_str() }));
     report.notes.wishes.effects = effects;
-    report.notes.wishes.id = held.id.as_str().to_owned();
-    report.notes.wishes.name = held.id.as_str().to_owned();
+    held.id.as_str().clone_into(&mut report.notes.wishes.id);
+    held.id.as_str().clone_into(&mut report.notes.wishes.name);
     report.notes.wishes.max_cycles = held.definition.max_cycles;
     report
 }

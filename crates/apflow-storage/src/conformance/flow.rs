@@ -48,6 +48,7 @@ async fn next(bed: &Bed) -> Vec<Claimed> {
 }
 
 /// The limit holds, and whichever way a holder goes, the next one in line gets its slot.
+#[expect(clippy::many_single_char_names, reason = "they are what the tasks are called")]
 pub async fn a_slot_comes_free_however_its_holder_leaves(bed: &Bed) {
     let flow = slot("k", Some(1));
     bed.insert(flowing("a; b; c x2; d; e; f; g; h", &flow)).await;
@@ -61,7 +62,7 @@ pub async fn a_slot_comes_free_however_its_holder_leaves(bed: &Bed) {
     bed.settle(vec![failed(&settled.claimed[0])]).await;
     let c = next(bed).await;
     assert_eq!(ids(&c), ["c"]);
-    bed.settle(vec![stumbled(&c[0], Some(Duration::from_secs(3600)))]).await;
+    bed.settle(vec![stumbled(&c[0], Some(Duration::from_hours(1)))]).await;
     let d = next(bed).await;
     assert_eq!(ids(&d), ["d"], "a delay takes no slot");
     bed.settle(vec![parked(&d[0], None)]).await;
@@ -198,7 +199,7 @@ pub async fn a_shared_pace_is_kept(bed: &Bed) {
 }
 
 const POLICY: BreakerPolicy =
-    BreakerPolicy { threshold: 2, reset: Span(Duration::from_secs(60)), half_open_max: 1 };
+    BreakerPolicy { threshold: 2, reset: Span(Duration::from_mins(1)), half_open_max: 1 };
 
 fn said(mut settlement: Settlement, worked: bool) -> Settlement {
     let report = Report { key: "host:x".to_owned(), worked, policy: POLICY };
@@ -229,7 +230,7 @@ pub async fn an_open_breaker_holds_and_burns_no_attempt(bed: &Bed) {
     assert_eq!(next(bed).await.len(), 0);
     assert_eq!(bed.record("a").await.task.attempts, 0);
     assert_eq!(held(bed, "a").await.map(|held| held.by), Some(HeldBy::Breaker));
-    bed.pass(Duration::from_secs(60)).await;
+    bed.pass(Duration::from_mins(1)).await;
     let probes = next(bed).await;
     assert_eq!(ids(&probes), ["a"], "one tries");
     assert_eq!(probes[0].given.probes, ["host:x"]);
@@ -246,12 +247,12 @@ pub async fn an_open_breaker_holds_and_burns_no_attempt(bed: &Bed) {
 /// A probe that fails opens the breaker again; one that vanishes lets another one try.
 pub async fn a_probe_that_fails_or_vanishes_is_followed(bed: &Bed) {
     open_breaker(bed, "a; b; c").await;
-    bed.pass(Duration::from_secs(60)).await;
+    bed.pass(Duration::from_mins(1)).await;
     let probes = next(bed).await;
     assert_eq!(probes.len(), 1);
     bed.settle(vec![said(failed(&probes[0]), false)]).await;
     assert_eq!(next(bed).await.len(), 0, "it is open again");
-    bed.pass(Duration::from_secs(60)).await;
+    bed.pass(Duration::from_mins(1)).await;
     let second = next(bed).await;
     assert_eq!(second.len(), 1);
     bed.pass(LEASE * 2).await;

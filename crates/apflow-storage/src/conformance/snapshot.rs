@@ -69,7 +69,7 @@ pub async fn a_failed_run_is_restored_as_it_failed(bed: &Bed) {
     assert_eq!(bed.states("a b c").await, "completed completed completed");
     restore(bed, "a", "broken").await.expect("restored");
     assert_eq!(bed.states("a b c").await, "failed blocked completed");
-    assert_eq!(bed.run("a").await.outcome.map(|outcome| outcome.as_str()), Some("failed"));
+    assert_eq!(bed.run("a").await.outcome.map(apflow_core::task::Outcome::as_str), Some("failed"));
     assert!(bed.record("a").await.error.is_some_and(|error| !error.is_empty()));
 }
 
@@ -229,7 +229,7 @@ pub async fn what_is_exported_and_adopted_is_the_same(bed: &Bed) {
         assert_eq!(is.task.attempts, was.task.attempts);
     }
     let run = bed.run("broken").await;
-    assert_eq!(run.outcome.map(|outcome| outcome.as_str()), Some("failed"));
+    assert_eq!(run.outcome.map(apflow_core::task::Outcome::as_str), Some("failed"));
     assert_eq!(run.failed_tasks, [TaskId::new("x")]);
     assert_eq!(bed.states("going g h").await, "blocked completed ready");
     assert_eq!(bed.record("g").await.result, Some(json!({"g": [1, 2]})));

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Bed, bed::ids, done, forest};
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// The report that a task waits under this id and key.
 fn parks(held: &Claimed, id: &str, key: &str, what: WaitFor, detail: Value) -> Settlement {
@@ -165,8 +165,9 @@ pub async fn a_question_that_nobody_answers_ends_as_it_was_said(bed: &Bed) {
     for id in ["a", "b", "c", "d"] {
         states.push(wait(bed, id).await.state);
     }
-    use WaitState::{Answered, Expired, Pending};
-    assert_eq!(states, [Expired, Expired, Answered, Pending]);
+    let expected =
+        [WaitState::Expired, WaitState::Expired, WaitState::Answered, WaitState::Pending];
+    assert_eq!(states, expected);
     assert_eq!(wait(bed, "c").await.answered_by.as_deref(), Some("timeout"));
     assert_eq!(wait(bed, "d").await.escalated_to.as_deref(), Some("boss"));
     assert!(answer(bed, "a", json!(1)).await.is_err(), "it failed");
@@ -174,13 +175,16 @@ pub async fn a_question_that_nobody_answers_ends_as_it_was_said(bed: &Bed) {
     assert_eq!(bed.settle_and_claim(Vec::new(), 0).await.next_wake, wait(bed, "d").await.until);
 
     answer(bed, "b", json!({ "text": "late" })).await.expect("it stayed parked");
-    assert_eq!(wait(bed, "b").await.state, Answered);
+    assert_eq!(wait(bed, "b").await.state, WaitState::Answered);
     assert_eq!(bed.pass(MINUTE).await, 1);
     assert_eq!(bed.states("b d").await, "ready failed");
-    assert_eq!(wait(bed, "d").await.state, Expired);
+    assert_eq!(wait(bed, "d").await.state, WaitState::Expired);
     let held = bed.claim(9).await;
     assert_eq!(ids(&held), ["b", "c"]);
-    assert_eq!(came(&held[1]), [("0.0".to_owned(), Answered, json!({ "text": "none" }))]);
+    assert_eq!(
+        came(&held[1]),
+        [("0.0".to_owned(), WaitState::Answered, json!({ "text": "none" }))]
+    );
 }
 
 /// A timer is what it waited for, and its answer is there when the task runs again.

@@ -98,7 +98,7 @@ fn filtered<'q>(text: &'static str, filter: &'q LetterFilter) -> Statement<'q> {
         .bind(filter.user_id.as_deref())
         .bind(filter.executor.as_deref())
         .bind(filter.kind.as_deref())
-        .bind(filter.reason.map(|reason| reason.as_str()))
+        .bind(filter.reason.map(apflow_core::store::DeadReason::as_str))
         .bind(filter.since.map(|at| at.0))
         .bind(filter.before.map(|at| at.0))
         .bind((!ids.is_empty()).then_some(ids))

@@ -102,7 +102,7 @@ fn filtered<'q>(text: &'static str, filter: &LetterFilter) -> Result<Statement<'
         .bind(filter.user_id.clone())
         .bind(filter.executor.clone())
         .bind(filter.kind.clone())
-        .bind(filter.reason.map(|reason| reason.as_str()))
+        .bind(filter.reason.map(apflow_core::store::DeadReason::as_str))
         .bind(filter.since.map(|at| at.0))
         .bind(filter.before.map(|at| at.0))
         .bind(ids))

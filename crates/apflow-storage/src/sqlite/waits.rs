@@ -138,7 +138,7 @@ impl WaitReads for SqliteReads {
     async fn waits(&self, filter: &WaitFilter, page: Page) -> Result<Vec<WaitRow>, StoreError> {
         let text = if filter.state.is_some() { sql::LIST_WAITS } else { sql::LIST_OPEN_WAITS };
         let mut statement = sqlx::query(text)
-            .bind(filter.what.map(|kind| kind.as_str()))
+            .bind(filter.what.map(apflow_core::task::WaitFor::as_str))
             .bind(filter.task.as_ref().map(|task| task.as_str().to_owned()))
             .bind(filter.tree.as_ref().map(|tree| tree.as_str().to_owned()))
             .bind(filter.user_id.clone())

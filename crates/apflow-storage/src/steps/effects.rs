@@ -384,14 +384,13 @@ fn in_pass(
         return Ok(None);
     };
     let Some(round) = spawned.round else { return Ok(None) };
-    let (state, error) = match work.task(row.seq) {
+    let (state, error) = if let Some(task) = work.task(row.seq) {
         // What happened in this very transaction is not in the rows yet.
-        Some(task) => (task.state.name(), super::working::error_of(&task.state)),
-        None => {
-            let state = StateName::parse(&row.state)
-                .ok_or_else(|| corrupt(format!("state: `{}`", row.state)))?;
-            (state, row.error)
-        }
+        (task.state.name(), super::working::error_of(&task.state))
+    } else {
+        let state = StateName::parse(&row.state)
+            .ok_or_else(|| corrupt(format!("state: `{}`", row.state)))?;
+        (state, row.error)
     };
     let result = match fresh.get(&row.seq) {
         _ if state != StateName::Completed => None,

@@ -68,7 +68,7 @@ pub(super) async fn find<R: Rows + ?Sized>(
     let is_fixed = graph.index(row.seq).is_some_and(|node| graph.nodes[node].fixed);
     let why = match state {
         _ if is_fixed => "it is a link or was archived",
-        _ if !work.tree(tree).is_some_and(|row| row.run > 0) => "its tree was never asked to run",
+        _ if work.tree(tree).is_none_or(|row| row.run <= 0) => "its tree was never asked to run",
         StateName::Cancelled => "it was cancelled",
         StateName::Running | StateName::Retrying | StateName::Waiting if row.seq != item.seq.0 => {
             "it is at work now"

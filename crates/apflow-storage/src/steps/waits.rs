@@ -291,7 +291,9 @@ pub(crate) async fn pause<R: Rows + ?Sized>(
     let mut work = Working::new(rows.now().await?);
     let graph = work.whole(rows, &[found.forest]).await?;
     let kind = if pause.paused { EventKind::Paused } else { EventKind::Resumed };
-    let free = |work: &Working, seq: i64| work.task(seq).is_some_and(|task| task.may_be_claimed());
+    let free = |work: &Working, seq: i64| {
+        work.task(seq).is_some_and(apflow_core::task::Task::may_be_claimed)
+    };
     let mut tasks = 0;
     let changed = if pause.tree {
         let changed = work.pause_tree(found.tree, pause.paused);
@@ -312,7 +314,7 @@ pub(crate) async fn pause<R: Rows + ?Sized>(
         changed
     } else {
         let was_free = free(&work, found.seq);
-        let was_paused = work.task(found.seq).is_some_and(|task| task.is_paused());
+        let was_paused = work.task(found.seq).is_some_and(apflow_core::task::Task::is_paused);
         let event = if pause.paused { Event::Paused } else { Event::Resumed };
         if was_paused == pause.paused {
             false

@@ -56,10 +56,10 @@ impl Executor for Chore {
         let (_, run) = context.idempotency_key.rsplit_once(':').expect("a task and a run");
         let run: u64 = run.parse().expect("a number");
         match name {
-            "fetch" if run % 3 == 0 && context.attempt == 1 => {
+            "fetch" if run.is_multiple_of(3) && context.attempt == 1 => {
                 Err(ExecuteError::transient("the other side is away"))
             }
-            "crunch" if run % 10 == 0 && context.attempt == 1 => {
+            "crunch" if run.is_multiple_of(10) && context.attempt == 1 => {
                 *self.hanging.lock().expect("whole") += 1;
                 let _hanging = Hanging(Arc::clone(&self.hanging));
                 std::future::pending().await
@@ -116,7 +116,7 @@ async fn thirty_days_of_a_schedule_pass_on_a_virtual_clock() {
     // As long as a blocking task is there, time moves only when it is told to: answers of the
     // database come from a thread of its own, and the runtime would think that it is idle.
     let (release, held) = std::sync::mpsc::channel::<()>();
-    let hold = tokio::task::spawn_blocking(move || held.recv().is_err());
+    let guard = tokio::task::spawn_blocking(move || held.recv().is_err());
 
     let midnight = Timestamp(1_790_000_000_000_000 / 86_400_000_000 * 86_400_000_000);
     let clock = Arc::new(RuntimeClock::new(midnight));
@@ -186,5 +186,5 @@ async fn thirty_days_of_a_schedule_pass_on_a_virtual_clock() {
     // Some 100 ms on an idle machine without optimisation; nobody slept.
     assert!(wall < Duration::from_secs(20), "{wall:?}");
     drop((scheduler, worker, release));
-    assert!(hold.await.expect("it ends"));
+    assert!(guard.await.expect("it ends"));
 }

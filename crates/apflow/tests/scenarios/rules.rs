@@ -203,11 +203,19 @@ impl Rules {
             let value = scope.fill(value)?;
             match (verb, value) {
                 ("kv.set", value) => match rule.get("ttl_ms") {
-                    Some(ttl) => drop(scope.channel.set_for(key, value, millis(ttl)).await?),
-                    None => drop(scope.channel.set(key, value).await?),
+                    Some(ttl) => {
+                        scope.channel.set_for(key, value, millis(ttl)).await?;
+                    }
+                    None => {
+                        scope.channel.set(key, value).await?;
+                    }
                 },
-                ("kv.add", Value::Number(amount)) => drop(scope.channel.add(key, amount).await?),
-                ("kv.append", value) => drop(scope.channel.append(key, value).await?),
+                ("kv.add", Value::Number(amount)) => {
+                    scope.channel.add(key, amount).await?;
+                }
+                ("kv.append", value) => {
+                    scope.channel.append(key, value).await?;
+                }
                 _ => return Err(ExecuteError::permanent(format!("no such rule: {verb}"))),
             }
         }

@@ -140,7 +140,7 @@ pub(super) fn cancel(params: Value) -> Result<Read, ApiError> {
     let reason = params.text("reason")?.filter(|reason| !reason.trim().is_empty());
     let reason = reason.unwrap_or_else(|| "the question was withdrawn".to_owned());
     if reason.chars().count() > MAX_WHY {
-        let expected = format!("at most {} characters", MAX_WHY);
+        let expected = format!("at most {MAX_WHY} characters");
         return Err(ApiError::invalid("reason", expected, "a longer text"));
     }
     Ok(Read { call: Call::FeedbackCancel { id, reason }, warnings: params.warnings() })

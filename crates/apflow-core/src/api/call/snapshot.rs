@@ -55,8 +55,8 @@ impl SnapshotCall {
     }
 }
 
-fn done(call: SnapshotCall, params: Params) -> Result<Read, ApiError> {
-    Ok(Read { call: Call::Snapshot(Box::new(call)), warnings: params.warnings() })
+fn done(call: SnapshotCall, params: Params) -> Read {
+    Read { call: Call::Snapshot(Box::new(call)), warnings: params.warnings() }
 }
 
 fn task(params: &mut Params) -> Result<TaskId, ApiError> {
@@ -84,7 +84,7 @@ pub(super) fn create(params: Value) -> Result<Read, ApiError> {
     let mut params = Params::new("snapshots.create", params)?;
     let (task, name) = (task(&mut params)?, name(&mut params)?);
     let note = params.object("note")?.unwrap_or_default();
-    done(SnapshotCall::Create { task, name, note }, params)
+    Ok(done(SnapshotCall::Create { task, name, note }, params))
 }
 
 pub(super) fn of_task(
@@ -94,7 +94,7 @@ pub(super) fn of_task(
 ) -> Result<Read, ApiError> {
     let mut params = Params::new(method, params)?;
     let task = task(&mut params)?;
-    done(call(task), params)
+    Ok(done(call(task), params))
 }
 
 pub(super) fn one(
@@ -104,7 +104,7 @@ pub(super) fn one(
 ) -> Result<Read, ApiError> {
     let mut params = Params::new(method, params)?;
     let (task, name) = (task(&mut params)?, name(&mut params)?);
-    done(call(task, name), params)
+    Ok(done(call(task, name), params))
 }
 
 pub(super) fn import(params: Value) -> Result<Read, ApiError> {
@@ -117,5 +117,5 @@ pub(super) fn import(params: Value) -> Result<Read, ApiError> {
     let files =
         Files { context: document("context")?, state: document("state")?, meta: document("meta")? };
     let name = params.text("name")?.map(checked).transpose()?;
-    done(SnapshotCall::Import { files: Box::new(files), name }, params)
+    Ok(done(SnapshotCall::Import { files: Box::new(files), name }, params))
 }
