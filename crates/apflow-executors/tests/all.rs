@@ -23,6 +23,10 @@ fn every_executor_says_who_it_is_and_what_it_takes() {
             assert!(manifest.description.ends_with('.'), "{}", manifest.description);
             assert!(!manifest.tags.is_empty());
             for schema in [&manifest.input_schema, &manifest.output_schema] {
+                // What it waited for may be anything.
+                if manifest.id == "wait" && schema.is_null() {
+                    continue;
+                }
                 assert_eq!(schema["type"], "object", "{}", manifest.id);
                 assert!(schema["properties"].is_object(), "{}", manifest.id);
             }
@@ -38,6 +42,7 @@ fn every_executor_says_who_it_is_and_what_it_takes() {
             ("report_executor", "core", true),
             ("rest_executor", "http", true),
             ("system_info_executor", "stdio", true),
+            ("wait", "core", true),
         ]
     );
 }

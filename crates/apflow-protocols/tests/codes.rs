@@ -135,9 +135,9 @@ fn case(code: Code) -> Case {
             r#"{"task_id": "c", "key": "k"}"#,
         ),
         Code::ChannelChanged => After(
-            &[("tasks.create", r#"{"id": "c", "name": "c"}"#)],
+            &[("tasks.create", r#"{"id": "d", "name": "d"}"#)],
             "channels.set",
-            r#"{"task_id": "c", "key": "k", "value": 1, "if_version": 7}"#,
+            r#"{"task_id": "d", "key": "k", "value": 1, "if_version": 7}"#,
         ),
         Code::ChannelLock => Never("locks are taken by tasks; who is outside only sees them"),
         Code::ChannelFull => Never("it takes ten thousand keys; the rules of channels show it"),
