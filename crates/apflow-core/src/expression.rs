@@ -2,7 +2,7 @@
 //!
 //! The language is that of Jinja expressions. Its parser would overflow the stack on a long chain of
 //! signs, and some of its filters can turn a small text into a huge one, so every source passes
-//! [`scan`] before it is parsed, and only what is listed in [`language`] can be called.
+//! `scan` before it is parsed, and only what is listed in `language` can be called.
 
 mod language;
 mod scan;
